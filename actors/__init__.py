@@ -1,0 +1,1 @@
+"""The runtime: one long-lived Ray actor a file, each a thin shell."""

@@ -1,0 +1,97 @@
+"""How pillar data reaches a process: by reference, from the object store, through the registry."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import ray
+from ray.exceptions import (
+    ActorDiedError,
+    ActorUnavailableError,
+    GetTimeoutError,
+    ObjectLostError,
+    OwnerDiedError,
+    RayTaskError,
+)
+
+from actors.call import find_actor, unwrapped
+from actors.config import SystemConfig
+from easeml_ray.errors import DeadlineExceeded
+from easeml_ray.messages import DatasetRef
+from easeml_ray.registry.capability import Capability, mint
+from easeml_ray.store import open_blob_store
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+__all__ = ["TaskBench", "resolve"]
+
+_SECONDS = 120.0  # for one resolution, the registry's restart included
+
+
+def resolve(system: str, ref: DatasetRef, capability: Capability) -> pa.Table:
+    """Return a pillar of a version, zero-copy from the object store where it is there.
+
+    Blocking: for tasks and worker threads. DataRegistry checks the capability and owns the
+    object; if it died since, or the object was lost, it is asked again.
+
+    Raises
+    ------
+    CapabilityDenied
+        The registry refused.
+    DeadlineExceeded
+        The registry did not come back in time.
+    """
+    import pyarrow as pa
+
+    until = time.monotonic() + _SECONDS
+    while (left := until - time.monotonic()) > 0:
+        try:
+            registry = find_actor(system, "DataRegistry")
+            parts = ray.get(registry.fetch.remote(ref, capability.to_dict()), timeout=left)
+            return pa.concat_tables(ray.get(parts, timeout=left))
+        except RayTaskError as error:
+            raise unwrapped(error) from error
+        except (
+            ActorUnavailableError,
+            ActorDiedError,
+            ObjectLostError,
+            OwnerDiedError,
+            GetTimeoutError,
+            ValueError,
+        ):
+            time.sleep(0.2)
+    raise DeadlineExceeded(
+        f"{ref.pillar.value} of version {ref.version} did not come within {_SECONDS:.0f} s",
+        hint="Is DataRegistry alive? See easeml status.",
+        seconds=_SECONDS,
+    )
+
+
+class TaskBench:
+    """The :class:`easeml_ray.process.component.Bench` of a task: one component's rights."""
+
+    def __init__(self, config: SystemConfig, component: str) -> None:
+        self.config = config
+        self.component = component
+        self.blobs = open_blob_store(config.blobs)
+
+    def table(self, ref: DatasetRef) -> pa.Table:
+        """Return a pillar, read with the component's capability."""
+        capability = mint(ref.project, ref.pillar, self.component)
+        return resolve(self.config.name, ref, capability)
+
+    def gate_key(self) -> bytes:
+        """Refuse: the gate's key is opened by CIGate's own process alone."""
+        raise AssertionError(f"a task of {self.component} asked for the gate's key")
+
+    def predict(self, tenant: str, model: str, features: pa.Table) -> NDArray[np.int64]:
+        """Return the class codes that a stored model gives to rows without labels."""
+        from easeml_ray.automl.model import load
+
+        servable = load(bytes(self.blobs.get(tenant, model)))
+        codes: NDArray[np.int64] = servable.predict_proba(features).argmax(axis=1)
+        return codes

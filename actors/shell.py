@@ -1,0 +1,210 @@
+"""What all nine actors share: a thin asynchronous shell around a component's pure state.
+
+A command is handled as decide → append → fold → reply under one lock, store calls in a thread.
+Effects are never issued from a handler: the pump issues what the state says is due, after the
+append, and again after every restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import time
+from typing import Any, ClassVar
+
+from ray.exceptions import RayError, RayTaskError
+
+from actors.call import call, unwrapped
+from actors.config import SystemConfig
+from easeml_ray.errors import EasemlError, StaleIncarnation, WorkFailed
+from easeml_ray.messages import Action, Command, Principal, kind_of
+from easeml_ray.process.component import ComponentState, Job
+from easeml_ray.process.components import ACTORS
+from easeml_ray.process.host import Host
+from easeml_ray.process.issue import command_of, is_final, refusal
+from easeml_ray.store import open_stores
+
+__all__ = ["Shell"]
+
+log = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.2  # how often a follower looks for events of others
+_IDLE_SECONDS = 5.0  # how often the others look at the clock
+_WORK_SECONDS = 900.0  # a piece of work that takes longer is issued again
+_ATTEMPTS = 3  # of work that fails without a typed error
+_MAX_PAUSE = 10.0
+
+
+class Shell:
+    """One long-lived actor; subclasses name their state and may say how work is performed.
+
+    Parameters
+    ----------
+    config : SystemConfig
+        Of the system that the actor belongs to.
+    """
+
+    state_type: ClassVar[type[ComponentState]]
+
+    async def __init__(self, config: SystemConfig) -> None:  # type: ignore[misc]
+        # Ray runs an asynchronous constructor in the actor's own event loop.
+        logging.basicConfig(level=os.environ.get("EASEML_LOG", "WARNING"))
+        self.config = config
+        self.component = self.state_type.component
+        self.lock = asyncio.Lock()
+        self.changed = asyncio.Event()
+        self.flying: dict[str, asyncio.Task[None]] = {}
+        self.attempts: dict[str, int] = {}
+        store, self.blobs = await asyncio.to_thread(open_stores, config.store, config.blobs)
+        self.host = Host(self.state_type(), store, actor=f"{config.name}/{ACTORS[self.component]}")
+        await asyncio.to_thread(self.host.start)
+        await self.prepare()
+        self.pump = asyncio.create_task(self._pump())
+
+    async def prepare(self) -> None:
+        """Do what must be done before the first command; for subclasses."""
+
+    # -- what others call ---------------------------------------------------------------------
+
+    async def ready(self) -> dict[str, Any]:
+        """Answer once the state is folded: who this is, in which incarnation and process."""
+        return {
+            "actor": ACTORS[self.component],
+            "epoch": self.host.epoch,
+            "pid": os.getpid(),
+            "seq": self.host.cursor,
+            "due": len(self.host.state.due()),
+        }
+
+    async def describe(self) -> SystemConfig:
+        """Return the configuration of the system."""
+        return self.config
+
+    async def handle(self, command_id: str, project: str, principal: Principal, body: Any) -> dict[str, Any]:
+        """Handle a command; the shell stamps the time and the seed."""
+        seed = secrets.randbits(63)
+        return await self._handle(Command(command_id, project, principal, time.time(), seed, body))
+
+    async def read(self, project: str, query: Any) -> dict[str, Any]:
+        """Answer a query from the state."""
+        async with self.lock:
+            if self.host.state.follows:
+                await asyncio.to_thread(self.host.follow)
+            return self.host.state.read(project, query)
+
+    # -- the machinery ------------------------------------------------------------------------
+
+    async def _handle(self, command: Command) -> dict[str, Any]:
+        async with self.lock:
+            try:
+                reply = await asyncio.to_thread(self.host.handle, command)
+            except StaleIncarnation:
+                log.error("%s: a newer incarnation lives; this process ends", self.component)
+                os._exit(1)
+        self._wake()
+        return reply
+
+    def _wake(self) -> None:
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    async def _pump(self) -> None:
+        pause = _POLL_SECONDS if self.host.state.follows else _IDLE_SECONDS
+        while True:
+            changed = self.changed
+            try:
+                if self.host.state.follows:
+                    async with self.lock:
+                        await asyncio.to_thread(self.host.follow)
+                next_at = self._issue_due()
+                left = pause if next_at is None else min(pause, max(next_at - time.time(), 0.05))
+                await asyncio.wait_for(changed.wait(), left)
+            except TimeoutError:
+                continue
+            except Exception:  # the pump must outlive a store that is away for a moment
+                log.exception("%s: the pump stumbled", self.component)
+                await asyncio.sleep(1.0)
+
+    def _issue_due(self) -> float | None:
+        """Issue what is due and not in flight; return when the next timed action is due."""
+        now, next_at = time.time(), None
+        busy: set[tuple[str, str]] = set()
+        for action in self.host.state.due():
+            if action.at > now:
+                next_at = min(action.at, next_at or action.at)
+                continue
+            # Sends of one project to one component keep their order: one at a time.
+            lane = (action.project, action.to) if action.to else (action.id, "")
+            if action.id not in self.flying and lane not in busy:
+                self.flying[action.id] = asyncio.create_task(self._issue(action))
+            busy.add(lane)
+        return next_at
+
+    async def _issue(self, action: Action) -> None:
+        attempt = self.attempts.get(action.id, 0)
+        try:
+            await self._send(action) if action.to else await self._work(action)
+            self.attempts.pop(action.id, None)
+        except Exception as error:  # whatever it was, the action is still due
+            self.attempts[action.id] = attempt + 1
+            log.warning("%s: %s again: %r", self.component, kind_of(action.body), error)
+            await asyncio.sleep(min(0.5 * 2**attempt, _MAX_PAUSE))
+        finally:
+            if self.host.state.follows:
+                async with self.lock:
+                    await asyncio.to_thread(self.host.follow)
+            self.flying.pop(action.id, None)
+            self._wake()
+
+    async def _send(self, action: Action) -> None:
+        command = command_of(action, self.component, action.body, now=time.time())
+        try:
+            if action.to == self.component:
+                await self._handle(command)
+            else:
+                await call(
+                    self.config.name,
+                    ACTORS[str(action.to)],
+                    "handle",
+                    command.command_id,
+                    command.project,
+                    command.principal,
+                    command.body,
+                )
+        except EasemlError as error:
+            if not is_final(error):
+                raise
+            await self._settle(action, refusal(action, error))
+
+    async def _work(self, action: Action) -> None:
+        try:
+            body = await asyncio.wait_for(self.perform(Job.of(action)), _WORK_SECONDS)
+        except (EasemlError, RayTaskError) as remote:
+            error = unwrapped(remote) if isinstance(remote, RayTaskError) else remote
+            if not isinstance(error, EasemlError) or not is_final(error):
+                if self.attempts.get(action.id, 0) + 1 < _ATTEMPTS:
+                    raise error from remote
+                error = WorkFailed(
+                    f"{kind_of(action.body)} failed {_ATTEMPTS} times: {error}",
+                    hint="The log of the actor has the whole story.",
+                    action=action.id,
+                    cause=repr(error),
+                )
+            body = refusal(action, error)
+        await self._settle(action, body)
+
+    async def _settle(self, action: Action, body: Any) -> None:
+        await self._handle(command_of(action, self.component, body, now=time.time()))
+
+    async def perform(self, job: Job) -> Any:
+        """Do a piece of work: by default as a Ray task."""
+        from actors.tasks.work import run
+
+        try:
+            return await run.remote(self.config, self.component, job)
+        except RayTaskError:
+            raise
+        except RayError as error:  # the worker or its node died: not the work's fault
+            raise ConnectionError(f"a worker was lost: {error}") from error

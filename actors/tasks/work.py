@@ -1,0 +1,47 @@
+"""What Ray tasks run: the plain work functions of the components, and nothing of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ray
+
+from actors.config import SystemConfig
+from actors.data import TaskBench
+from easeml_ray.process.component import Job
+from easeml_ray.process.components import work_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+__all__ = ["perform", "predict", "prepare", "run"]
+
+
+def perform(config: SystemConfig, component: str, job: Job) -> Any:
+    """Do a piece of work in this process and return the command body that reports it."""
+    return work_of(component)[type(job.body)](job, TaskBench(config, component))
+
+
+@ray.remote(num_cpus=0.5, max_retries=0)
+def run(config: SystemConfig, component: str, job: Job) -> Any:
+    """Do a piece of work as a task. Not retried by Ray: the action stays due and is issued again."""
+    return perform(config, component, job)
+
+
+@ray.remote(num_cpus=0.5, max_retries=2)
+def predict(config: SystemConfig, tenant: str, model: str, features: pa.Table) -> NDArray[np.int64]:
+    """Predict features for the gate; no label is among the arguments."""
+    return TaskBench(config, "gate").predict(tenant, model, features)
+
+
+@ray.remote(num_cpus=0.5, max_retries=0)
+def prepare(config: SystemConfig, name: str, data: bytes, options: dict[str, Any]) -> Any:
+    """Parse and check bytes from outside, away from every actor."""
+    from easeml_ray.process.keys import new_key, read_or_make_key
+    from easeml_ray.registry import work
+    from easeml_ray.store import open_blob_store
+
+    key = read_or_make_key(config.data_key_file, new_key)
+    return getattr(work, name)(data, **options, data_key=key, blobs=open_blob_store(config.blobs))

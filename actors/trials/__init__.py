@@ -1,0 +1,1 @@
+"""The warm workers that trials run on."""

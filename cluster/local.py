@@ -1,0 +1,422 @@
+"""A local system: Ray in a session of its own, the nine actors on it, the two HTTP applications.
+
+``up`` starts what is missing and returns; everything lives on until ``down``, which ends
+every process of it and nothing else. A start is tried a bounded number of times, each try under a
+watchdog, because under load a Ray node may abort while it starts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from easeml_ray.errors import NotReady, StartupFailed
+from easeml_ray.process.keys import read_or_make_key
+
+__all__ = ["Endpoint", "Options", "down", "endpoint", "ray_environment", "status", "up"]
+
+_TRIES = 3
+_NODE_SECONDS = 90.0  # for one start of the node
+_BOOT_SECONDS = 300.0  # for the actors and the HTTP applications
+_END_SECONDS = 15.0
+_SYSTEM = "local"
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a local system answers.
+
+    Attributes
+    ----------
+    url, token : str
+        HTTP, and the admin's bearer token.
+    ray_address, jobs_url : str
+        The node, and its job server ("" when the node has none).
+    ray_token : str
+        What Ray's own authentication asks for.
+    pid : int
+        Of the process that holds the node.
+    started : float
+        When that process began, in seconds since 1970: pids are used again.
+    folder : str
+        Temporary folder of the node.
+    """
+
+    url: str
+    token: str
+    ray_address: str
+    jobs_url: str
+    ray_token: str
+    pid: int
+    started: float
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to start: port 0 means any free port."""
+
+    port: int = 0
+    jobs: bool = False
+    cpus: int | None = None
+    slots: int = 2
+    store: str | None = None
+    blobs: str | None = None
+
+
+def up(state: Path, options: Options = Options(), *, progress: Progress = print) -> Endpoint:
+    """Start a local system over a state folder, or return the one that runs.
+
+    Raises
+    ------
+    StartupFailed
+        Ray or a server did not start in three tries.
+    """
+    state = state.absolute()
+    state.mkdir(parents=True, exist_ok=True)
+    with _lock(state):
+        running = endpoint(state)
+        if running is not None:
+            return running
+        _sweep(state)
+        reasons = []
+        for attempt in range(1, _TRIES + 1):
+            try:
+                return _start(state, options, progress)
+            except (StartupFailed, OSError) as error:
+                reasons.append(str(error).splitlines()[0])
+                progress(f"start {attempt} of {_TRIES} failed: {reasons[-1]}")
+                _sweep(state)
+        raise StartupFailed(
+            f"the local system did not start in {_TRIES} tries: {reasons[-1]}",
+            hint=f"Is the machine overloaded? Logs: {state / 'logs'}. easeml doctor looks further.",
+            attempts=_TRIES,
+        )
+
+
+def endpoint(state: Path) -> Endpoint | None:
+    """Return the endpoint of a system that runs, None if none does."""
+    found = _read(state)
+    return found if found is not None and _holder(found) is not None else None
+
+
+def status(state: Path) -> dict[str, Any]:
+    """Return what runs over a state folder: the endpoint without secrets, and its processes."""
+    found = endpoint(state)
+    if found is None:
+        return {"running": False, "state": str(state)}
+    processes = _processes(found)
+    return {
+        "running": True,
+        "state": str(state),
+        "url": found.url,
+        "ray_address": found.ray_address,
+        "jobs_url": found.jobs_url,
+        "pid": found.pid,
+        "processes": len(processes),
+        "memory_bytes": sum(_memory(process) for process in processes),
+    }
+
+
+def down(state: Path) -> int:
+    """End a local system and return how many processes that were; its state stays.
+
+    Raises
+    ------
+    NotReady
+        None runs over this folder.
+    """
+    state = state.absolute()
+    with _lock(state):
+        found = _read(state)
+        if found is None:
+            raise NotReady(
+                f"no local system runs over {state}",
+                hint="easeml status shows what runs; --state names another folder.",
+            )
+        return _sweep(state)
+
+
+# -- starting -------------------------------------------------------------------------------
+
+
+def ray_environment(ray_token: str, folder: str) -> dict[str, str]:
+    """Return the environment in which every process of a system runs."""
+    return {
+        **os.environ,
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": ray_token,
+        "RAY_USAGE_STATS_ENABLED": "0",
+        # A worker of Ray's gets one core; BLAS threads on top of that only wait for each other.
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
+        "RAY_DEDUP_LOGS": "0",
+        "EASEML_FOLDER": folder,
+    }
+
+
+def _start(state: Path, options: Options, progress: Progress) -> Endpoint:
+    ray_token = read_or_make_key(state / "ray.token", _text_token).decode()
+    token = read_or_make_key(state / "token", _text_token).decode()
+    folder = tempfile.mkdtemp(prefix="easeml-", dir=_short_folder())
+    logs = state / "logs"
+    logs.mkdir(exist_ok=True)
+    ray_port, jobs_port, http_port = _free_port(), _free_port(), options.port or _free_port()
+    _refuse_taken(http_port)
+    progress("starting Ray")
+    arguments = [
+        sys.executable,
+        "-m",
+        "ray.scripts.scripts",
+        "start",
+        "--head",
+        "--block",
+        "--node-ip-address=127.0.0.1",
+        f"--port={ray_port}",
+        f"--temp-dir={folder}",
+        "--disable-usage-stats",
+        f"--include-dashboard={'true' if options.jobs else 'false'}",
+        *([f"--dashboard-port={jobs_port}"] if options.jobs else []),
+        *([f"--num-cpus={options.cpus}"] if options.cpus else []),
+    ]
+    with (logs / "ray.log").open("ab") as log:
+        node = subprocess.Popen(
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=ray_environment(ray_token, folder),
+            cwd=folder,
+            start_new_session=True,
+        )
+    found = Endpoint(
+        url=f"http://127.0.0.1:{http_port}",
+        token=token,
+        ray_address=f"127.0.0.1:{ray_port}",
+        jobs_url=f"http://127.0.0.1:{jobs_port}" if options.jobs else "",
+        ray_token=ray_token,
+        pid=node.pid,
+        started=psutil.Process(node.pid).create_time(),
+        folder=folder,
+    )
+    _write(state, found)  # before anything can fail: what is written can be ended
+    _await_node(node, ray_port)
+    _boot(state, options, found, progress)
+    return found
+
+
+def _await_node(node: subprocess.Popen[bytes], port: int) -> None:
+    until = time.monotonic() + _NODE_SECONDS
+    while time.monotonic() < until:
+        if node.poll() is not None:
+            raise StartupFailed(f"ray start ended with {node.returncode}", attempts=1)
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.5):
+            return
+        time.sleep(0.2)
+    raise StartupFailed(f"the Ray node did not answer within {_NODE_SECONDS:.0f} s", attempts=1)
+
+
+def _boot(state: Path, options: Options, found: Endpoint, progress: Progress) -> None:
+    """Create actors and HTTP applications from a process of its own: a start can hang."""
+    plan = {
+        "state": str(state),
+        "store": options.store,
+        "blobs": options.blobs,
+        "slots": options.slots,
+        "system": _SYSTEM,
+        "ray_address": found.ray_address,
+        "http_port": int(found.url.rsplit(":", 1)[1]),
+        "token_file": str(state / "token"),
+    }
+    with (state / "logs" / "boot.log").open("ab") as log:
+        boot = subprocess.Popen(
+            [sys.executable, "-m", "cluster.boot", json.dumps(plan)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=ray_environment(found.ray_token, found.folder),
+            start_new_session=True,
+            text=True,
+        )
+    watchdog = _Watchdog(boot, _BOOT_SECONDS)
+    last = ""
+    with watchdog:
+        assert boot.stdout is not None
+        for line in boot.stdout:
+            if line.startswith("easeml: "):
+                last = line.removeprefix("easeml: ").strip()
+                progress(last)
+        code = boot.wait()
+    if code != 0:
+        late = f" within {_BOOT_SECONDS:.0f} s" if watchdog.fired else ""
+        raise StartupFailed(f"the actors did not come up{late} (last: {last or 'nothing'})", attempts=1)
+
+
+class _Watchdog:
+    """Ends a process group that takes too long."""
+
+    def __init__(self, process: subprocess.Popen[str], seconds: float) -> None:
+        import threading
+
+        self.fired = False
+        self._process = process
+        self._timer = threading.Timer(seconds, self._fire)
+
+    def _fire(self) -> None:
+        self.fired = True
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        if self._process.poll() is None:
+            self._fire()
+            self._process.wait()
+
+
+def _text_token() -> bytes:
+    return secrets.token_urlsafe(32).encode()
+
+
+def _short_folder() -> str:
+    """Return where Ray's sockets can live: their paths must be shorter than about 100 bytes."""
+    preferred = tempfile.gettempdir()
+    return preferred if len(preferred) <= 30 else "/tmp"
+
+
+def _free_port() -> int:
+    """Return a port that is free now and outside the range that Ray's workers use."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if not 10002 <= port <= 19999:
+            return port
+
+
+def _refuse_taken(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise StartupFailed(
+                f"port {port} is taken",
+                hint="Choose another: --port or EASEML_PORT (0: any free port).",
+                attempts=1,
+            ) from error
+
+
+# -- the record of what runs ------------------------------------------------------------------
+
+
+def _file(state: Path) -> Path:
+    return state / "endpoint.json"
+
+
+def _write(state: Path, found: Endpoint) -> None:
+    draft = state / ".endpoint.json"
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as file:
+        json.dump(asdict(found), file, indent=1)
+    draft.rename(_file(state))
+
+
+def _read(state: Path) -> Endpoint | None:
+    try:
+        return Endpoint(**json.loads(_file(state).read_text()))
+    except FileNotFoundError:
+        return None
+
+
+@contextlib.contextmanager
+def _lock(state: Path) -> Iterator[None]:
+    """Let one process at a time start or end the system of a folder."""
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+# -- ending -------------------------------------------------------------------------------------
+
+
+def _holder(found: Endpoint) -> psutil.Process | None:
+    try:
+        process = psutil.Process(found.pid)
+        same = abs(process.create_time() - found.started) < 1.0
+        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _processes(found: Endpoint) -> list[psutil.Process]:
+    """Return every process of a system: the holder's descendants, and who carries its token.
+
+    Workers outlive a raylet that was killed; they are known by the environment that they inherited.
+    """
+    mine: dict[int, psutil.Process] = {}
+    holder = _holder(found)
+    if holder is not None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            mine |= {p.pid: p for p in [holder, *holder.children(recursive=True)]}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.pid == os.getpid() or process.pid in mine:
+                continue
+            command = " ".join(process.cmdline())
+            inherited = process.environ().get("EASEML_FOLDER") == found.folder
+            if found.folder in command or inherited:
+                mine[process.pid] = process
+    return list(mine.values())
+
+
+def _memory(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def _sweep(state: Path) -> int:
+    """End what the record of a folder names, remove its temporary folder and the record."""
+    found = _read(state)
+    if found is None:
+        return 0
+    ended = _processes(found)
+    holder = _holder(found)
+    if holder is not None:
+        with contextlib.suppress(psutil.Error):
+            holder.terminate()
+        psutil.wait_procs([holder], timeout=_END_SECONDS)
+    for _ in range(3):  # a process may have started another while it was ended
+        left = [process for process in {*ended, *_processes(found)} if process.is_running()]
+        if not left:
+            break
+        for process in left:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(left, timeout=5)
+    shutil.rmtree(found.folder, ignore_errors=True)
+    _file(state).unlink(missing_ok=True)
+    return len(ended)

@@ -1,0 +1,91 @@
+"""What TenantScheduler is told and what its trials bring."""
+
+from __future__ import annotations
+
+from easeml_ray.messages import DataVersion, LedgerLine, message
+
+__all__ = [
+    "OpenSearch",
+    "RunTrial",
+    "SearchOpened",
+    "SetSlots",
+    "ShowSearches",
+    "SlotsSet",
+    "TrialDone",
+    "TrialFinished",
+]
+
+
+@message
+class SetSlots:
+    """Tell how many trials can run at once."""
+
+    slots: int
+
+
+@message
+class SlotsSet:
+    """So many trials can run at once from now on."""
+
+    slots: int
+
+
+@message
+class OpenSearch:
+    """Search for models on a version; searches on older versions are closed."""
+
+    version: DataVersion
+    arms: tuple[str, ...]
+    seed: int
+    gpu_second_cents: float
+
+
+@message
+class SearchOpened:
+    """A search is open."""
+
+    version: DataVersion
+    arms: tuple[str, ...]
+    seed: int
+    gpu_second_cents: float
+
+
+@message
+class RunTrial:
+    """Work: train one arm on a warm worker."""
+
+    version: DataVersion
+    arm: str
+    seed: int
+
+
+@message
+class TrialDone:
+    """Result of work: a trained model by digest, measured on development."""
+
+    version: int
+    arm: str
+    model: str
+    floor: bool
+    development_accuracy: float
+    development_lower: float
+    seconds: float
+
+
+@message
+class TrialFinished:
+    """A trial ended; the model is in the blob store."""
+
+    version: int
+    arm: str
+    model: str
+    floor: bool
+    development_accuracy: float
+    development_lower: float
+    seconds: float
+    ledger: LedgerLine
+
+
+@message
+class ShowSearches:
+    """Query: searches and trials of a project."""

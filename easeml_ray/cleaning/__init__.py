@@ -1,0 +1,23 @@
+"""What to clean, and what it is worth: certain predictions over uncertain train data."""
+
+from __future__ import annotations
+
+from easeml_ray.cleaning.cpclean import CPClean
+from easeml_ray.cleaning.gain import RelabelEvidence, RowEvidence, to_gain
+from easeml_ray.cleaning.labels import estimate_noise, label_beliefs, suspicious
+from easeml_ray.cleaning.queries import conditional_label_probabilities, label_probabilities, possible_labels
+from easeml_ray.cleaning.worlds import CleaningBelief
+
+__all__ = [
+    "CPClean",
+    "CleaningBelief",
+    "RelabelEvidence",
+    "RowEvidence",
+    "conditional_label_probabilities",
+    "estimate_noise",
+    "label_beliefs",
+    "label_probabilities",
+    "possible_labels",
+    "suspicious",
+    "to_gain",
+]

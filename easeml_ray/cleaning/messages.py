@@ -1,0 +1,134 @@
+"""What Cleaner is told, what it proposes and what it learns from answers."""
+
+from __future__ import annotations
+
+from easeml_ray.messages import DataVersion, LedgerLine, Option, message
+
+__all__ = [
+    "AnsweredItem",
+    "Belief",
+    "Learn",
+    "Learned",
+    "ProposalStarted",
+    "Propose",
+    "ProposeRepairs",
+    "Proposed",
+    "ShowCleaning",
+    "Suggest",
+]
+
+
+@message
+class Belief:
+    """What cleaning can reach, as far as a nearest-neighbour proxy can tell.
+
+    Accuracies on development in [0, 1]; entropies in bits; None where the version has no
+    uncertain rows. ``source_noise`` is the label noise (uniform convention) that the data came
+    with, ``noise`` what is believed to be left of it.
+    """
+
+    uncertain_rows: int
+    source_noise: float
+    noise: float
+    lower: float | None
+    upper: float | None
+    expected: float | None
+    potential: float | None
+    certain_fraction: float | None
+    entropy: float
+
+
+@message
+class Propose:
+    """Rank what could be cleaned or relabelled in a version.
+
+    ``price_label`` and ``price_cell`` in cents; at most ``items`` requests an option.
+    """
+
+    version: DataVersion
+    accuracy: float
+    target_accuracy: float
+    price_label: float
+    price_cell: float
+    items: int
+
+
+@message
+class ProposalStarted:
+    """Ranking began."""
+
+    version: DataVersion
+    accuracy: float
+    target_accuracy: float
+    price_label: float
+    price_cell: float
+    items: int
+
+
+@message
+class ProposeRepairs:
+    """Work: label beliefs, certain predictions, gains. ``skipped`` items are left out.
+
+    ``noise`` is what the labels of the first version were believed to carry. Answers go where
+    neighbours agree, so that a later estimate from what is left there would be far too small.
+    """
+
+    version: DataVersion
+    accuracy: float
+    target_accuracy: float
+    price_label: float
+    price_cell: float
+    items: int
+    skipped: tuple[str, ...]
+    noise: float | None
+
+
+@message
+class Suggest:
+    """Result of work: the options and the belief."""
+
+    number: int
+    options: tuple[Option, ...]
+    belief: Belief
+
+
+@message
+class Proposed:
+    """What could be cleaned or relabelled, with gains and costs."""
+
+    number: int
+    options: tuple[Option, ...]
+    belief: Belief
+
+
+@message
+class AnsweredItem:
+    """An answer to CLEAN_CELL or RELABEL, or a skip (``value`` None)."""
+
+    key: str
+    value: str | float | int | bool | None
+    entropy_before: float
+    cost_cents: float
+
+
+@message
+class Learn:
+    """Take in a round of answers."""
+
+    kind: str
+    items: tuple[AnsweredItem, ...]
+
+
+@message
+class Learned:
+    """What a round of answers removed; skipped items are not proposed again."""
+
+    kind: str
+    answered: tuple[str, ...]
+    skipped: tuple[str, ...]
+    ledger: LedgerLine
+
+
+@message
+class ShowCleaning:
+    """Query: belief, options and what was asked so far."""

@@ -1,0 +1,229 @@
+"""Which alternatives can be among the k nearest of a point, nearest first.
+
+Symbols
+-------
+k = neighbours that vote
+rank = place of an alternative in the order of distance to the point, ties to the smaller row
+R* = k-th smallest, over rows, of the row's worst rank
+T = alternatives of rank at most R*
+P = rows with an alternative on the list and more than one possible alternative
+w_t = prior of the t-th alternative on the list
+after[i, t]  = probability that row i is farther than the t-th alternative
+before[i, t] = probability that row i is nearer than the t-th alternative
+
+In every world at least k rows lie within R*, so that no alternative beyond R* is ever a
+neighbour: leaving it out is exact. The order never changes when a row is cleaned; only the
+prior does, and R* can then only shrink.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from easeml_ray.cleaning.alternatives import Alternatives
+from easeml_ray.embed.arrays import FloatArray, IntArray
+
+__all__ = ["Shortlist", "nearest_first", "shortlist", "squared_distances"]
+
+BLOCK_VALUES = 4_000_000
+
+
+def squared_distances(points: FloatArray, others: FloatArray) -> FloatArray:
+    """Return squared Euclidean distances by direct differences, so that equal rows tie exactly.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_points, n_features)
+        One side.
+    others : ndarray of shape (n_others, n_features)
+        The other side.
+
+    Returns
+    -------
+    ndarray of shape (n_points, n_others)
+        Squared distances.
+    """
+    from scipy.spatial.distance import cdist
+
+    return np.asarray(cdist(points, others, "sqeuclidean"), dtype=np.float64)
+
+
+def nearest_first(
+    alternatives: Alternatives, prior: FloatArray, points: FloatArray, k: int
+) -> Iterator[IntArray]:
+    """Yield for each point the alternatives within R*, nearest first.
+
+    Parameters
+    ----------
+    alternatives : Alternatives
+        The rows.
+    prior : ndarray of shape (n_alternatives,)
+        Probabilities; alternatives of probability 0 are left out.
+    points : ndarray of shape (n_points, n_features)
+        Points to be classified.
+    k : int
+        Neighbours that vote.
+
+    Yields
+    ------
+    ndarray of int64, shape (T,)
+        Positions in `alternatives`.
+    """
+    n_alternatives = len(alternatives.candidates)
+    block = max(1, BLOCK_VALUES // n_alternatives)
+    possible = prior > 0
+    for start in range(0, len(points), block):
+        distances = squared_distances(points[start : start + block], alternatives.candidates)
+        # Alternatives stand row by row: a stable sort gives ties to the smaller row.
+        order = np.argsort(distances, axis=1, kind="stable")
+        rank = np.empty_like(order)
+        np.put_along_axis(rank, order, np.arange(n_alternatives)[None, :], axis=1)
+        worst = np.maximum.reduceat(np.where(possible, rank, -1), alternatives.row_ptr[:-1], axis=1)
+        last = np.partition(worst, k - 1, axis=1)[:, k - 1]
+        for one_order, one_last in zip(order, last, strict=True):
+            within = one_order[: one_last + 1]
+            yield within[possible[within]].astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Shortlist:
+    """The alternatives within R* of one point, with what the queries need to know of them.
+
+    Attributes
+    ----------
+    elements : ndarray of int64, shape (T,)
+        Positions in the alternatives, nearest first; each has a positive prior.
+    rows : ndarray of int64, shape (R,)
+        The rows that occur.
+    row : ndarray of int64, shape (T,)
+        Position in `rows` of each element's row.
+    weight : ndarray of shape (T,)
+        Prior of each element.
+    labels : ndarray of int64, shape (L,)
+        The labels that occur, ascending.
+    label : ndarray of int64, shape (T,)
+        Position in `labels` of each element's label.
+    beyond : ndarray of shape (R,)
+        Probability that the row is an alternative that is not on the list.
+    uncertain : ndarray of int64, shape (P,)
+        Positions in `rows` of the rows with more than one possible alternative.
+    """
+
+    elements: IntArray
+    rows: IntArray
+    row: IntArray
+    weight: FloatArray
+    labels: IntArray
+    label: IntArray
+    beyond: FloatArray
+    uncertain: IntArray
+
+    @property
+    def label_of_row(self) -> IntArray | None:
+        """Label (position in `labels`) of each row, None if elements of one row differ in it."""
+        label = np.empty(len(self.rows), dtype=np.int64)
+        label[self.row] = self.label
+        return label if bool((label[self.row] == self.label).all()) else None
+
+    def nearer_mass(self, select: NDArray[np.bool_] | None = None) -> FloatArray:
+        """Probability that an uncertain row is one of its selected elements before place t.
+
+        Parameters
+        ----------
+        select : ndarray of bool, shape (T,), optional
+            Elements that count; by default all.
+
+        Returns
+        -------
+        ndarray of shape (P, T)
+            0 at the places of the row's own elements, where the row is the boundary itself.
+        """
+        mass = self._placed(select)
+        before = np.zeros_like(mass)
+        np.cumsum(mass[:, :-1], axis=1, out=before[:, 1:])
+        before[self.own] = 0.0
+        return before
+
+    def farther_mass(self) -> FloatArray:
+        """Probability that an uncertain row is none of its elements before place t.
+
+        Returns
+        -------
+        ndarray of shape (P, T)
+            1 at the places of the row's own elements. Summed from the far end, not as a
+            difference from 1, so that it is exactly 0 where the row is surely nearer.
+        """
+        mass = self._placed(None)
+        after = np.cumsum(mass[:, ::-1], axis=1)[:, ::-1] + self.beyond[self.uncertain, None]
+        after[self.own] = 1.0
+        return np.asarray(after)
+
+    @property
+    def own(self) -> NDArray[np.bool_]:
+        """Whether place t belongs to the uncertain row, shape (P, T)."""
+        return np.asarray(self.uncertain[:, None] == self.row[None, :])
+
+    def sure_counts(self) -> IntArray:
+        """Count the certain rows of each label that are nearer than place t, shape (L, T)."""
+        certain = np.ones(len(self.rows), dtype=bool)
+        certain[self.uncertain] = False
+        counted = (self.label[None, :] == np.arange(len(self.labels))[:, None]) & certain[self.row]
+        counts = np.zeros(counted.shape, dtype=np.int64)
+        np.cumsum(counted[:, :-1], axis=1, out=counts[:, 1:])
+        return counts
+
+    def _placed(self, select: NDArray[np.bool_] | None) -> FloatArray:
+        weight = self.weight if select is None else np.where(select, self.weight, 0.0)
+        return np.asarray(np.where(self.own, weight, 0.0))
+
+
+def shortlist(alternatives: Alternatives, prior: FloatArray, elements: IntArray, k: int) -> Shortlist:
+    """Cut a point's list again for the present prior.
+
+    Parameters
+    ----------
+    alternatives : Alternatives
+        The rows.
+    prior : ndarray of shape (n_alternatives,)
+        The present prior; where it is positive, that of the list was positive too.
+    elements : ndarray of int64
+        A list from :func:`nearest_first`.
+    k : int
+        Neighbours that vote.
+
+    Returns
+    -------
+    Shortlist
+        What is still possible and within R*.
+    """
+    possible = np.add.reduceat((prior > 0).astype(np.int64), alternatives.row_ptr[:-1])
+    kept = elements[prior[elements] > 0]
+    rows, row = np.unique(alternatives.row_of[kept], return_inverse=True)
+    whole = np.bincount(row, minlength=len(rows)) == possible[rows]
+    farthest = np.zeros(len(rows), dtype=np.int64)
+    np.maximum.at(farthest, row, np.arange(len(kept)))
+    worst = np.where(whole, farthest, len(kept))
+    last = int(np.partition(worst, k - 1)[k - 1])
+    kept = kept[: last + 1]
+    rows, row = np.unique(alternatives.row_of[kept], return_inverse=True)
+    labels, label = np.unique(alternatives.labels[kept], return_inverse=True)
+    return Shortlist(
+        elements=kept,
+        rows=rows,
+        row=row,
+        weight=np.where(possible[rows][row] == 1, 1.0, prior[kept]),
+        labels=labels,
+        label=label,
+        beyond=_left_out(alternatives, prior, kept, rows),
+        uncertain=np.flatnonzero(possible[rows] > 1),
+    )
+
+
+def _left_out(alternatives: Alternatives, prior: FloatArray, kept: IntArray, rows: IntArray) -> FloatArray:
+    rest = prior.copy()
+    rest[kept] = 0.0
+    return np.asarray(np.add.reduceat(rest, alternatives.row_ptr[:-1])[rows])

@@ -1,0 +1,124 @@
+"""Cleaner's state: what it believes about labels and cells, what it proposed, what it learned."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+from easeml_ray.cleaning.messages import (
+    Belief,
+    Learn,
+    Learned,
+    ProposalStarted,
+    Propose,
+    Proposed,
+    ProposeRepairs,
+    ShowCleaning,
+    Suggest,
+)
+from easeml_ray.errors import NotFound
+from easeml_ray.messages import Command, Decision, Event, LedgerLine, Option
+from easeml_ray.process.component import ComponentState
+
+__all__ = ["CleaningState"]
+
+_REMEMBERED_SKIPS = 1000  # older skips may be proposed again; keeps the work's message small
+
+
+@dataclass
+class _Project:
+    """skipped, answered : item keys; belief, options : of the newest proposal."""
+
+    skipped: list[str] = field(default_factory=list)
+    answered: int = 0
+    removed_bits: float = 0.0
+    belief: Belief | None = None
+    number: int = 0
+    options: tuple[Option, ...] = ()
+
+
+class CleaningState(ComponentState):
+    """Beliefs, proposals and answers by project."""
+
+    component: ClassVar[str] = "cleaning"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.projects: dict[str, _Project] = {}
+
+    def decide(self, command: Command) -> Decision:
+        """Judge a command; see :class:`ComponentState`."""
+        match command.body:
+            case Propose() as body:
+                started = ProposalStarted(
+                    body.version,
+                    body.accuracy,
+                    body.target_accuracy,
+                    body.price_label,
+                    body.price_cell,
+                    body.items,
+                )
+                return Decision((started,))
+            case Suggest(number, options, belief):
+                return Decision((Proposed(number, options, belief),))
+            case Learn(kind, items):
+                given = [item for item in items if item.value is not None]
+                ledger = LedgerLine(
+                    variable=f"{kind} answers of {command.project}",
+                    entropy_before=sum(item.entropy_before for item in given),
+                    entropy_after=0.0,
+                    cost_cents=sum(item.cost_cents for item in given),
+                    evidence=", ".join(item.key for item in given[:3]) or "none",
+                    count=len(given),
+                )
+                answered = tuple(item.key for item in given)
+                skipped = tuple(item.key for item in items if item.value is None)
+                return Decision((Learned(kind, answered, skipped, ledger),))
+        raise TypeError(f"{type(command.body).__name__} is no command of cleaning")
+
+    def apply(self, event: Event) -> None:
+        """Take in one event; see :class:`ComponentState`."""
+        project = self.projects.setdefault(event.project, _Project())
+        match event.body:
+            case ProposalStarted() as body:
+                self.owe(
+                    event,
+                    ProposeRepairs(
+                        body.version,
+                        body.accuracy,
+                        body.target_accuracy,
+                        body.price_label,
+                        body.price_cell,
+                        body.items,
+                        tuple(project.skipped),
+                        project.belief.source_noise if project.belief else None,
+                    ),
+                )
+            case Proposed(number, options, belief):
+                project.number, project.options, project.belief = number, options, belief
+            case Learned() as body:
+                project.answered += len(body.answered)
+                project.removed_bits += body.ledger.entropy_before - body.ledger.entropy_after
+                project.skipped = (project.skipped + list(body.skipped))[-_REMEMBERED_SKIPS:]
+
+    def read(self, project: str, query: Any) -> dict[str, Any]:
+        """Answer a query; see :class:`ComponentState`."""
+        if not isinstance(query, ShowCleaning):
+            raise TypeError(f"{type(query).__name__} is no query of cleaning")
+        known = self.projects.get(project)
+        if known is None or known.belief is None:
+            raise NotFound(
+                f"nothing was proposed yet for {project}",
+                hint="The Cleaner is asked when the target is not feasible; or ask: easeml run --improve.",
+                what="cleaning proposal",
+                name=project,
+            )
+        return {
+            "project": project,
+            "version": known.number,
+            "belief": asdict(known.belief),
+            "options": [asdict(option) for option in known.options],
+            "answered": known.answered,
+            "skipped": len(known.skipped),
+            "removed_bits": known.removed_bits,
+        }

@@ -1,0 +1,225 @@
+"""Cleaner's work: which labels to have confirmed, which cells to have filled in."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from easeml_ray.cleaning.cpclean import CPClean
+from easeml_ray.cleaning.gain import RelabelEvidence, RowEvidence, to_gain
+from easeml_ray.cleaning.labels import estimate_noise, label_beliefs, suspicious
+from easeml_ray.cleaning.messages import Belief, ProposeRepairs, Suggest
+from easeml_ray.embed import Classes
+from easeml_ray.messages import Option, Pillar
+from easeml_ray.process.component import Bench, Job, Perform
+from easeml_ray.registry.data import encoded, load_encoder, load_schema
+from easeml_ray.uncertain import UncertainTable
+
+__all__ = ["WORK", "propose_repairs"]
+
+_DOUBTFUL = 0.2  # rows whose label is wrong with less probability are not asked for
+_NEIGHBOURS = 10
+_K = 3  # of the CPClean vote
+
+
+def propose_repairs(job: Job, bench: Bench) -> Suggest:
+    """Rank labels and cells, and say what confirming the best of them is worth."""
+    body: ProposeRepairs = job.body
+    verified: set[str] = set()
+    if body.version.verified:
+        verified = set(bench.blobs.get_json(job.tenant, body.version.verified))
+    done = verified | set(body.skipped)
+    labels, relabel = _relabel_option(job, bench, body, verified, done)
+    clean, belief = _cell_option(job, bench, body, done, labels)
+    options = tuple(option for option in (relabel, clean) if option is not None)
+    return Suggest(body.version.number, options, belief)
+
+
+# -- labels -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """What is believed of the labels: the noise they came with, and what is left of it."""
+
+    source_noise: float
+    noise: float
+
+
+def _relabel_option(
+    job: Job, bench: Bench, body: ProposeRepairs, verified: set[str], done: set[str]
+) -> tuple[_Labels, Option | None]:
+    version = body.version
+    train = encoded(bench, job.tenant, version, Pillar.TRAIN)
+    development = encoded(bench, job.tenant, version, Pillar.DEVELOPMENT)
+    X = np.concatenate([train.X, development.X])
+    y = np.concatenate([train.y, development.y])
+    k = min(_NEIGHBOURS, len(y) - 1)
+    pillars = [Pillar.TRAIN] * len(train.y) + [Pillar.DEVELOPMENT] * len(development.y)
+    row_ids = np.concatenate([train.row_ids, development.row_ids])
+    keys = [f"label:{p.value}:{i}" for p, i in zip(pillars, row_ids.tolist(), strict=True)]
+    known = np.array([key in verified for key in keys])
+    source = body.noise if body.noise is not None else estimate_noise(X, y, version.n_classes, k=k)
+    beliefs = _beliefs(X, y, version.n_classes, k, source, known)
+    own = np.where(known, 1.0, beliefs[np.arange(len(y)), y])
+    # rho (1 - 1/C) of the labels are wrong in the uniform convention.
+    left = float((1 - own).mean()) / (1 - 1 / version.n_classes)
+    labels = _Labels(source, min(left, 1.0))
+    order = [int(i) for i in suspicious(beliefs, y) if keys[i] not in done and 1 - own[i] >= _DOUBTFUL][
+        : body.items
+    ]
+    if not order:
+        return labels, None
+    classes = load_schema(bench, job.tenant, version)["classes"]
+    evidence = RelabelEvidence(
+        own[order], len(y), version.n_classes, labels.noise, min(max(1 - body.accuracy, 0.0), 1.0)
+    )
+    items = tuple(
+        {
+            "key": keys[i],
+            "pillar": pillars[i].value,
+            "row_id": int(row_ids[i]),
+            "given": classes[y[i]],
+            "likely": classes[int(beliefs[i].argmax())],
+            "doubt": round(float(1 - own[i]), 4),
+            "bits": round(_entropy(beliefs[i]), 4),
+        }
+        for i in order
+    )
+    return labels, Option(
+        id=f"relabel:v{version.number}",
+        kind="RELABEL",
+        title=f"Which class are these rows really? Their labels look wrong ({len(items)} rows).",
+        gain=to_gain(evidence, current=body.accuracy, target=body.target_accuracy),
+        cost_cents=body.price_label * len(items),
+        items=items,
+        choices=tuple(classes),
+        method=(
+            f"label beliefs from {k} neighbours, "
+            f"label noise {labels.noise:.3f} left of {source:.3f} (uniform)"
+        ),
+    )
+
+
+def _beliefs(
+    X: NDArray[np.float64],
+    y: NDArray[np.int64],
+    n_classes: int,
+    k: int,
+    source: float,
+    known: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """Return label beliefs when some labels are verified: those around a row are then cleaner.
+
+    Verified rows were the most doubtful ones, so that what is left around a row is found by
+    iterating from the source's noise: beliefs say how many of the others are wrong.
+    """
+    around = source
+    for _ in range(3):
+        beliefs = label_beliefs(X, y, n_classes, k=k, noise=source, neighbour_noise=around)
+        own = np.where(known, 1.0, beliefs[np.arange(len(y)), y])
+        around = min(float((1 - own).mean()) / (1 - 1 / n_classes), source)
+        if not known.any():
+            break
+    return beliefs
+
+
+def _entropy(probabilities: NDArray[np.float64]) -> float:
+    positive = probabilities[probabilities > 0]
+    return float(-(positive * np.log2(positive)).sum())
+
+
+# -- cells --------------------------------------------------------------------------------
+
+
+def _cell_option(
+    job: Job, bench: Bench, body: ProposeRepairs, done: set[str], labels: _Labels
+) -> tuple[Option | None, Belief]:
+    version = body.version
+    if version.uncertain_rows == 0:
+        return None, Belief(0, labels.source_noise, labels.noise, None, None, None, None, None, 0.0)
+    table = UncertainTable(bench.table(version.train))
+    schema = load_schema(bench, job.tenant, version)
+    development = encoded(bench, job.tenant, version, Pillar.DEVELOPMENT)
+    clean = CPClean(
+        load_encoder(bench, job.tenant, version).transform(table.table),
+        table.row_ptr,
+        Classes(tuple(schema["classes"])).encode(table.table[schema["label"]]),
+        development.X,
+        development.y,
+        k=_K,
+        n_classes=version.n_classes,
+        prior=np.asarray(table.table["probability"]),
+    )
+    believed = clean.belief(seed=0)
+    belief = Belief(
+        version.uncertain_rows,
+        labels.source_noise,
+        labels.noise,
+        believed.lower,
+        believed.upper,
+        believed.expected,
+        believed.potential,
+        clean.certain_fraction,
+        table.entropy(),
+    )
+    information = clean.information_gain()
+    features = [name for name, _ in schema["features"]]
+    items: list[dict[str, Any]] = []
+    rows: set[int] = set()
+    for row in np.argsort(-information, kind="stable"):
+        if information[row] <= 0 or len(items) >= body.items:
+            break
+        for item in _cells(table, int(row), features):
+            if item["key"] not in done and len(items) < body.items:
+                items.append(item)
+                rows.add(int(row))
+    if not items:
+        return None, belief
+    whole = float(information.sum())
+    # Summed in another order, a part may come out larger than the whole by a rounding.
+    evidence = RowEvidence(believed, min(float(information[sorted(rows)].sum()), whole), whole)
+    return Option(
+        id=f"clean:v{version.number}",
+        kind="CLEAN_CELL",
+        title=f"What are the true values of these cells? ({len(items)} cells of {len(rows)} rows)",
+        gain=to_gain(evidence, current=body.accuracy, target=body.target_accuracy),
+        cost_cents=body.price_cell * len(items),
+        items=tuple(items),
+        method=f"information gain of certain predictions ({_K} neighbours, exact)",
+    ), belief
+
+
+def _cells(table: UncertainTable, row: int, features: list[str]) -> list[dict[str, Any]]:
+    """Return the cells in which a row's alternatives differ, with the values they could have."""
+    alternatives = table.table.slice(table.row_ptr[row], table.row_ptr[row + 1] - table.row_ptr[row])
+    weights = alternatives["probability"].to_pylist()
+    row_id = alternatives["row_id"][0].as_py()
+    cells = []
+    for name in features:
+        mass: dict[Any, float] = defaultdict(float)
+        for value, weight in zip(alternatives[name].to_pylist(), weights, strict=True):
+            mass[value] += weight
+        if len(mass) < 2:
+            continue
+        numeric = not pa.types.is_string(alternatives.schema.field(name).type)
+        cells.append(
+            {
+                "key": f"cell:train:{row_id}:{name}",
+                "pillar": Pillar.TRAIN.value,
+                "row_id": row_id,
+                "column": name,
+                "candidates": [[value, round(weight, 4)] for value, weight in mass.items()],
+                "bits": round(_entropy(np.array(list(mass.values()))), 4),
+                "answer": "number" if numeric else "text",
+            }
+        )
+    return cells
+
+
+WORK: dict[type, Perform] = {ProposeRepairs: propose_repairs}

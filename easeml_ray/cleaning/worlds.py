@@ -1,0 +1,311 @@
+"""What is known of the development points: their ranked rows, beliefs over worlds, good worlds.
+
+Symbols
+-------
+N, M, V = rows, alternatives, development points
+prior = present probability of each alternative, (M,)
+p_v = probability that point v is predicted correctly; acc = mean_v p_v
+acc[a] = expected development accuracy given that alternative a's row is a
+world = one alternative a row, by position, (N,)
+
+References
+----------
+.. [1] B. Karlas et al., "Nearest Neighbor Classifiers over Incomplete Information: From
+   Certain Answers to Certain Predictions", VLDB 2021.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from easeml_ray.cleaning.alternatives import Alternatives
+from easeml_ray.cleaning.boundaries import conditional_votes
+from easeml_ray.cleaning.shortlists import nearest_first, shortlist
+from easeml_ray.embed.arrays import FloatArray, IntArray
+
+__all__ = [
+    "CleaningBelief",
+    "RankedPoints",
+    "best_world",
+    "cross_fitted_potential",
+    "most_probable_world",
+    "outcomes",
+    "rank_points",
+    "sample_worlds",
+    "world_hits",
+]
+
+NEGLIGIBLE = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class CleaningBelief:
+    """What development accuracy a k-nearest-neighbour vote has over all possible worlds.
+
+    Attributes
+    ----------
+    lower, upper : float
+        Every world's accuracy lies between; loose, since no one world need reach either.
+    expected : float
+        Mean over worlds by their probability, exact.
+    potential : float
+        Cross-fitted accuracy of a good world: chosen on one half of the development points,
+        scored on the other, both ways. The raw maximum over worlds is fitted to the labels that
+        it is scored on, and is never reported.
+    sd : float
+        Standard deviation of the accuracy over sampled worlds.
+    n_certain_correct, n_certain_wrong, n_uncertain : int
+        Development points by what all worlds say of them.
+    default : float
+        Accuracy in the most probable world, which is what training on the data as it is gives.
+    """
+
+    lower: float
+    upper: float
+    expected: float
+    potential: float
+    sd: float
+    n_certain_correct: int
+    n_certain_wrong: int
+    n_uncertain: int
+    default: float
+
+    @property
+    def n_points(self) -> int:
+        """Number of development points."""
+        return self.n_certain_correct + self.n_certain_wrong + self.n_uncertain
+
+
+@dataclass(frozen=True, slots=True)
+class RankedPoints:
+    """Development points, each with its nearest alternatives in order.
+
+    Attributes
+    ----------
+    rows : Alternatives
+        The rows; their prior is the one that the lists were cut for.
+    lists : list of ndarray of int64
+        Nearest first, as :func:`easeml_ray.cleaning.shortlists.nearest_first`.
+    y : ndarray of int64, shape (n_points,)
+        True labels of the points.
+    k : int
+        Neighbours that vote.
+    """
+
+    rows: Alternatives
+    lists: list[IntArray]
+    y: IntArray
+    k: int
+
+
+def rank_points(rows: Alternatives, points: FloatArray, y: IntArray, k: int) -> RankedPoints:
+    """Rank the alternatives once for each point.
+
+    Parameters
+    ----------
+    rows : Alternatives
+        The rows.
+    points : ndarray of shape (n_points, n_features)
+        Development points.
+    y : ndarray of int64, shape (n_points,)
+        Their labels.
+    k : int
+        Neighbours that vote.
+
+    Returns
+    -------
+    RankedPoints
+        Good for every later prior that is 0 where this one is.
+    """
+    return RankedPoints(rows, list(nearest_first(rows, rows.prior, points, k)), y, k)
+
+
+def outcomes(ranked: RankedPoints, prior: FloatArray, points: IntArray) -> FloatArray:
+    """Compute the expected number of correct predictions, given each alternative.
+
+    Parameters
+    ----------
+    ranked : RankedPoints
+        The development points.
+    prior : ndarray of shape (n_alternatives,)
+        Present probabilities.
+    points : ndarray of int64
+        Which points count.
+
+    Returns
+    -------
+    ndarray of shape (n_alternatives,)
+        NaN for alternatives of probability 0.
+    """
+    total = 0.0
+    by_row = np.zeros(ranked.rows.n_rows)
+    by_alternative = np.zeros(len(prior))
+    for v in points:
+        nearest = shortlist(ranked.rows, prior, ranked.lists[v], ranked.k)
+        label = np.flatnonzero(nearest.labels == ranked.y[v])
+        if not label.size:
+            continue
+        votes = conditional_votes(nearest, ranked.k)
+        base, inside, outside = (part[label[0]] for part in (votes.base, votes.inside, votes.outside))
+        total += base
+        by_row[nearest.rows] += outside - base
+        by_alternative[nearest.elements] += inside - outside[nearest.row]
+    return np.where(prior > 0, total + by_row[ranked.rows.row_of] + by_alternative, np.nan)
+
+
+def most_probable_world(rows: Alternatives, prior: FloatArray) -> IntArray:
+    """Return each row's most probable alternative, ties to the first.
+
+    Parameters
+    ----------
+    rows : Alternatives
+        The rows.
+    prior : ndarray of shape (n_alternatives,)
+        Present probabilities.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_rows,)
+        Positions of alternatives.
+    """
+    return _first_largest(prior, rows.row_ptr)
+
+
+def sample_worlds(rows: Alternatives, prior: FloatArray, n_worlds: int, rng: np.random.Generator) -> IntArray:
+    """Draw worlds by their probability.
+
+    Parameters
+    ----------
+    rows : Alternatives
+        The rows.
+    prior : ndarray of shape (n_alternatives,)
+        Present probabilities.
+    n_worlds : int
+        How many.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_worlds, n_rows)
+        Positions of alternatives.
+    """
+    # The largest of log p + Gumbel noise is alternative a with probability p_a.
+    with np.errstate(divide="ignore"):
+        scores = np.log(prior) + rng.gumbel(size=(n_worlds, len(prior)))
+    return np.stack([_first_largest(score, rows.row_ptr) for score in scores])
+
+
+def world_hits(ranked: RankedPoints, worlds: IntArray, points: IntArray) -> FloatArray:
+    """Whether worlds predict points correctly.
+
+    Parameters
+    ----------
+    ranked : RankedPoints
+        The development points.
+    worlds : ndarray of int64, shape (n_worlds, n_rows)
+        Positions of alternatives, each of positive prior when the points were ranked.
+    points : ndarray of int64
+        Which points.
+
+    Returns
+    -------
+    ndarray of shape (n_worlds, len(points))
+        1 where correct, else 0.
+    """
+    chosen = np.zeros((len(worlds), len(ranked.rows.candidates)), dtype=bool)
+    np.put_along_axis(chosen, worlds, True, axis=1)
+    hits = np.empty((len(worlds), len(points)))
+    classes = np.arange(ranked.rows.n_classes)
+    for place, v in enumerate(points):
+        elements = ranked.lists[v]
+        present = chosen[:, elements]
+        voting = present & (np.cumsum(present, axis=1) <= ranked.k)
+        votes = voting @ (ranked.rows.labels[elements][:, None] == classes).astype(np.float64)
+        hits[:, place] = votes.argmax(axis=1) == ranked.y[v]
+    return hits
+
+
+def best_world(ranked: RankedPoints, prior: FloatArray, points: IntArray) -> IntArray:
+    """Choose a world that predicts the given points well, by conditional expectations.
+
+    Each round fixes, to its best alternative, the half of the rows that promise most given the
+    rows fixed before; rows that change nothing stay at their most probable alternative. The
+    result is a concrete world, no bound: a better one may exist.
+
+    Parameters
+    ----------
+    ranked : RankedPoints
+        The development points.
+    prior : ndarray of shape (n_alternatives,)
+        Present probabilities.
+    points : ndarray of int64
+        The points to do well on.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_rows,)
+        Positions of alternatives; never worse on the points than the most probable world.
+    """
+    row_ptr, now = ranked.rows.row_ptr, prior.copy()
+    while True:
+        given = np.nan_to_num(outcomes(ranked, now, points), nan=-1.0)
+        best = _first_largest(given, row_ptr)
+        promise = given[best] - np.add.reduceat(now * given, row_ptr[:-1])
+        rising = np.flatnonzero(promise > NEGLIGIBLE * max(1, len(points)))
+        if not rising.size:
+            break
+        order = rising[np.argsort(-promise[rising], kind="stable")]
+        for row in order[: (len(order) + 1) // 2]:
+            now[row_ptr[row] : row_ptr[row + 1]] = 0.0
+            now[best[row]] = 1.0
+    worlds = np.stack([most_probable_world(ranked.rows, p) for p in (now, prior)])
+    found, default = world_hits(ranked, worlds, points).sum(axis=1)
+    return np.asarray(worlds[0] if found >= default else worlds[1])
+
+
+def cross_fitted_potential(
+    ranked: RankedPoints, prior: FloatArray, settled: IntArray, open_: IntArray, rng: np.random.Generator
+) -> float:
+    """Accuracy of a good world on development points that it was not chosen on.
+
+    Parameters
+    ----------
+    ranked : RankedPoints
+        The development points.
+    prior : ndarray of shape (n_alternatives,)
+        Present probabilities.
+    settled : ndarray of int64
+        Points whose prediction is certain: every world scores the same there.
+    open_ : ndarray of int64
+        The other points.
+    rng : numpy.random.Generator
+        Halves the open points.
+
+    Returns
+    -------
+    float
+        In 0 .. 1. With fewer than two open points nothing can be cross-fitted, and the most
+        probable world is scored.
+    """
+    n_points = len(settled) + len(open_)
+    default = most_probable_world(ranked.rows, prior)[None]
+    hits = float(world_hits(ranked, default, settled).sum())
+    shuffled = rng.permutation(open_)
+    halves = shuffled[: len(shuffled) // 2], shuffled[len(shuffled) // 2 :]
+    if not halves[0].size:
+        return (hits + float(world_hits(ranked, default, open_).sum())) / n_points
+    for chosen_on, scored_on in (halves, halves[::-1]):
+        world = best_world(ranked, prior, chosen_on)[None]
+        hits += float(world_hits(ranked, world, scored_on).sum())
+    return hits / n_points
+
+
+def _first_largest(values: FloatArray, row_ptr: IntArray) -> IntArray:
+    """Position of each row's first largest value, (N,)."""
+    sizes = np.diff(row_ptr)
+    largest = np.repeat(np.maximum.reduceat(values, row_ptr[:-1]), sizes)
+    places = np.where(values == largest, np.arange(len(values)), len(values))
+    return np.minimum.reduceat(places, row_ptr[:-1])

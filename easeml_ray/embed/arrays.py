@@ -1,0 +1,207 @@
+"""What an array must be before the numerics of a component may read it.
+
+Symbols
+-------
+X = features, float64 (n_rows, n_features), finite
+y = class codes, int64 (n_rows,), each in 0 .. n_classes - 1
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from easeml_ray.errors import InvalidArgument
+
+__all__ = ["FloatArray", "IntArray", "as_features", "as_labels", "count_classes"]
+
+FloatArray: TypeAlias = NDArray[np.float64]
+IntArray: TypeAlias = NDArray[np.int64]
+
+# The square of a difference of two such values, summed over any real table, stays finite.
+LARGEST_VALUE = 1e140
+
+
+def as_features(
+    X: ArrayLike, argument: str = "X", *, n_features: int | None = None, min_rows: int = 1
+) -> FloatArray:
+    """Return features as a C-contiguous float64 array, or say what is wrong with them.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_rows, n_features)
+        Features.
+    argument : str
+        The name that the caller gave to the array, for the message.
+    n_features : int, optional
+        The width that the array must have.
+    min_rows : int
+        The fewest rows that are accepted.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_features)
+        The same values; not copied when they already have the right form.
+
+    Raises
+    ------
+    InvalidArgument
+        If the array is not numeric, not two-dimensional, too short, of another width,
+        holds NaN or infinity, or holds values whose squares overflow.
+
+    Examples
+    --------
+    >>> as_features([[1, 2], [3, 4]]).dtype
+    dtype('float64')
+    """
+    try:
+        array = np.ascontiguousarray(X, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgument(
+            f"{argument} is not an array of numbers",
+            hint="Encode the table with easeml_ray.embed.Encoder first.",
+            argument=argument,
+        ) from error
+    # ascontiguousarray makes a scalar one-dimensional, so only the width needs a look.
+    if array.ndim != 2:
+        raise InvalidArgument(
+            f"{argument} has {array.ndim} dimension(s), not the two of (rows, features)",
+            hint="Give one row an item; a single feature needs shape (n_rows, 1).",
+            argument=argument,
+        )
+    if array.shape[0] < min_rows:
+        raise InvalidArgument(
+            f"{argument} has {array.shape[0]} row(s); at least {min_rows} needed",
+            hint="Give more rows.",
+            argument=argument,
+        )
+    if array.shape[1] == 0:
+        raise InvalidArgument(f"{argument} has no features", hint="Name a feature.", argument=argument)
+    if n_features is not None and array.shape[1] != n_features:
+        raise InvalidArgument(
+            f"{argument} has {array.shape[1]} features, the other rows have {n_features}",
+            hint="Encode all tables with the same fitted Encoder.",
+            argument=argument,
+        )
+    bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
+    if bad.size:
+        raise InvalidArgument(
+            f"{argument} holds NaN or infinity in {bad.size} row(s), the first is row {bad[0]}",
+            hint="Repair or impute missing cells first.",
+            argument=argument,
+        )
+    if array.size and max(array.max(), -array.min()) > LARGEST_VALUE:
+        raise InvalidArgument(
+            f"{argument} holds values beyond {LARGEST_VALUE:g}, whose squared distances overflow",
+            hint="Standardise the features.",
+            argument=argument,
+        )
+    return array
+
+
+def as_labels(
+    y: ArrayLike, argument: str = "y", *, n_rows: int | None = None, n_classes: int | None = None
+) -> IntArray:
+    """Return class codes as int64, or say what is wrong with them.
+
+    Parameters
+    ----------
+    y : array-like of int, shape (n_rows,)
+        Class codes.
+    argument : str
+        The name that the caller gave to the array, for the message.
+    n_rows : int, optional
+        The length that the array must have.
+    n_classes : int, optional
+        Codes must be smaller than this.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_rows,)
+        The same codes.
+
+    Raises
+    ------
+    InvalidArgument
+        If the codes are not whole numbers, not one-dimensional, negative, not smaller
+        than `n_classes`, or not `n_rows` many.
+
+    Examples
+    --------
+    >>> as_labels([0, 2, 1], n_classes=3)
+    array([0, 2, 1])
+    """
+    array = np.asarray(y)
+    if array.ndim != 1:
+        raise InvalidArgument(
+            f"{argument} has {array.ndim} dimension(s), not one",
+            hint="Give one code a row.",
+            argument=argument,
+        )
+    if n_rows is not None and array.shape[0] != n_rows:
+        raise InvalidArgument(
+            f"{argument} has {array.shape[0]} labels for {n_rows} rows",
+            hint="Give one label a row.",
+            argument=argument,
+        )
+    if array.size and array.dtype.kind not in "iub":
+        whole = array.dtype.kind == "f" and bool(
+            np.all(np.isfinite(array)) and np.all(array == np.floor(array))
+        )
+        if not whole:
+            raise InvalidArgument(
+                f"{argument} holds {array.dtype} values, not class codes",
+                hint="Encode labels with easeml_ray.embed.Classes.",
+                argument=argument,
+            )
+    codes = array.astype(np.int64)
+    if codes.size and codes.min() < 0:
+        raise InvalidArgument(
+            f"{argument} holds the negative code {codes.min()}", hint="Codes start at 0.", argument=argument
+        )
+    if codes.size and n_classes is not None and codes.max() >= n_classes:
+        raise InvalidArgument(
+            f"{argument} holds code {codes.max()}, but n_classes is {n_classes}",
+            hint=f"Give n_classes of at least {codes.max() + 1}",
+            argument=argument,
+        )
+    return codes
+
+
+def count_classes(n_classes: int | None, *labels: IntArray) -> int:
+    """Return the number of classes: the one given, or what the codes imply (at least 2).
+
+    Parameters
+    ----------
+    n_classes : int or None
+        The number that the caller gave.
+    *labels : ndarray of int64
+        Class codes to infer the number from when none is given.
+
+    Returns
+    -------
+    int
+        Number of classes, at least 2.
+
+    Raises
+    ------
+    InvalidArgument
+        If the number given is below 2 or a code does not fit into it.
+
+    Examples
+    --------
+    >>> count_classes(None, np.array([0, 2]), np.array([1]))
+    3
+    """
+    largest = max((int(codes.max()) for codes in labels if codes.size), default=-1)
+    if n_classes is None:
+        return max(2, largest + 1)
+    if n_classes < 2 or n_classes <= largest:
+        raise InvalidArgument(
+            f"n_classes is {n_classes}, but the labels need at least {max(2, largest + 1)}",
+            hint="Count every class that may occur, not only those seen.",
+            argument="n_classes",
+        )
+    return int(n_classes)

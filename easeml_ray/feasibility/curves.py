@@ -1,0 +1,200 @@
+"""Nearest-neighbour errors along growing train prefixes, and where they lead.
+
+Symbols
+-------
+F = embeddings, P = prefixes, T = development rows, B = bootstrap worlds, C = classes
+n_p = train rows of prefix p, (P,); n = n_P = all train rows
+wrong = whether the 1NN of prefix p in embedding f errs on row t, bool (F, P, T)
+e = error rates, (..., F, P)
+h = their Cover-Hart values, (..., F, P)
+a = decay exponent of a curve: h ~ n^-a, cut at 0, (..., F)
+
+The curve ``h(n) = exp(c - a ln n)`` has no asymptote: at any target it says that endless
+rows reach it. It is therefore never read beyond `CAP` times the rows at hand.
+
+References
+----------
+C. Renggli, L. Rimanic, L. Kolar, W. Wu, C. Zhang, "Ease.ML/Snoopy: Towards automatic
+feasibility studies for ML via quantitative understanding of data quality for ML", ICDE 2023.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.feasibility.bounds import cover_hart_lower_bound
+from easeml_ray.feasibility.nearest import NearestNeighbor
+
+__all__ = ["CAP", "bootstrap_errors", "decay_exponents", "extrapolate", "prefixes", "wrong_by_prefix"]
+
+CAP = 10
+"""Largest multiple of the train rows at hand that a curve is extrapolated to."""
+
+WORLD_VALUES = 1 << 24  # bootstrap counts held at once, 64 MiB as float32
+
+
+def prefixes(n_train: int, count: int = 10) -> IntArray:
+    """Return the train sizes at which a curve is measured.
+
+    Parameters
+    ----------
+    n_train : int
+        Train rows n.
+    count : int
+        How many sizes, fewer when the rows are fewer.
+
+    Returns
+    -------
+    ndarray of int64
+        Ascending, distinct; the last is n.
+
+    Examples
+    --------
+    >>> prefixes(25, 5).tolist()
+    [5, 10, 15, 20, 25]
+    """
+    return np.unique(np.maximum(1, n_train * np.arange(1, count + 1) // count)).astype(np.int64)
+
+
+def wrong_by_prefix(
+    X_train: FloatArray,
+    y_train: IntArray,
+    X_dev: FloatArray,
+    y_dev: IntArray,
+    *,
+    n_classes: int,
+    order: IntArray,
+    sizes: IntArray,
+    progress: Callable[[], None] | None = None,
+) -> NDArray[np.bool_]:
+    """Return where the nearest neighbour errs, for each prefix of an order of the train rows.
+
+    Parameters
+    ----------
+    X_train, y_train, X_dev, y_dev : ndarray
+        Embedded features and class codes.
+    n_classes : int
+        Classes C.
+    order : ndarray of int64, shape (n,)
+        Permutation of the train rows; ties still go to the smaller row index.
+    sizes : ndarray of int64, shape (P,)
+        Ascending prefix sizes.
+    progress : callable, optional
+        Called after each prefix.
+
+    Returns
+    -------
+    ndarray of bool, shape (P, T)
+        One row a prefix.
+    """
+    state = NearestNeighbor(X_dev, y_dev, n_classes)
+    wrong = np.empty((sizes.size, X_dev.shape[0]), dtype=np.bool_)
+    done = 0
+    for p, size in enumerate(sizes):
+        rows = order[done:size]
+        wrong[p] = state.append(X_train[rows], y_train[rows], index=rows).wrong
+        done = int(size)
+        if progress is not None:
+            progress()
+    return wrong
+
+
+def bootstrap_errors(wrong: NDArray[np.bool_], worlds: int, rng: np.random.Generator) -> FloatArray:
+    """Return error rates in resampled development sets, jointly over embeddings and prefixes.
+
+    Parameters
+    ----------
+    wrong : ndarray of bool, shape (F, P, T)
+        Errors on the rows at hand.
+    worlds : int
+        Resampled sets B.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    ndarray of shape (B, F, P)
+        Every value of one world comes from the same resampled rows.
+    """
+    rows = wrong.shape[-1]
+    flat = wrong.reshape(-1, rows).T.astype(np.float32)
+    step = max(1, WORLD_VALUES // rows)
+    parts = []
+    for begin in range(0, worlds, step):
+        picked = rng.multinomial(rows, np.full(rows, 1.0 / rows), size=min(step, worlds - begin))
+        # Counts of rows below 2**24 are exact in float32.
+        parts.append(picked.astype(np.float32) @ flat)
+    rates: FloatArray = np.concatenate(parts).astype(np.float64) / rows
+    return rates.reshape(worlds, *wrong.shape[:2])
+
+
+def decay_exponents(errors: FloatArray, sizes: IntArray, n_dev: int, n_classes: int) -> FloatArray:
+    """Fit ``ln h = c - a ln n`` to error curves by weighted least squares.
+
+    Each point weighs as much as its logarithm is certain (delta method on the binomial
+    variance); half an error is added so that a curve may reach zero.
+
+    Parameters
+    ----------
+    errors : ndarray of shape (..., P)
+        Error rates e.
+    sizes : ndarray of int64, shape (P,)
+        Prefix sizes, at least two.
+    n_dev : int
+        Development rows T behind each rate.
+    n_classes : int
+        Classes C.
+
+    Returns
+    -------
+    ndarray of shape (...)
+        Exponents a, negative where the curve rises.
+
+    Examples
+    --------
+    >>> sizes = np.array([100, 200, 400])
+    >>> h = 2.0 / sizes
+    >>> e = h * (2 - 2 * h)
+    >>> float(decay_exponents(e, sizes, 10**7, 2).round(3))
+    1.0
+    """
+    smooth = (errors * n_dev + 0.5) / (n_dev + 1.0)
+    most = (n_classes - 1) / n_classes
+    h = cover_hart_lower_bound(smooth, n_classes)
+    # d ln h / d e = 1 / (2 h sqrt(1 - e/most)); the root is kept off zero near chance.
+    root = np.sqrt(np.maximum(1.0 - smooth / most, 1.0 / n_dev))
+    weight = (2.0 * h * root) ** 2 / (smooth * (1.0 - smooth))
+    x = np.log(sizes.astype(np.float64))
+    weight = weight / weight.sum(axis=-1, keepdims=True)
+    spread = x - (weight * x).sum(axis=-1, keepdims=True)
+    slope: FloatArray = (weight * spread * np.log(h)).sum(axis=-1) / (weight * spread**2).sum(axis=-1)
+    return -slope
+
+
+def extrapolate(h: FloatArray, a: FloatArray, factor: float) -> FloatArray:
+    """Return Cover-Hart values at `factor` times the rows.
+
+    Parameters
+    ----------
+    h : ndarray
+        Cover-Hart values at all train rows.
+    a : ndarray of the same shape
+        Decay exponents; a rising curve is taken as flat.
+    factor : float
+        At least 1, at most :data:`CAP`.
+
+    Returns
+    -------
+    ndarray of the same shape
+        ``h factor^-a``
+
+    Examples
+    --------
+    >>> extrapolate(np.array([0.2]), np.array([0.5]), 4.0)
+    array([0.1])
+    """
+    return h * factor ** -np.maximum(a, 0.0)

@@ -1,0 +1,36 @@
+"""The gate: test conditions, their guarantee, and the sealing of the test set."""
+
+from __future__ import annotations
+
+from easeml_ray.gate.condition import Clause, Condition
+from easeml_ray.gate.evaluation import (
+    ClauseEvaluation,
+    Evaluation,
+    Truth,
+    Verdict,
+    evaluate,
+    reachable,
+)
+from easeml_ray.gate.language import parse
+from easeml_ray.gate.sealing import new_private_key, public_key, seal, unseal
+from easeml_ray.gate.sizes import SampleSize, require, sample_size, ways_out
+
+__all__ = [
+    "Clause",
+    "ClauseEvaluation",
+    "Condition",
+    "Evaluation",
+    "SampleSize",
+    "Truth",
+    "Verdict",
+    "evaluate",
+    "new_private_key",
+    "parse",
+    "public_key",
+    "reachable",
+    "require",
+    "sample_size",
+    "seal",
+    "unseal",
+    "ways_out",
+]

@@ -1,0 +1,215 @@
+"""Three-valued evaluation of a condition, in exact arithmetic.
+
+=======  =======================================================================
+symbol   meaning
+=======  =======================================================================
+v        value of a clause's expression at the estimates, exact
+ε, c     tolerance and threshold of the clause
+[v ± ε]  what the true value lies in, with the reliability asked
+=======  =======================================================================
+
+``> c`` is TRUE when v - ε > c, FALSE when v + ε < c, otherwise UNKNOWN; ``< c``
+is the mirror image. Comparisons are strict: v - ε == c is UNKNOWN. A conjunction
+follows Kleene: FALSE if any clause is, TRUE if all are, otherwise UNKNOWN.
+
+References
+----------
+C. Renggli et al., "Continuous Integration of Machine Learning Models with
+ease.ml/ci", SysML 2019, section 2 (fp-free and fn-free).
+"""
+
+from __future__ import annotations
+
+import numbers
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from fractions import Fraction
+from typing import Literal
+
+from easeml_ray.errors import InvalidArgument
+from easeml_ray.gate.condition import VARIABLES, Clause, Condition
+
+__all__ = ["ClauseEvaluation", "Evaluation", "Mode", "Truth", "Verdict", "evaluate", "reachable"]
+
+Mode = Literal["fp-free", "fn-free"]
+MODES = ("fp-free", "fn-free")
+
+
+class Truth(StrEnum):
+    """What the estimates say about a condition."""
+
+    TRUE = "TRUE"
+    FALSE = "FALSE"
+    UNKNOWN = "UNKNOWN"
+
+
+class Verdict(StrEnum):
+    """What the gate says about a model."""
+
+    PASS = "PASS"
+    FAIL = "FAIL"
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseEvaluation:
+    """One clause at the estimates.
+
+    Parameters
+    ----------
+    clause : Clause
+        The clause.
+    value : Fraction
+        Its expression at the estimates.
+    lower, upper : Fraction
+        The value less and plus the clause's tolerance.
+    truth : Truth
+        On which side of the threshold the whole interval lies, if on any.
+    """
+
+    clause: Clause
+    value: Fraction
+    lower: Fraction
+    upper: Fraction
+    truth: Truth
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A condition at the estimates.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        The truth resolved by the mode.
+    truth : Truth
+        Of the conjunction.
+    clauses : tuple of ClauseEvaluation
+        One a clause, in order.
+    """
+
+    verdict: Verdict
+    truth: Truth
+    clauses: tuple[ClauseEvaluation, ...]
+
+
+def evaluate(condition: Condition, *, mode: str, **estimates: Fraction | Decimal | float) -> Evaluation:
+    """Evaluate a condition at estimates of n, o and d.
+
+    Parameters
+    ----------
+    condition : Condition
+        What to evaluate.
+    mode : {"fp-free", "fn-free"}
+        fp-free passes only what is TRUE; fn-free fails only what is FALSE.
+    **estimates : Fraction, Decimal or float
+        Of each variable that occurs, in [0, 1]. A float counts as the decimal that it prints as.
+
+    Returns
+    -------
+    Evaluation
+        Verdict, truth and the intervals of every clause.
+
+    Raises
+    ------
+    InvalidArgument
+        If the mode is unknown, or an estimate is missing, unknown, or outside [0, 1].
+
+    Examples
+    --------
+    >>> from easeml_ray.gate import evaluate, parse
+    >>> condition = parse("n - o > 0.02 +/- 0.01")
+    >>> evaluate(condition, mode="fp-free", n=0.9, o=0.85).verdict
+    <Verdict.PASS: 'PASS'>
+    >>> border = evaluate(condition, mode="fp-free", n=0.88, o=0.85)
+    >>> border.truth, border.verdict
+    (<Truth.UNKNOWN: 'UNKNOWN'>, <Verdict.FAIL: 'FAIL'>)
+    """
+    if mode not in MODES:
+        raise InvalidArgument(
+            f"The mode {mode!r} is not known.", hint=f"one of {', '.join(MODES)}", argument="mode"
+        )
+    exact = {name: exact_estimate(name, value) for name, value in estimates.items()}
+    missing = sorted(condition.variables - exact.keys())
+    if missing:
+        raise InvalidArgument(
+            f"The condition needs an estimate of {', '.join(missing)}.", argument=missing[0]
+        )
+    clauses = tuple(evaluate_clause(clause, exact) for clause in condition.clauses)
+    truth = conjunction([clause.truth for clause in clauses])
+    passes = truth is Truth.TRUE or (mode == "fn-free" and truth is Truth.UNKNOWN)
+    return Evaluation(Verdict.PASS if passes else Verdict.FAIL, truth, clauses)
+
+
+def reachable(clause: Clause) -> frozenset[Truth]:
+    """Return what a clause can evaluate to on some test set.
+
+    A tolerance that is too wide for its threshold leaves a clause that can never be TRUE
+    (with fp-free nothing passes) or never be FALSE (with fn-free nothing fails).
+
+    Parameters
+    ----------
+    clause : Clause
+        The clause.
+
+    Returns
+    -------
+    frozenset of Truth
+        The truths that some estimates lead to.
+
+    Examples
+    --------
+    >>> from easeml_ray.gate import parse, reachable
+    >>> sorted(reachable(parse("n > 0.95 +/- 0.05").clauses[0]))
+    [<Truth.FALSE: 'FALSE'>, <Truth.UNKNOWN: 'UNKNOWN'>]
+    """
+    smallest, largest = clause.span
+    ends = [compare(clause, value) for value in (smallest, largest)]
+    # Truth changes monotonically with the value, so only the middle needs another look.
+    middle = compare(clause, min(max(Fraction(clause.threshold), smallest), largest))
+    return frozenset([*ends, middle])
+
+
+def evaluate_clause(clause: Clause, estimates: dict[str, Fraction]) -> ClauseEvaluation:
+    """Evaluate one clause at exact estimates."""
+    value = sum((c * estimates[v] for v, c in clause.coefficients.items()), Fraction(0))
+    epsilon = Fraction(clause.epsilon)
+    return ClauseEvaluation(clause, value, value - epsilon, value + epsilon, compare(clause, value))
+
+
+def compare(clause: Clause, value: Fraction) -> Truth:
+    """Compare the interval around a value with the clause's threshold."""
+    threshold, epsilon = Fraction(clause.threshold), Fraction(clause.epsilon)
+    above, below = value - epsilon > threshold, value + epsilon < threshold
+    if clause.comparison == "<":
+        above, below = below, above
+    if above:
+        return Truth.TRUE
+    return Truth.FALSE if below else Truth.UNKNOWN
+
+
+def conjunction(truths: list[Truth]) -> Truth:
+    """Return Kleene's conjunction."""
+    if Truth.FALSE in truths:
+        return Truth.FALSE
+    return Truth.UNKNOWN if Truth.UNKNOWN in truths else Truth.TRUE
+
+
+def exact_estimate(name: str, value: Fraction | Decimal | float) -> Fraction:
+    """Return an estimate as an exact fraction in [0, 1]."""
+    if name not in VARIABLES:
+        raise InvalidArgument(
+            f"There is no variable {name!r} in conditions.", hint="estimates are n, o and d", argument=name
+        )
+    if isinstance(value, bool) or not isinstance(value, numbers.Real | Decimal):
+        raise InvalidArgument(
+            f"The estimate of {name} is {type(value).__name__}, not a number.", argument=name
+        )
+    try:
+        # A float enters as the decimal that it prints as: 0.88 - 0.85 is then exactly 0.03.
+        exact = Fraction(value) if isinstance(value, Fraction) else Fraction(Decimal(str(value)))
+    except (InvalidOperation, ValueError, OverflowError) as error:
+        raise InvalidArgument(f"The estimate of {name} is {value}.", argument=name) from error
+    if not 0 <= exact <= 1:
+        raise InvalidArgument(f"The estimate of {name}, {value}, is outside [0, 1].", argument=name)
+    return exact

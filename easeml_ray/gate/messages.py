@@ -1,0 +1,199 @@
+"""What CIGate is told, and all that it lets out."""
+
+from __future__ import annotations
+
+from easeml_ray.messages import LedgerLine, message
+
+__all__ = [
+    "AnnounceKey",
+    "EraActivated",
+    "EraExhausted",
+    "EraReleased",
+    "EraSealed",
+    "Evidence",
+    "GateModels",
+    "GivesVerdict",
+    "JudgeModel",
+    "KeyAnnounced",
+    "ModelsQueued",
+    "OpenEra",
+    "ReleaseEra",
+    "ReleasedEra",
+    "ShowGate",
+    "ShowKey",
+    "TestSetWanted",
+    "VerdictGiven",
+]
+
+
+@message
+class AnnounceKey:
+    """The public key to which stable rows are sealed, in hex."""
+
+    public_key: str
+
+
+@message
+class KeyAnnounced:
+    """Stable rows are sealed to this key from now on."""
+
+    public_key: str
+
+
+@message
+class OpenEra:
+    """A sealed stable test set and the conditions that it is to carry."""
+
+    sealed: str
+    rows: int
+    schema: str
+    condition: str
+    reliability: float
+    steps: int
+    adaptivity: str
+    mode: str
+    bound: str
+
+
+@message
+class EraSealed:
+    """An era waits for its first model."""
+
+    era: int
+    sealed: str
+    rows: int
+    required: int
+    schema: str
+    condition: str
+    reliability: float
+    steps: int
+    adaptivity: str
+    mode: str
+    bound: str
+
+
+@message
+class GateModels:
+    """Gate these models; ``old`` is the deployed model (model 0 before any)."""
+
+    models: tuple[str, ...]
+    old: str
+
+
+@message
+class ModelsQueued:
+    """Models wait for a verdict, in this order; ``era`` is None while no era can judge them."""
+
+    models: tuple[str, ...]
+    old: str
+    era: int | None
+
+
+@message
+class EraActivated:
+    """The era gave its first model to judge: ``o`` of the condition is fixed for its life."""
+
+    era: int
+    old: str
+
+
+@message
+class JudgeModel:
+    """Work: one verdict, inside the gate's own process."""
+
+    era: int
+    sealed: str
+    schema: str
+    model: str
+    old: str
+    condition: str
+    mode: str
+    adaptivity: str
+
+
+@message
+class Evidence:
+    """What a verdict rests on, as exact counts over ``rows`` stable rows."""
+
+    rows: int
+    new_correct: int
+    old_correct: int
+    different: int
+    truth: str
+
+
+@message
+class GivesVerdict:
+    """Result of work: a verdict; ``sealed_evidence`` is readable by the gate alone."""
+
+    era: int
+    model: str
+    passed: bool
+    evidence: Evidence | None
+    sealed_evidence: str
+
+
+@message
+class VerdictGiven:
+    """PASS or FAIL; ``evidence`` only where the adaptivity lets it out."""
+
+    era: int
+    model: str
+    passed: bool
+    evidence: Evidence | None
+    sealed_evidence: str
+    step: int
+    ledger: LedgerLine
+
+
+@message
+class EraExhausted:
+    """The era has given all its verdicts."""
+
+    era: int
+
+
+@message
+class TestSetWanted:
+    """Models wait and no era can judge them: a fresh stable test set of so many rows is wanted."""
+
+    __test__ = False
+
+    rows: int
+    why: str
+
+
+@message
+class ReleaseEra:
+    """Work: unseal an exhausted era so that its rows can join train and development."""
+
+    era: int
+    sealed: str
+
+
+@message
+class ReleasedEra:
+    """Result of work: the rows of an era, in clear from now on."""
+
+    era: int
+    digest: str
+    rows: int
+
+
+@message
+class EraReleased:
+    """The rows of an era are in clear."""
+
+    era: int
+    digest: str
+    rows: int
+
+
+@message
+class ShowKey:
+    """Query: the public key."""
+
+
+@message
+class ShowGate:
+    """Query: eras, conditions, what is left, verdicts."""

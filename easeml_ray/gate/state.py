@@ -1,0 +1,299 @@
+"""CIGate's state: eras, what is left of them, and verdicts.
+
+The reliability of a verdict rests on rules that hold here: ``o`` is the model deployed when
+the era became ACTIVE, for the whole era; with adaptivity ``none`` the models are fixed before
+the first verdict; with any other adaptivity nothing but PASS or FAIL leaves before the era ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+from easeml_ray.errors import Conflict, NotReady
+from easeml_ray.gate.language import parse
+from easeml_ray.gate.messages import (
+    AnnounceKey,
+    EraActivated,
+    EraExhausted,
+    EraReleased,
+    EraSealed,
+    GateModels,
+    GivesVerdict,
+    JudgeModel,
+    KeyAnnounced,
+    ModelsQueued,
+    OpenEra,
+    ReleasedEra,
+    ReleaseEra,
+    ShowGate,
+    ShowKey,
+    TestSetWanted,
+    VerdictGiven,
+)
+from easeml_ray.gate.sizes import require
+from easeml_ray.messages import SYSTEM, Command, Decision, Event, LedgerLine
+from easeml_ray.process.component import ComponentState
+from easeml_ray.process.era import ERA, EraEvent, EraState
+from easeml_ray.process.messages import WorkRejected
+
+__all__ = ["GateState"]
+
+
+@dataclass
+class _Era:
+    """One stable test set.
+
+    old : the model that ``o`` stands for, set once; queue : models that wait; judging : the
+    model at work; verdicts : in order.
+    """
+
+    sealed: EraSealed
+    state: EraState = ERA.initial
+    old: str | None = None
+    queue: list[str] = field(default_factory=list)
+    judging: str | None = None
+    verdicts: list[VerdictGiven] = field(default_factory=list)
+    released: str | None = None
+
+    @property
+    def left(self) -> int:
+        """Verdicts that may still be given, less those already promised."""
+        promised = len(self.queue) + (self.judging is not None)
+        return self.sealed.steps - len(self.verdicts) - promised
+
+    @property
+    def open(self) -> bool:
+        return self.state in (EraState.SEALED, EraState.ACTIVE)
+
+
+@dataclass
+class _Project:
+    eras: list[_Era] = field(default_factory=list)
+    waiting: list[tuple[str, str]] = field(default_factory=list)  # (model, old) without an era
+
+    @property
+    def current(self) -> _Era | None:
+        return self.eras[-1] if self.eras and self.eras[-1].open else None
+
+
+class GateState(ComponentState):
+    """Eras of all projects."""
+
+    component: ClassVar[str] = "gate"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.public_key: str | None = None
+        self.projects: dict[str, _Project] = {}
+
+    def decide(self, command: Command) -> Decision:
+        """Judge a command; see :class:`ComponentState`."""
+        project = self.projects.get(command.project, _Project())
+        match command.body:
+            case AnnounceKey(public_key):
+                if self.public_key not in (None, public_key):
+                    raise Conflict(
+                        "the gate's key is not the one that sealed its eras",
+                        hint="Restore $EASEML_STATE/gate.key; without it the open eras are lost.",
+                    )
+                return Decision((KeyAnnounced(public_key),))
+            case OpenEra() as body:
+                return self._open(project, body)
+            case GateModels(models, old):
+                return self._gate(project, models, old)
+            case GivesVerdict() as body:
+                return self._verdict(project, body)
+            case ReleasedEra(era, digest, rows):
+                return Decision((EraReleased(era, digest, rows),))
+        raise TypeError(f"{type(command.body).__name__} is no command of the gate")
+
+    def _open(self, project: _Project, body: OpenEra) -> Decision:
+        size = require(
+            parse(body.condition),
+            body.rows,
+            reliability=body.reliability,
+            steps=body.steps,
+            adaptivity=body.adaptivity,
+            bound=body.bound,
+        )
+        if project.current is not None:
+            raise Conflict(
+                "an era is open already",
+                hint="A new test set is taken when the present one is exhausted.",
+            )
+        sealed = EraSealed(
+            len(project.eras) + 1,
+            body.sealed,
+            body.rows,
+            size.rows,
+            body.schema,
+            body.condition,
+            body.reliability,
+            body.steps,
+            body.adaptivity,
+            body.mode,
+            body.bound,
+        )
+        events: list[Any] = [sealed]
+        if project.waiting:
+            models = tuple(model for model, _ in project.waiting[: body.steps])
+            events.append(EraActivated(sealed.era, project.waiting[-1][1]))
+            events.append(ModelsQueued(models, project.waiting[-1][1], sealed.era))
+        return Decision(tuple(events), {"era": sealed.era, "required_rows": size.rows})
+
+    def _gate(self, project: _Project, models: tuple[str, ...], old: str) -> Decision:
+        era = project.current
+        frozen = era is not None and era.sealed.adaptivity == "none" and era.old is not None
+        if era is None or frozen or era.left < len(models):
+            rows = project.eras[-1].sealed.required if project.eras else 0
+            why = (
+                "the models of the present era were fixed before its first verdict"
+                if frozen
+                else "the present test set has given its verdicts"
+            )
+            return Decision((ModelsQueued(models, old, None), TestSetWanted(rows, why)))
+        events: list[Any] = []
+        if era.old is None:
+            events.append(EraActivated(era.sealed.era, old))
+        events.append(ModelsQueued(models, era.old or old, era.sealed.era))
+        return Decision(tuple(events), {"era": era.sealed.era, "queued": len(models)})
+
+    def _verdict(self, project: _Project, body: GivesVerdict) -> Decision:
+        era = project.eras[body.era - 1]
+        step = len(era.verdicts) + 1
+        given = VerdictGiven(
+            body.era,
+            body.model,
+            body.passed,
+            body.evidence,
+            body.sealed_evidence,
+            step,
+            LedgerLine(
+                variable=f"does {body.model[:12]} meet {era.sealed.condition}",
+                entropy_before=1.0,
+                entropy_after=0.0,
+                cost_cents=0.0,
+                evidence=f"era {body.era}, step {step} of {era.sealed.steps}",
+            ),
+        )
+        events: list[Any] = [given]
+        frozen = era.sealed.adaptivity == "none"
+        first_change = era.sealed.adaptivity == "firstChange" and body.passed
+        # With models fixed beforehand nothing can use the steps that are left.
+        if step >= era.sealed.steps or (frozen and not era.queue) or first_change:
+            events.append(EraExhausted(body.era))
+        return Decision(tuple(events), {"passed": body.passed})
+
+    def apply(self, event: Event) -> None:
+        """Take in one event; see :class:`ComponentState`."""
+        if event.project == SYSTEM:
+            if isinstance(event.body, KeyAnnounced):
+                self.public_key = event.body.public_key
+            return
+        project = self.projects.setdefault(event.project, _Project())
+        match event.body:
+            case EraSealed() as body:
+                project.eras.append(_Era(body))
+            case EraActivated(number, old):
+                era = project.eras[number - 1]
+                era.state = ERA.next(era.state, EraEvent.ACTIVATE, instance=event.stream)
+                era.old = old
+            case ModelsQueued(models, old, None):
+                project.waiting += [(model, old) for model in models]
+            case ModelsQueued(models, _, int(number)):
+                era = project.eras[number - 1]
+                era.queue += models
+                project.waiting = [w for w in project.waiting if w[0] not in models]
+                self._judge_next(event, era)
+            case VerdictGiven() as body:
+                era = project.eras[body.era - 1]
+                era.state = ERA.next(era.state, EraEvent.SPEND, instance=event.stream)
+                era.verdicts.append(body)
+                era.judging = None
+                self._judge_next(event, era)
+            case EraExhausted(number):
+                era = project.eras[number - 1]
+                era.state = ERA.next(era.state, EraEvent.EXHAUST, instance=event.stream)
+                self.owe(event, ReleaseEra(number, era.sealed.sealed))
+            case EraReleased(number, digest, _):
+                era = project.eras[number - 1]
+                era.state = ERA.next(era.state, EraEvent.RELEASE, instance=event.stream)
+                era.released = digest
+            case WorkRejected():
+                for era in project.eras:
+                    if era.judging is not None:
+                        era.judging = None
+                        self._judge_next(event, era)
+
+    def _judge_next(self, event: Event, era: _Era) -> None:
+        if era.judging is None and era.queue and era.state is EraState.ACTIVE:
+            era.judging = era.queue.pop(0)
+            sealed = era.sealed
+            self.owe(
+                event,
+                JudgeModel(
+                    sealed.era,
+                    sealed.sealed,
+                    sealed.schema,
+                    era.judging,
+                    era.old or "",
+                    sealed.condition,
+                    sealed.mode,
+                    sealed.adaptivity,
+                ),
+            )
+
+    def read(self, project: str, query: Any) -> dict[str, Any]:
+        """Answer a query; see :class:`ComponentState`."""
+        match query:
+            case ShowKey():
+                if self.public_key is None:
+                    raise NotReady("the gate has no key yet", hint="Try again in a moment.")
+                return {"public_key": self.public_key}
+            case ShowGate():
+                known = self.projects.get(project, _Project())
+                return {
+                    "project": project,
+                    "waiting": [model for model, _ in known.waiting],
+                    "eras": [self._shown(era) for era in known.eras],
+                }
+        raise TypeError(f"{type(query).__name__} is no query of the gate")
+
+    @staticmethod
+    def _shown(era: _Era) -> dict[str, Any]:
+        sealed = era.sealed
+        return {
+            "era": sealed.era,
+            "state": era.state.value,
+            "condition": sealed.condition,
+            "reliability": sealed.reliability,
+            "adaptivity": sealed.adaptivity,
+            "mode": sealed.mode,
+            "bound": sealed.bound,
+            "rows": sealed.rows,
+            "required_rows": sealed.required,
+            "steps": sealed.steps,
+            "steps_left": sealed.steps - len(era.verdicts),
+            "old": era.old,
+            "judging": era.judging,
+            "queued": list(era.queue),
+            "verdicts": [
+                {
+                    "model": v.model,
+                    "verdict": "PASS" if v.passed else "FAIL",
+                    "step": v.step,
+                    "evidence": asdict(v.evidence) if v.evidence else None,
+                }
+                for v in era.verdicts
+            ],
+        }
+
+    def validate(self) -> None:
+        """Check the invariants."""
+        super().validate()
+        for project in self.projects.values():
+            assert sum(era.open for era in project.eras) <= 1
+            for era in project.eras:
+                assert len(era.verdicts) <= era.sealed.steps
+                assert era.old is not None or not era.verdicts

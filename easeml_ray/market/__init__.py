@@ -1,0 +1,23 @@
+"""Market: what rows, sellers and offers are worth, what to buy, and how to pay for it."""
+
+from __future__ import annotations
+
+from easeml_ray.market.gain import to_gain
+from easeml_ray.market.offers import Offer, OfferValue, PurchasePlan, PurchaseStep
+from easeml_ray.market.payment import split_payment
+from easeml_ray.market.purchases import plan_purchases
+from easeml_ray.market.sellers import seller_shapley
+from easeml_ray.market.shapley import Utility, knn_shapley
+
+__all__ = [
+    "Offer",
+    "OfferValue",
+    "PurchasePlan",
+    "PurchaseStep",
+    "Utility",
+    "knn_shapley",
+    "plan_purchases",
+    "seller_shapley",
+    "split_payment",
+    "to_gain",
+]

@@ -1,0 +1,373 @@
+"""What components say to one another: the envelopes, the values they share, and the codec.
+
+Bodies of commands, events, queries and work are frozen dataclasses of plain values; each
+component keeps its own in ``<component>/messages.py`` and marks them with :func:`message`.
+Nothing over :data:`MAX_MESSAGE_BYTES` travels by value: data goes by :class:`DatasetRef`
+or by the digest of a blob.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeVar, dataclass_transform
+
+from pydantic import TypeAdapter
+
+from easeml_ray.errors import InvalidArgument, TooLarge
+
+__all__ = [
+    "MAX_MESSAGE_BYTES",
+    "SYSTEM",
+    "Action",
+    "Command",
+    "DataVersion",
+    "DatasetRef",
+    "Decision",
+    "Event",
+    "Gain",
+    "LedgerLine",
+    "Option",
+    "Pillar",
+    "Principal",
+    "Role",
+    "action_id",
+    "dump",
+    "kind_of",
+    "load",
+    "message",
+]
+
+MAX_MESSAGE_BYTES = 64 * 1024
+"""Upper limit of one encoded command, event, reply or query, in bytes."""
+
+SYSTEM = "_system"
+"""The project name under which a component keeps what belongs to no project."""
+
+T = TypeVar("T")
+
+_kinds: dict[str, type[Any]] = {}
+_adapters: dict[type[Any], TypeAdapter[Any]] = {}
+
+
+@dataclass_transform(frozen_default=True)
+def message(cls: type[T]) -> type[T]:
+    """Make a class a message body: frozen, slotted, and known to the codec by its kind.
+
+    The kind is ``<component>.<ClassName>``, where the component is the package that the
+    class stands in.
+    """
+    made = dataclass(frozen=True, slots=True)(cls)
+    component = made.__module__.split(".")[-2]
+    kind = f"{component}.{made.__name__}"
+    known = _kinds.get(kind)
+    if known is not None and known.__qualname__ != made.__qualname__:
+        raise TypeError(f"two messages of kind {kind}")
+    _kinds[kind] = made
+    return made
+
+
+def kind_of(body: object) -> str:
+    """Return the kind of a message body, ``<component>.<ClassName>``."""
+    cls = type(body)
+    return f"{cls.__module__.split('.')[-2]}.{cls.__name__}"
+
+
+def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
+    if cls not in _adapters:
+        _adapters[cls] = TypeAdapter(cls)
+    return _adapters[cls]
+
+
+def dump(body: object) -> dict[str, Any]:
+    """Return a body as JSON-able values.
+
+    Raises
+    ------
+    TooLarge
+        If its JSON text is longer than :data:`MAX_MESSAGE_BYTES`.
+    """
+    value: dict[str, Any] = _adapter(type(body)).dump_python(body, mode="json")
+    size = len(json.dumps(value))
+    if size > MAX_MESSAGE_BYTES:
+        raise TooLarge(
+            f"a {kind_of(body)} of {size} bytes is over the limit of {MAX_MESSAGE_BYTES}",
+            hint="Store the data as a blob and send its digest.",
+            limit=MAX_MESSAGE_BYTES,
+            size=size,
+        )
+    return value
+
+
+def load(kind: str, value: dict[str, Any]) -> Any:
+    """Rebuild a body from its kind and the values that :func:`dump` gave."""
+    cls = _kinds.get(kind)
+    if cls is None:
+        raise InvalidArgument(
+            f"no message of kind {kind!r} is known",
+            hint="Is the store of a newer easeml_ray, or is the component's messages module not imported?",
+            argument="kind",
+        )
+    return _adapter(cls).validate_python(value)
+
+
+class Pillar(StrEnum):
+    """The four physically separate parts of a project's data."""
+
+    TRAIN = "train"
+    DEVELOPMENT = "development"
+    STABLE = "stable"
+    REALTIME = "realtime"
+
+
+class Role(StrEnum):
+    """What a principal may do."""
+
+    ADMIN = "admin"
+    TENANT = "tenant"
+    ANNOTATOR = "annotator"
+    SELLER = "seller"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks: a tenant's name, a role, and the actor or person behind it."""
+
+    tenant: str
+    role: Role
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRef:
+    """One pillar of one data version, by reference.
+
+    Attributes
+    ----------
+    project, pillar, version
+        Which data.
+    digest : str
+        sha256 of the part digests, in order.
+    schema : str
+        Digest of the column names and types.
+    rows : int
+        Number of entities (alternatives of one row count once).
+    """
+
+    project: str
+    pillar: Pillar
+    version: int
+    digest: str
+    schema: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class DataVersion:
+    """One version of a project's train and development data.
+
+    Attributes
+    ----------
+    number, parent : int
+        1 is the upload; parent 0 means none.
+    schema : str
+        Digest of the JSON {label, features, classes, …}.
+    encoder : str
+        Digest of the fitted ``embed.Encoder``, fitted on the most probable world of train.
+    n_classes : int
+        Number of classes.
+    uncertain_rows : int
+        Train rows with more than one alternative.
+    verified : str
+        Digest of the JSON list of item keys (``label:train:17``, ``cell:train:17:age``) that a
+        person answered; empty before the first answer.
+    """
+
+    project: str
+    number: int
+    parent: int
+    train: DatasetRef
+    development: DatasetRef
+    schema: str
+    encoder: str
+    n_classes: int
+    uncertain_rows: int
+    verified: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """Expected rise of the deployed model's true accuracy by one action alone.
+
+    In accuracy points (0 to 1), capped at the target; ``lower`` and ``upper`` are a
+    90 % interval.
+    """
+
+    mean: float
+    lower: float
+    upper: float
+
+    def __post_init__(self) -> None:
+        """Check that the mean lies inside its interval."""
+        if not self.lower <= self.mean <= self.upper:
+            raise InvalidArgument(
+                f"a gain of {self.mean} outside its interval [{self.lower}, {self.upper}]",
+                hint="Give lower <= mean <= upper.",
+                argument="mean",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerLine:
+    """Uncertainty that an event removed, and what that cost.
+
+    Attributes
+    ----------
+    variable : str
+        The random variable, e.g. ``label of train row 17``.
+    entropy_before, entropy_after : float
+        In bits.
+    cost_cents : float
+        What was paid for it.
+    evidence : str
+        What it rests on: a request, a version, a digest.
+    count : int
+        How many independent variables of this form the line sums up.
+    """
+
+    variable: str
+    entropy_before: float
+    entropy_after: float
+    cost_cents: float
+    evidence: str
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One action that could be taken next, with what it is worth and what it costs.
+
+    Attributes
+    ----------
+    kind : str
+        The request kind (``RELABEL``, ``CLEAN_CELL``, ``BUY_ROW``, …) or ``TRAIN``, ``GATE``.
+    title : str
+        One sentence for a person.
+    gain : Gain
+        Expected rise in accuracy.
+    cost_cents : float
+        Expected cost of the whole option.
+    items : tuple of dict
+        The request payloads that the option would open; each has a ``key``.
+    choices : tuple of str
+        The answers that are allowed; empty: free.
+    method : str
+        How the gain was computed.
+    """
+
+    id: str
+    kind: str
+    title: str
+    gain: Gain
+    cost_cents: float
+    items: tuple[dict[str, Any], ...] = ()
+    choices: tuple[str, ...] = ()
+    method: str = ""
+
+    @property
+    def gain_per_cent(self) -> float:
+        """Expected accuracy points per cent of money; what options are ranked by."""
+        return self.gain.mean / max(self.cost_cents, 0.01)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A request to change state, as ``decide`` sees it.
+
+    ``now`` (seconds since 1970) and ``seed`` (64 bits) are stamped by the runtime;
+    ``decide`` may use them, ``fold`` sees outcomes only.
+    """
+
+    command_id: str
+    project: str
+    principal: Principal
+    now: float
+    seed: int
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, as it stands in the store.
+
+    ``stream`` is ``<component>/<project>``; ``version`` counts from 1 within the stream;
+    ``seq`` is the commit order over all streams. The last event of a command carries its
+    ``reply``.
+    """
+
+    stream: str
+    version: int
+    command_id: str
+    index: int
+    tenant: str
+    project: str
+    actor: str
+    epoch: int
+    at: float
+    body: Any
+    reply: dict[str, Any] | None = None
+    seq: int = 0
+
+    @property
+    def event_id(self) -> str:
+        """``<command_id>:<index>``, unique over the store."""
+        return f"{self.command_id}:{self.index}"
+
+    @property
+    def component(self) -> str:
+        """The component whose stream this is."""
+        return self.stream.split("/", 1)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What ``decide`` answers: the events to append and the reply to the caller."""
+
+    events: tuple[Any, ...]
+    reply: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something that state says is due.
+
+    With ``to`` it is a command body to send to that component under ``id`` as its
+    command_id; without, it is work, whose result comes back to its own component as a
+    command of the same id. Either way the first event whose command_id is ``id`` settles it.
+
+    Attributes
+    ----------
+    at : float
+        Not before this time, in seconds since 1970.
+    """
+
+    id: str
+    project: str
+    tenant: str
+    body: Any
+    to: str | None = None
+    at: float = 0.0
+
+    @property
+    def seed(self) -> int:
+        """64 bits of randomness that a re-issue repeats."""
+        return int(self.id[:16], 16)
+
+
+def action_id(stream: str, version: int, body: object) -> str:
+    """Return sha256 of (stream, version of the event that made it due, action)."""
+    text = json.dumps([stream, version, kind_of(body), dump(body)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

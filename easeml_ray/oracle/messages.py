@@ -1,0 +1,205 @@
+"""What LabelOracle is told: requests to people, leases, answers."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from easeml_ray.messages import Gain, message
+
+__all__ = [
+    "Answer",
+    "AnswerRequests",
+    "Answered",
+    "Asked",
+    "Close",
+    "Expire",
+    "Expired",
+    "Kind",
+    "Lease",
+    "Leased",
+    "ListRequests",
+    "OpenRequests",
+    "Opened",
+    "ReleaseLeases",
+    "Skip",
+    "Skipped",
+    "Volunteer",
+    "Volunteered",
+]
+
+
+class Kind(StrEnum):
+    """What a person can be asked for."""
+
+    CONFIRM_SCHEMA = "CONFIRM_SCHEMA"
+    RESOLVE_REJECTS = "RESOLVE_REJECTS"
+    CLEAN_CELL = "CLEAN_CELL"
+    RELABEL = "RELABEL"
+    LABEL_ROW = "LABEL_ROW"
+    BUY_ROW = "BUY_ROW"
+    LABEL_DEVELOPMENT = "LABEL_DEVELOPMENT"
+    LABEL_TEST = "LABEL_TEST"
+    NEW_TEST_SET = "NEW_TEST_SET"
+    LABEL_REALTIME = "LABEL_REALTIME"
+    APPROVE_DEPLOY = "APPROVE_DEPLOY"
+    OVERRIDE_TARGET = "OVERRIDE_TARGET"
+
+
+@message
+class Asked:
+    """One item to ask for; ``key`` names the item within the project for good."""
+
+    key: str
+    payload: dict[str, Any]
+    cost_cents: float
+
+
+@message
+class OpenRequests:
+    """Ask people for a batch of items of one kind."""
+
+    kind: Kind
+    batch: str
+    asker: str
+    title: str
+    items: tuple[Asked, ...]
+    choices: tuple[str, ...]
+    gain: Gain | None
+    deadline: float
+    answers_per_item: int
+    budget_cents: float | None
+
+
+@message
+class Opened:
+    """The requests are open; their ids count up from ``first``."""
+
+    kind: Kind
+    batch: str
+    asker: str
+    title: str
+    items: tuple[Asked, ...]
+    choices: tuple[str, ...]
+    gain: Gain | None
+    deadline: float
+    answers_per_item: int
+    first: int
+
+
+@message
+class Lease:
+    """Reserve open requests for an annotator."""
+
+    annotator: str
+    kinds: tuple[Kind, ...]
+    limit: int
+    seconds: float
+
+
+@message
+class Leased:
+    """Requests are reserved until ``until``."""
+
+    annotator: str
+    requests: tuple[int, ...]
+    until: float
+
+
+@message
+class ReleaseLeases:
+    """Give back what a lease held past its time; due by the clock."""
+
+    requests: tuple[int, ...]
+    until: float
+
+
+@message
+class Answer:
+    """One answer."""
+
+    request: int
+    value: str | float | int | bool
+
+
+@message
+class AnswerRequests:
+    """Answer requests, all or none."""
+
+    annotator: str
+    answers: tuple[Answer, ...]
+
+
+@message
+class Answered:
+    """Answers came in; ``closed`` requests need no more and have these final values."""
+
+    annotator: str
+    answers: tuple[Answer, ...]
+    closed: tuple[Answer, ...]
+
+
+@message
+class Skip:
+    """An annotator does not know; the request is closed without a value."""
+
+    annotator: str
+    requests: tuple[int, ...]
+
+
+@message
+class Skipped:
+    """Requests were closed without a value."""
+
+    annotator: str
+    requests: tuple[int, ...]
+
+
+@message
+class Expire:
+    """Close what passed its deadline; due by the clock."""
+
+    batch: str
+
+
+@message
+class Expired:
+    """Requests passed their deadline."""
+
+    requests: tuple[int, ...]
+    batch: str
+
+
+@message
+class Close:
+    """Withdraw what is still open in a batch."""
+
+    batch: str
+
+
+@message
+class Volunteer:
+    """A label nobody asked for (feedback): answers an open request of the key, else is kept."""
+
+    annotator: str
+    key: str
+    value: str | float | int | bool
+
+
+@message
+class Volunteered:
+    """A label was given before anybody asked."""
+
+    annotator: str
+    key: str
+    value: str | float | int | bool
+
+
+@message
+class ListRequests:
+    """Query: requests, newest first."""
+
+    state: str | None = None
+    kind: Kind | None = None
+    batch: str | None = None
+    limit: int = 100

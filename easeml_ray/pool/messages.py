@@ -1,0 +1,282 @@
+"""What ModelPool is told: models, verdicts, realtime rows, labels; and what it deploys."""
+
+from __future__ import annotations
+
+from easeml_ray.messages import LedgerLine, message
+
+__all__ = [
+    "AddModel",
+    "AskedRow",
+    "BatchAdmitted",
+    "CloseIntake",
+    "CollectWindow",
+    "Deployed",
+    "FindSegments",
+    "FinishRound",
+    "IntakeClosed",
+    "LabelledRow",
+    "LabelsObserved",
+    "ModelAdded",
+    "ModelMoved",
+    "ObserveLabels",
+    "PickRound",
+    "RecordVerdict",
+    "ReleaseWindow",
+    "RoundFinished",
+    "SegmentStored",
+    "ShowDeployments",
+    "ShowPool",
+    "StoreSegment",
+    "TakeIntoGate",
+    "WindowClosed",
+    "WindowDecided",
+    "WindowReleased",
+]
+
+
+@message
+class AddModel:
+    """A trained model joins the stream. ``floor`` marks model 0, the majority class."""
+
+    model: str
+    arm: str
+    version: int
+    floor: bool
+    development_accuracy: float
+    development_lower: float
+    minimum_gain: float
+    gates_a_day: int
+    immediate: bool
+
+
+@message
+class ModelAdded:
+    """A model is TRAINED."""
+
+    model: str
+    arm: str
+    version: int
+    floor: bool
+    development_accuracy: float
+    development_lower: float
+
+
+@message
+class CloseIntake:
+    """The search of a version is done: with adaptivity none, admit a batch of at most ``steps``."""
+
+    version: int
+    minimum_gain: float
+    gates_a_day: int
+    steps: int
+
+
+@message
+class IntakeClosed:
+    """No more models of this version will come for now."""
+
+    version: int
+
+
+@message
+class BatchAdmitted:
+    """These models go to the gate, fixed before the first verdict among them."""
+
+    models: tuple[str, ...]
+    version: int
+
+
+@message
+class TakeIntoGate:
+    """The gate has taken the models."""
+
+    models: tuple[str, ...]
+
+
+@message
+class RecordVerdict:
+    """The gate's verdict on a model."""
+
+    model: str
+    passed: bool
+
+
+@message
+class ModelMoved:
+    """The state of a model changed."""
+
+    model: str
+    event: str
+    state: str
+
+
+@message
+class Deployed:
+    """A model answers from now on; ``deployment`` counts up, replicas poll for it."""
+
+    model: str
+    arm: str
+    version: int
+    deployment: int
+    because: str
+
+
+@message
+class StoreSegment:
+    """Rows that the endpoint answered, stored as one blob; ``lost`` rows went missing before."""
+
+    segment: str
+    digest: str
+    rows: int
+    lost: int
+    window_rows: int
+    labels: int
+
+
+@message
+class SegmentStored:
+    """A segment of realtime rows joined a window."""
+
+    segment: str
+    digest: str
+    rows: int
+    lost: int
+    window: int
+
+
+@message
+class WindowClosed:
+    """The window is full; its candidates are frozen."""
+
+    window: int
+    candidates: tuple[str, ...]
+    rows: int
+    labels: int
+    beta: float
+
+
+@message
+class AskedRow:
+    """A row whose label is asked for: position in the window, coin probability, what each said."""
+
+    row: int
+    request: str
+    probability: float
+    predictions: tuple[int, ...]
+
+
+@message
+class PickRound:
+    """Work: let the picker walk on from ``start`` until labels are needed or the rows are out."""
+
+    window: int
+    segments: tuple[tuple[str, str, int], ...]
+    candidates: tuple[str, ...]
+    start: int
+    losses: tuple[float, ...]
+    labels_left: int
+    beta: float
+
+
+@message
+class FinishRound:
+    """Result of work: coins were thrown up to ``stop``; these rows want labels."""
+
+    window: int
+    start: int
+    stop: int
+    asked: tuple[AskedRow, ...]
+    classes: tuple[str, ...]
+
+
+@message
+class RoundFinished:
+    """Coins were thrown up to ``stop``; these rows want labels."""
+
+    window: int
+    start: int
+    stop: int
+    asked: tuple[AskedRow, ...]
+    classes: tuple[str, ...]
+
+
+@message
+class LabelledRow:
+    """The label code of an asked row; None: skipped or expired."""
+
+    row: int
+    label: int | None
+    cost_cents: float
+
+
+@message
+class ObserveLabels:
+    """Labels of asked rows came."""
+
+    window: int
+    labels: tuple[LabelledRow, ...]
+
+
+@message
+class LabelsObserved:
+    """Labels moved the posterior over the candidates."""
+
+    window: int
+    labels: tuple[LabelledRow, ...]
+    ledger: LedgerLine
+
+
+@message
+class WindowDecided:
+    """The best candidate on the window."""
+
+    window: int
+    best: str
+    posterior: tuple[float, ...]
+    candidates: tuple[str, ...]
+    labels: int
+    rows: int
+
+
+@message
+class CollectWindow:
+    """Work: gather the labelled rows of a decided window into one table."""
+
+    window: int
+    segments: tuple[tuple[str, str, int], ...]
+    labelled: tuple[tuple[int, int], ...]
+
+
+@message
+class ReleaseWindow:
+    """Result of work: the labelled rows of a window."""
+
+    window: int
+    digest: str
+    rows: int
+
+
+@message
+class WindowReleased:
+    """The labelled rows of a window can join train and development."""
+
+    window: int
+    digest: str
+    rows: int
+
+
+@message
+class FindSegments:
+    """Query: the blobs of segments."""
+
+    segments: tuple[str, ...]
+
+
+@message
+class ShowDeployments:
+    """Query: what is deployed, by project; for the prediction replicas."""
+
+
+@message
+class ShowPool:
+    """Query: models, windows and the deployed model of a project."""

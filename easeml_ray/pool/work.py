@@ -1,0 +1,67 @@
+"""ModelPool's work: letting the picker walk over a window, and gathering what was labelled."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from easeml_ray.automl.model import load
+from easeml_ray.pool.messages import AskedRow, CollectWindow, FinishRound, PickRound, ReleaseWindow
+from easeml_ray.pool.picker import ModelPicker
+from easeml_ray.process.component import Bench, Job, Perform
+
+__all__ = ["WORK", "collect_window", "pick_round"]
+
+_ASKED_AT_ONCE = 8  # labels of one round; more at once would ask with a stale posterior
+
+
+def _window_rows(job: Job, bench: Bench, segments: tuple[tuple[str, str, int], ...]) -> pa.Table:
+    tables = [bench.blobs.get_table(job.tenant, digest) for _, digest, _ in segments]
+    return pa.concat_tables(tables, promote_options="permissive")
+
+
+def pick_round(job: Job, bench: Bench) -> FinishRound:
+    """Throw coins row by row until a handful of labels is wanted, the rows or the labels are out."""
+    body: PickRound = job.body
+    rows = _window_rows(job, bench, body.segments)
+    classes = load(bytes(bench.blobs.get(job.tenant, body.candidates[0]))).classes.names
+    predictions: NDArray[np.int64] = np.stack(
+        [bench.predict(job.tenant, model, rows) for model in body.candidates], axis=1
+    )
+    requests = [f"{segment}:{i}" for segment, _, count in body.segments for i in range(count)]
+    picker = ModelPicker.resumed(
+        list(body.losses),
+        body.start,
+        n_classes=len(classes),
+        beta=body.beta,
+        rng=np.random.default_rng(job.seed),
+    )
+    asked: list[AskedRow] = []
+    at_once = min(_ASKED_AT_ONCE, body.labels_left)
+    stop = body.start
+    while stop < rows.num_rows and (body.labels_left == 0 or len(asked) < at_once):
+        said = predictions[stop]
+        query = picker.propose(said)
+        if query.ask and body.labels_left > 0:
+            row = AskedRow(stop, requests[stop], query.probability, tuple(int(p) for p in said))
+            asked.append(row)
+        stop += 1
+    return FinishRound(body.window, body.start, stop, tuple(asked), tuple(classes))
+
+
+def collect_window(job: Job, bench: Bench) -> ReleaseWindow:
+    """Store the labelled rows of a window; a label is paid for once and kept."""
+    body: CollectWindow = job.body
+    if not body.labelled:
+        return ReleaseWindow(body.window, "", 0)
+    rows = _window_rows(job, bench, body.segments)
+    taken = rows.take([row for row, _ in body.labelled])
+    codes = pa.array([label for _, label in body.labelled], pa.int64())
+    requests = [f"{segment}:{i}" for segment, _, count in body.segments for i in range(count)]
+    taken = taken.append_column("_label_code", codes)
+    taken = taken.append_column("_request", pa.array([requests[row] for row, _ in body.labelled]))
+    return ReleaseWindow(body.window, bench.blobs.put_table(job.tenant, taken), taken.num_rows)
+
+
+WORK: dict[type, Perform] = {PickRound: pick_round, CollectWindow: collect_window}

@@ -1,0 +1,134 @@
+"""What every component's state is, and what carries its work.
+
+A component's ``state.py`` holds its actor's whole state as a :class:`ComponentState`:
+``decide(command)`` judges and answers with events, ``fold(event)`` takes them in,
+``due()`` names what must happen next, ``read(query)`` answers without a trace. No I/O, no Ray,
+no clock and no randomness but what the command carries.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from easeml_ray.messages import Action, Command, Decision, Event, action_id
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from easeml_ray.messages import DatasetRef
+    from easeml_ray.store.base import BlobStore
+
+__all__ = ["Bench", "ComponentState", "Job", "Perform"]
+
+
+class ComponentState(ABC):
+    """The state of one actor, over all projects.
+
+    Attributes
+    ----------
+    actions : dict of str to Action
+        Everything that is due, by action id; invariant: no id in it is the command_id of
+        an event that was folded.
+    """
+
+    component: ClassVar[str]
+    follows: ClassVar[bool] = False
+    """Whether the state folds the events of all components, in commit order."""
+
+    def __init__(self) -> None:
+        self.actions: dict[str, Action] = {}
+
+    @abstractmethod
+    def decide(self, command: Command) -> Decision:
+        """Judge a command; raise an EasemlError to reject it. Must not change the state."""
+
+    @abstractmethod
+    def apply(self, event: Event) -> None:
+        """Take in one event; called by :meth:`fold`."""
+
+    @abstractmethod
+    def read(self, project: str, query: Any) -> dict[str, Any]:
+        """Answer a query; must not change the state."""
+
+    def fold(self, event: Event) -> None:
+        """Settle the action that the event names, then take it in."""
+        self.actions.pop(event.command_id, None)
+        self.apply(event)
+
+    def due(self) -> list[Action]:
+        """Return what must happen next, oldest first."""
+        return list(self.actions.values())
+
+    def owe(
+        self,
+        event: Event,
+        body: Any,
+        *,
+        to: str | None = None,
+        at: float = 0.0,
+        project: str | None = None,
+        tenant: str | None = None,
+    ) -> str:
+        """Make an action due because of ``event`` and return its id.
+
+        ``project`` and ``tenant`` are the event's unless given.
+        """
+        identity = action_id(event.stream, event.version, body)
+        self.actions[identity] = Action(
+            id=identity,
+            project=project or event.project,
+            tenant=tenant or event.tenant,
+            body=body,
+            to=to,
+            at=at,
+        )
+        return identity
+
+    def validate(self) -> None:
+        """Check the invariants; tests call it after every event."""
+        for identity, action in self.actions.items():
+            assert identity == action.id
+
+
+class Bench(Protocol):
+    """What a piece of work may touch: blobs, and pillars through the registry's check."""
+
+    blobs: BlobStore
+
+    def table(self, ref: DatasetRef) -> pa.Table:
+        """Return a pillar of a version, read with the capability of the bench's component."""
+        ...
+
+    def gate_key(self) -> bytes:
+        """Return the gate's private key; only the gate's own process has one."""
+        ...
+
+    def predict(self, tenant: str, model: str, features: pa.Table) -> NDArray[np.int64]:
+        """Return the class codes that a stored model gives to rows without labels."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One issue of a piece of work."""
+
+    id: str
+    project: str
+    tenant: str
+    seed: int
+    body: Any
+
+    @classmethod
+    def of(cls, action: Action) -> Job:
+        """Return the job that an action asks for."""
+        return cls(action.id, action.project, action.tenant, action.seed, action.body)
+
+
+Perform = Callable[[Job, Bench], Any]
+"""A plain function of a component's work.py: does the work and returns the command body
+that reports it to the component."""

@@ -1,0 +1,219 @@
+"""What Lifecycle is told and what happens to projects and tenants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from easeml_ray.messages import DataVersion, Gain, message
+
+__all__ = [
+    "Choose",
+    "ControlChanged",
+    "ControlProject",
+    "CreateProject",
+    "CreateTenant",
+    "EnterPhase",
+    "GainRealised",
+    "ListProjects",
+    "OptionChosen",
+    "OverrideTarget",
+    "PhaseEntered",
+    "ProjectCreated",
+    "RecordGain",
+    "RecordRejection",
+    "Rejected",
+    "RequestImprovement",
+    "ShowBill",
+    "ShowNext",
+    "ShowProject",
+    "ShowTenants",
+    "TargetOverridden",
+    "TenantCreated",
+    "WorkRejected",
+]
+
+
+@message
+class CreateTenant:
+    """Make a tenant, or another token of one; only the token's hash is given."""
+
+    name: str
+    role: str
+    token_hash: str
+
+
+@message
+class TenantCreated:
+    """A tenant's token is known from now on."""
+
+    name: str
+    role: str
+    token_hash: str
+
+
+@message
+class CreateProject:
+    """Define an application; ``task`` is a whole TaskSpec as plain values."""
+
+    name: str
+    task: dict[str, Any]
+
+
+@message
+class ProjectCreated:
+    """An application is defined."""
+
+    name: str
+    task: dict[str, Any]
+
+
+@message
+class ControlProject:
+    """Pause, resume or cancel a project."""
+
+    event: str
+
+
+@message
+class ControlChanged:
+    """The control of a project changed."""
+
+    event: str
+    control: str
+
+
+@message
+class EnterPhase:
+    """Move the phase; sent by Lifecycle to itself."""
+
+    event: str
+    because: str
+    version: DataVersion | None = None
+
+
+@message
+class PhaseEntered:
+    """The phase moved."""
+
+    event: str
+    phase: str
+    because: str
+    version: DataVersion | None = None
+
+
+@message
+class OverrideTarget:
+    """A person's decision: another target, or to train against the belief."""
+
+    target_accuracy: float | None
+    train: bool
+    reason: str
+
+
+@message
+class TargetOverridden:
+    """A person decided; logged for good."""
+
+    target_accuracy: float
+    train: bool
+    reason: str
+    by: str
+
+
+@message
+class RequestImprovement:
+    """A person asks for the data to be improved although nothing forces it."""
+
+    reason: str
+
+
+@message
+class OptionChosen:
+    """Of all options, this one has the highest expected gain per cent that is affordable."""
+
+    option: str
+    kind: str
+    title: str
+    gain: Gain
+    cost_cents: float
+    of: int
+
+
+@message
+class Choose:
+    """Take the affordable option with the highest expected gain per cent; sent to itself."""
+
+
+@message
+class RecordGain:
+    """Compare what a step was predicted to bring with what the study after it saw."""
+
+    option: str
+    kind: str
+    predicted: Gain
+    realised: float
+    cost_cents: float
+
+
+@message
+class GainRealised:
+    """What a step was predicted to bring and what the next study saw of it."""
+
+    option: str
+    kind: str
+    predicted: Gain
+    realised: float
+    cost_cents: float
+
+
+@message
+class RecordRejection:
+    """A component refused a command that Lifecycle sent."""
+
+    to: str
+    kind: str
+    error: dict[str, Any]
+
+
+@message
+class Rejected:
+    """A component refused a command that Lifecycle sent; the action is settled by it."""
+
+    to: str
+    kind: str
+    error: dict[str, Any]
+
+
+@message
+class WorkRejected:
+    """A piece of work ended with a typed error; stands in the stream of its component."""
+
+    kind: str
+    error: dict[str, Any]
+
+
+@message
+class ShowTenants:
+    """Query: tenants and their token hashes (for the authenticator)."""
+
+
+@message
+class ListProjects:
+    """Query: the projects that ``tenant`` may see (None: all)."""
+
+    tenant: str | None
+
+
+@message
+class ShowProject:
+    """Query: where a project stands."""
+
+
+@message
+class ShowNext:
+    """Query: all options of all steps, ranked by expected gain per cent."""
+
+
+@message
+class ShowBill:
+    """Query: what was spent and what uncertainty it removed."""

@@ -1,0 +1,388 @@
+"""Lifecycle's state: tenants, projects, and what each project needs next.
+
+Lifecycle owns the project streams and follows all others. It is the only component that
+sends commands to others: every send is an action that became due by an event, so a crash
+at any point repeats sends and loses none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+from easeml_ray.cleaning.messages import Proposed as RepairsProposed
+from easeml_ray.errors import AlreadyExists, InvalidSpec, NotFound
+from easeml_ray.feasibility.messages import Studied
+from easeml_ray.market.messages import Proposed as PurchasesProposed
+from easeml_ray.messages import (
+    SYSTEM,
+    Command,
+    DataVersion,
+    Decision,
+    Event,
+    LedgerLine,
+    Option,
+    Role,
+)
+from easeml_ray.process.component import ComponentState
+from easeml_ray.process.messages import (
+    Choose,
+    ControlChanged,
+    ControlProject,
+    CreateProject,
+    CreateTenant,
+    EnterPhase,
+    GainRealised,
+    ListProjects,
+    OptionChosen,
+    OverrideTarget,
+    PhaseEntered,
+    ProjectCreated,
+    RecordGain,
+    RecordRejection,
+    Rejected,
+    RequestImprovement,
+    ShowBill,
+    ShowNext,
+    ShowProject,
+    ShowTenants,
+    TargetOverridden,
+    TenantCreated,
+)
+from easeml_ray.process.project import CONTROL, PHASE, Control, ControlEvent, Phase, PhaseEvent
+from easeml_ray.process.task import TaskSpec, parse_task
+
+__all__ = ["Batch", "BillLine", "LifecycleState", "Project"]
+
+_CHOSEN = {
+    "RELABEL": PhaseEvent.RELABELLING_CHOSEN,
+    "CLEAN_CELL": PhaseEvent.CLEANING_CHOSEN,
+    "BUY_ROW": PhaseEvent.ACQUISITION_CHOSEN,
+}
+_NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
+
+
+@dataclass
+class Batch:
+    """A round of requests.
+
+    What was asked (key -> payload), which are still open (id -> key), and what was answered
+    (key -> value; None: skipped or expired).
+    """
+
+    id: str
+    kind: str
+    costs: dict[str, float]
+    payloads: dict[str, dict[str, Any]]
+    open: dict[int, str] = field(default_factory=dict)
+    answers: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class BillLine:
+    """What one kind of event cost and removed so far."""
+
+    count: int = 0
+    cost_cents: float = 0.0
+    removed_bits: float = 0.0
+
+
+@dataclass
+class Project:
+    """One application.
+
+    target : the task's or an overridden one; version : newest known; report : newest study;
+    repairs, purchases : proposals of this round of improving, None while they are awaited;
+    chosen : the option under way, with the accuracy that was believed before it;
+    batches : open rounds of requests by id; arms_left : trials that the open search still
+    waits for; floor : model 0 of the newest version; problem : the last refusal, for people.
+    """
+
+    name: str
+    tenant: str
+    task: TaskSpec
+    created: float
+    target: float
+    phase: Phase = PHASE.initial
+    control: Control = CONTROL.initial
+    because: str = "created"
+    version: DataVersion | None = None
+    report: Studied | None = None
+    repairs: RepairsProposed | None = None
+    purchases: PurchasesProposed | None = None
+    chosen: tuple[Option, float] | None = None
+    batches: dict[str, Batch] = field(default_factory=dict)
+    searched: set[int] = field(default_factory=set)
+    arms_left: dict[int, int] = field(default_factory=dict)
+    floor: str | None = None
+    deployed: str | None = None
+    spent_cents: float = 0.0
+    bill: dict[str, BillLine] = field(default_factory=dict)
+    gains: list[GainRealised] = field(default_factory=list)
+    problem: dict[str, Any] | None = None
+    rounds: int = 0
+
+    @property
+    def budget_left(self) -> float:
+        """Cents left for cleaning, relabelling and purchases."""
+        return self.task.budgets.improvement_cents - self.spent_cents
+
+    def options(self) -> list[Option]:
+        """Return all known options, the best expected gain per cent first."""
+        known = [
+            *(self.repairs.options if self.repairs else ()),
+            *(self.purchases.options if self.purchases else ()),
+        ]
+        return sorted(known, key=lambda option: (-option.gain_per_cent, option.id))
+
+    def affordable(self) -> list[Option]:
+        """Return the options worth taking that the budget allows, best first."""
+        return [o for o in self.options() if o.gain.mean > 0 and o.cost_cents <= self.budget_left]
+
+
+class LifecycleState(ComponentState):
+    """Tenants and projects; folds the events of every component."""
+
+    component: ClassVar[str] = "process"
+    follows: ClassVar[bool] = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tenants: dict[str, dict[str, str]] = {}  # name -> {token hash: role}
+        self.projects: dict[str, Project] = {}
+
+    # -- commands -------------------------------------------------------------------------
+
+    def decide(self, command: Command) -> Decision:
+        """Judge a command; see :class:`ComponentState`."""
+        match command.body:
+            case CreateTenant(name, role, token_hash):
+                return self._create_tenant(name, role, token_hash)
+            case CreateProject(name, task):
+                return self._create_project(name, task)
+            case RecordRejection(to, kind, error):
+                return Decision((Rejected(to, kind, error),))
+        project = self.project(command.project)
+        match command.body:
+            case EnterPhase(event, because, version):
+                phase = PHASE.next(project.phase, PhaseEvent(event), instance=project.name)
+                return Decision((PhaseEntered(event, phase.value, because, version),))
+            case ControlProject(event):
+                control = CONTROL.next(project.control, ControlEvent(event), instance=project.name)
+                return Decision((ControlChanged(event, control.value),), {"control": control.value})
+            case OverrideTarget() as body:
+                return self._override(project, body, command.principal.actor)
+            case RequestImprovement(reason):
+                return self._enter(project, PhaseEvent.IMPROVEMENT_ASKED, reason)
+            case Choose():
+                return self._choose(project)
+            case RecordGain() as body:
+                return Decision(
+                    (GainRealised(body.option, body.kind, body.predicted, body.realised, body.cost_cents),)
+                )
+        raise TypeError(f"{type(command.body).__name__} is no command of Lifecycle")
+
+    def _enter(self, project: Project, event: PhaseEvent, because: str) -> Decision:
+        phase = PHASE.next(project.phase, event, instance=project.name)
+        return Decision((PhaseEntered(event.value, phase.value, because),), {"phase": phase.value})
+
+    def _create_tenant(self, name: str, role: str, token_hash: str) -> Decision:
+        _check_name("tenant", name)
+        if role not in set(Role) - {Role.SYSTEM}:
+            raise InvalidSpec(
+                f"no role {role!r}",
+                hint="Roles: admin, tenant, annotator, seller.",
+                field="role",
+            )
+        return Decision((TenantCreated(name, role, token_hash),), {"tenant": name, "role": role})
+
+    def _create_project(self, name: str, task: dict[str, Any]) -> Decision:
+        _check_name("project", name)
+        if name in self.projects:
+            raise AlreadyExists(
+                f"project {name} exists",
+                hint="Choose another name, or go on with it: easeml status.",
+                what="project",
+                name=name,
+            )
+        spec = parse_task(task)
+        whole = spec.model_dump(mode="json")
+        return Decision((ProjectCreated(name, whole),), {"project": name, "task": whole})
+
+    def _override(self, project: Project, body: OverrideTarget, by: str) -> Decision:
+        target = body.target_accuracy if body.target_accuracy is not None else project.target
+        if not 0 < target < 1:
+            raise InvalidSpec(
+                f"target accuracy {target} is not between 0 and 1",
+                hint="Give a share of rows, e.g. 0.9.",
+                field="target_accuracy",
+            )
+        event = PhaseEvent.OVERRIDDEN if body.train else PhaseEvent.RESTARTED
+        phase = PHASE.next(project.phase, event, instance=project.name)
+        overridden = TargetOverridden(target, body.train, body.reason, by)
+        entered = PhaseEntered(event.value, phase.value, f"{by}: {body.reason}")
+        return Decision((overridden, entered), {"phase": phase.value, "target_accuracy": target})
+
+    def _choose(self, project: Project) -> Decision:
+        affordable = project.affordable()
+        if not affordable:
+            known = len(project.options())
+            because = f"none of {known} options is worth its cost and affordable"
+            return self._enter(project, PhaseEvent.NOTHING_WORTH_ITS_COST, because)
+        best = affordable[0]
+        phase = PHASE.next(project.phase, _CHOSEN[best.kind], instance=project.name)
+        chosen = OptionChosen(
+            best.id, best.kind, best.title, best.gain, best.cost_cents, len(project.options())
+        )
+        entered = PhaseEntered(_CHOSEN[best.kind].value, phase.value, best.title)
+        return Decision((chosen, entered), {"option": best.id})
+
+    # -- fold -----------------------------------------------------------------------------
+
+    def apply(self, event: Event) -> None:
+        """Take in an event of any component; see :class:`ComponentState`."""
+        if isinstance(event.body, TenantCreated):
+            body = event.body
+            self.tenants.setdefault(body.name, {})[body.token_hash] = body.role
+            return
+        if isinstance(event.body, ProjectCreated):
+            self._created(event, event.body)
+            return
+        project = self.projects.get(event.project)
+        if project is None:
+            return
+        self._bill(project, event)
+        from easeml_ray.process.saga import react
+
+        react(self, project, event)
+
+    def _created(self, event: Event, body: ProjectCreated) -> None:
+        task = parse_task(body.task)
+        self.projects[body.name] = Project(body.name, event.tenant, task, event.at, task.target_accuracy)
+
+    def _bill(self, project: Project, event: Event) -> None:
+        line = getattr(event.body, "ledger", None)
+        if not isinstance(line, LedgerLine):
+            return
+        kind = getattr(event.body, "kind", "") or type(event.body).__name__
+        total = project.bill.setdefault(f"{event.component}: {kind}", BillLine())
+        total.count += line.count
+        total.cost_cents += line.cost_cents
+        total.removed_bits += line.entropy_before - line.entropy_after
+        if event.component in ("cleaning", "market"):
+            project.spent_cents += line.cost_cents
+
+    def due(self) -> list[Any]:
+        """Return what must happen next, except in projects that do not run."""
+        stopped = {n for n, p in self.projects.items() if p.control is not Control.RUNNING}
+        return [action for action in self.actions.values() if action.project not in stopped]
+
+    # -- queries --------------------------------------------------------------------------
+
+    def project(self, name: str) -> Project:
+        """Return a project.
+
+        Raises
+        ------
+        NotFound
+            No such project.
+        """
+        if name not in self.projects:
+            raise NotFound(
+                f"no project {name}",
+                hint=f"Projects: {', '.join(sorted(self.projects)) or 'none yet'}.",
+                what="project",
+                name=name,
+            )
+        return self.projects[name]
+
+    def read(self, project: str, query: Any) -> dict[str, Any]:
+        """Answer a query; see :class:`ComponentState`."""
+        match query:
+            case ShowTenants():
+                return {"tenants": self.tenants}
+            case ListProjects(tenant):
+                return {
+                    "projects": [
+                        self._shown(p) for p in self.projects.values() if tenant is None or p.tenant == tenant
+                    ]
+                }
+            case ShowProject():
+                found = self.project(project)
+                return {**self._shown(found), "task": found.task.model_dump(mode="json")}
+            case ShowNext():
+                found = self.project(project)
+                return {
+                    "project": project,
+                    "phase": found.phase.value,
+                    "budget_left_cents": found.budget_left,
+                    "options": [
+                        {
+                            **{k: v for k, v in asdict(o).items() if k != "items"},
+                            "items": len(o.items),
+                            "gain_per_cent": o.gain_per_cent,
+                            "affordable": o in found.affordable(),
+                        }
+                        for o in found.options()
+                    ],
+                }
+            case ShowBill():
+                return self._shown_bill(self.project(project))
+        raise TypeError(f"{type(query).__name__} is no query of Lifecycle")
+
+    @staticmethod
+    def _shown(project: Project) -> dict[str, Any]:
+        return {
+            "project": project.name,
+            "tenant": project.tenant,
+            "phase": project.phase.value,
+            "control": project.control.value,
+            "because": project.because,
+            "target_accuracy": project.target,
+            "version": project.version.number if project.version else None,
+            "decision": project.report.decision if project.report else None,
+            "ber_interval": list(project.report.ber_interval) if project.report else None,
+            "deployed": project.deployed,
+            "training": sum(project.arms_left.values()),
+            "waiting_for": [
+                {"batch": b.id, "kind": b.kind, "open": len(b.open)} for b in project.batches.values()
+            ],
+            "spent_cents": project.spent_cents,
+            "budget_left_cents": project.budget_left,
+            "problem": project.problem,
+        }
+
+    @staticmethod
+    def _shown_bill(project: Project) -> dict[str, Any]:
+        return {
+            "project": project.name,
+            "lines": [{"what": what, **asdict(line)} for what, line in sorted(project.bill.items())],
+            "total_cents": sum(line.cost_cents for line in project.bill.values()),
+            "removed_bits": sum(line.removed_bits for line in project.bill.values()),
+            "improvement_spent_cents": project.spent_cents,
+            "improvement_budget_cents": project.task.budgets.improvement_cents,
+            "gains": [asdict(gain) for gain in project.gains],
+        }
+
+    def validate(self) -> None:
+        """Check the invariants."""
+        super().validate()
+        for project in self.projects.values():
+            assert project.spent_cents <= project.task.budgets.improvement_cents + 1e-6
+            for batch in project.batches.values():
+                assert set(batch.open.values()).isdisjoint(batch.answers)
+
+
+def _check_name(what: str, name: str) -> None:
+    if not (1 <= len(name) <= 40 and set(name) <= _NAME and name[0] != "-" and name != SYSTEM):
+        raise InvalidSpec(
+            f"{name!r} is no name for a {what}",
+            hint="Use 1 to 40 lower-case letters, digits and hyphens, e.g. star-types.",
+            field="name",
+        )
+
+
+def gain_of(before: float, report: Studied, target: float) -> float:
+    """Return the realised gain: how the believed best accuracy rose, capped at the target."""
+    after = min(1 - report.ber_upper, target)
+    return after - min(before, target)

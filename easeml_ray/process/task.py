@@ -1,0 +1,146 @@
+"""The task specification: what a project wants, in one frozen, validated object."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from easeml_ray.errors import ConditionSyntax, InvalidSpec
+
+__all__ = ["Budgets", "GateSpec", "Prices", "Shares", "TaskSpec", "parse_task"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Prices(_Frozen):
+    """What one unit costs, in cents."""
+
+    label: float = Field(default=10.0, ge=0)
+    cell: float = Field(default=5.0, ge=0)
+    row: float = Field(default=0.0, ge=0)
+    gpu_second: float = Field(default=0.05, ge=0)
+    test_bit: float = Field(default=0.0, ge=0)
+
+
+class Budgets(_Frozen):
+    """What may be spent.
+
+    ``improvement_cents`` bounds cleaning, relabelling and purchases together;
+    ``realtime_labels`` bounds the labels that ModelPicker may ask for in one window.
+    """
+
+    improvement_cents: float = Field(default=10_000.0, ge=0)
+    realtime_labels: int = Field(default=40, ge=0)
+
+
+class Shares(_Frozen):
+    """Shares of the uploaded rows a pillar gets; the realtime pillar is filled by the endpoint."""
+
+    train: float = Field(default=0.6, gt=0, lt=1)
+    development: float = Field(default=0.2, gt=0, lt=1)
+    stable: float = Field(default=0.2, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> Shares:
+        if abs(self.train + self.development + self.stable - 1) > 1e-9:
+            raise ValueError("train + development + stable must be 1")
+        return self
+
+
+class GateSpec(_Frozen):
+    """The CI conditions and the guarantee that a verdict carries."""
+
+    condition: str = "n > 0.5 +/- 0.2"
+    reliability: float = Field(default=0.95, gt=0, lt=1)
+    steps: int = Field(default=4, ge=1, le=100_000)
+    adaptivity: Literal["none", "full", "firstChange"] = "none"
+    mode: Literal["fp-free", "fn-free"] = "fp-free"
+    bound: Literal["hoeffding", "hoeffding_optimal", "hoeffding_paired"] = "hoeffding_optimal"
+
+    @field_validator("condition")
+    @classmethod
+    def _parses(cls, text: str) -> str:
+        from easeml_ray.gate import parse
+
+        parse(text)
+        return text
+
+
+class TaskSpec(_Frozen):
+    """One application.
+
+    Attributes
+    ----------
+    label : str
+        Column that holds the class.
+    id_column, group_column : str or None
+        Column of unique ids; column of the entity whose rows must stay in one pillar.
+    features : tuple of str or None
+        Columns to learn from; None: all others.
+    target_accuracy : float
+        Share of rows that the deployed model should get right, in (0, 1).
+    minimum_gain : float
+        A model is admitted to the gate only when its development lower bound beats the
+        last admitted one's by this much.
+    gates_a_day : int
+        At most so many admissions in 24 hours.
+    when_undecided : str
+        What to do when the interval straddles the target: ``ask`` a person, ``improve`` the
+        data, or ``train`` anyway. The choice is logged.
+    batch_items : int
+        At most so many requests in one round of cleaning or relabelling.
+    window_rows : int
+        Realtime rows a window holds.
+    sample_rate : float
+        Share of served rows that enter windows.
+    answers_per_item : int
+        How many different annotators answer one request.
+    request_hours : float
+        Hours until an unanswered request expires.
+    """
+
+    label: str = Field(min_length=1)
+    id_column: str | None = None
+    group_column: str | None = None
+    features: tuple[str, ...] | None = None
+    target_accuracy: float = Field(gt=0, lt=1)
+    prices: Prices = Prices()
+    budgets: Budgets = Budgets()
+    shares: Shares = Shares()
+    gate: GateSpec = GateSpec()
+    minimum_gain: float = Field(default=0.005, ge=0, lt=1)
+    gates_a_day: int = Field(default=16, ge=1)
+    when_undecided: Literal["ask", "improve", "train"] = "ask"
+    batch_items: int = Field(default=100, ge=1, le=150)
+    window_rows: int = Field(default=64, ge=8, le=100_000)
+    sample_rate: float = Field(default=1.0, ge=0, le=1)
+    answers_per_item: int = Field(default=1, ge=1, le=9)
+    request_hours: float = Field(default=72.0, gt=0)
+    seed: int = 0
+
+
+def parse_task(value: dict[str, Any]) -> TaskSpec:
+    """Validate a specification given as plain values.
+
+    Raises
+    ------
+    InvalidSpec
+        With the field and what it must be; ConditionSyntax for a CI condition.
+    """
+    try:
+        return TaskSpec.model_validate(value)
+    except ConditionSyntax:
+        raise
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "task"
+        given = first.get("input")
+        shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
+        raise InvalidSpec(
+            f"task field {field!r}: {first['msg']}{shown}",
+            hint="Correct the field; `easeml project show --json` of another project shows a whole task.",
+            field=field,
+        ) from error

@@ -1,0 +1,237 @@
+"""What DataRegistry is told and what happens to data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from easeml_ray.messages import DatasetRef, DataVersion, message
+
+__all__ = [
+    "Absorb",
+    "Absorbed",
+    "AddTestSet",
+    "AddVersion",
+    "Augment",
+    "AugmentationStarted",
+    "Augmented",
+    "Correction",
+    "FindLatest",
+    "FindParts",
+    "KeepVersion",
+    "Part",
+    "PillarsSealed",
+    "RepairAlternatives",
+    "Revise",
+    "ReviseVersion",
+    "RevisionStarted",
+    "Seal",
+    "ShowVersions",
+    "TestSetAdded",
+    "Uploaded",
+    "VersionAdded",
+]
+
+
+@message
+class Part:
+    """One blob of a pillar: its digest, its number of records, its size in bytes."""
+
+    digest: str
+    records: int
+    bytes: int
+
+
+@message
+class Seal:
+    """A parsed, split and sealed upload; made by ``ingest`` from the bytes, never by a person."""
+
+    upload: str
+    format: str
+    rows: int
+    version: DataVersion
+    train: tuple[Part, ...]
+    development: tuple[Part, ...]
+    stable: str
+    stable_rows: int
+    held_out: str
+
+
+@message
+class Uploaded:
+    """A file came in; its digest is its lineage, its bytes are not kept."""
+
+    upload: str
+    format: str
+    rows: int
+
+
+@message
+class PillarsSealed:
+    """The four pillars are apart; the stable rows are sealed to the gate's key."""
+
+    version: DataVersion
+    train: tuple[Part, ...]
+    development: tuple[Part, ...]
+    stable: str
+    stable_rows: int
+    held_out: str
+
+
+@message
+class AddTestSet:
+    """A fresh stable test set, sealed to the gate's key."""
+
+    upload: str
+    stable: str
+    stable_rows: int
+    held_out: str
+
+
+@message
+class TestSetAdded:
+    """A fresh stable test set is here."""
+
+    __test__ = False
+
+    upload: str
+    stable: str
+    stable_rows: int
+    held_out: str
+
+
+@message
+class Augment:
+    """Make the train pillar of a version machine-readable: alternatives for missing cells."""
+
+    number: int
+
+
+@message
+class AugmentationStarted:
+    """Augmentation of a version began."""
+
+    number: int
+
+
+@message
+class RepairAlternatives:
+    """Work: complete every incomplete train row once per repair strategy."""
+
+    version: DataVersion
+
+
+@message
+class Correction:
+    """A value that a person gave: a label (``column`` None) or a cell."""
+
+    pillar: str
+    row_id: int
+    column: str | None
+    value: str | float | int | bool
+    evidence: str
+
+
+@message
+class Revise:
+    """Make a new version out of answers, purchases and what was released."""
+
+    number: int
+    corrections: tuple[Correction, ...]
+    purchases: tuple[str, ...]
+    reason: str
+
+
+@message
+class RevisionStarted:
+    """Work on a new version began."""
+
+    number: int
+    corrections: tuple[Correction, ...]
+    purchases: tuple[str, ...]
+    reason: str
+
+
+@message
+class ReviseVersion:
+    """Work: apply corrections and additions to a version."""
+
+    version: DataVersion
+    corrections: tuple[Correction, ...]
+    purchases: tuple[str, ...]
+    absorbed: tuple[str, ...]
+    held_out: tuple[str, ...]
+    next_row_id: int
+    reason: str
+
+
+@message
+class AddVersion:
+    """Result of work: the manifest of a new version."""
+
+    version: DataVersion
+    train: tuple[Part, ...]
+    development: tuple[Part, ...]
+    reason: str
+    counts: dict[str, float]
+
+
+@message
+class KeepVersion:
+    """Result of work: nothing to change."""
+
+    number: int
+
+
+@message
+class VersionAdded:
+    """A new version is here; the event is its manifest."""
+
+    version: DataVersion
+    train: tuple[Part, ...]
+    development: tuple[Part, ...]
+    reason: str
+    counts: dict[str, float]
+
+
+@message
+class Augmented:
+    """Augmentation ended; ``version`` is what to study."""
+
+    version: DataVersion
+
+
+@message
+class Absorb:
+    """Labelled rows of a released era or window; they join train at the next version."""
+
+    source: str
+    digest: str
+    rows: int
+
+
+@message
+class Absorbed:
+    """Labelled rows wait for the next version."""
+
+    source: str
+    digest: str
+    rows: int
+
+
+@message
+class ShowVersions:
+    """Query: versions with lineage."""
+
+
+@message
+class FindLatest:
+    """Query: the newest version and the blobs of held-out digests."""
+
+
+@message
+class FindParts:
+    """Query: the part blobs of a pillar; ``capability`` is checked here and nowhere else."""
+
+    ref: DatasetRef
+    capability: dict[str, Any]
+    verb: str = "read"

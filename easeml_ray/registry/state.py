@@ -1,0 +1,273 @@
+"""DataRegistry's state: versions, pillars, lineage, and the one check of capabilities."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+from easeml_ray.errors import AlreadyExists, Conflict, NotFound
+from easeml_ray.messages import Command, DatasetRef, DataVersion, Decision, Event, Pillar
+from easeml_ray.process.component import ComponentState
+from easeml_ray.registry.capability import Capability, check
+from easeml_ray.registry.messages import (
+    Absorb,
+    Absorbed,
+    AddTestSet,
+    AddVersion,
+    Augment,
+    AugmentationStarted,
+    Augmented,
+    FindLatest,
+    FindParts,
+    KeepVersion,
+    Part,
+    PillarsSealed,
+    RepairAlternatives,
+    Revise,
+    ReviseVersion,
+    RevisionStarted,
+    Seal,
+    ShowVersions,
+    TestSetAdded,
+    Uploaded,
+    VersionAdded,
+)
+
+__all__ = ["RegistryState"]
+
+
+@dataclass
+class _Version:
+    version: DataVersion
+    parts: dict[Pillar, tuple[Part, ...]]
+    reason: str
+    at: float
+
+
+@dataclass
+class _Data:
+    """One project's data.
+
+    versions : by number, without gaps from 1; held_out : blobs of keyed digests of all
+    held-out rows; absorbed : blobs of labelled rows that wait; next_row_id : larger than
+    every row_id ever given; busy : what work is under way, or None; taken : the absorbed
+    blobs that this work includes.
+    """
+
+    tenant: str
+    uploads: list[dict[str, Any]] = field(default_factory=list)
+    versions: dict[int, _Version] = field(default_factory=dict)
+    stable: list[tuple[str, int]] = field(default_factory=list)
+    held_out: list[str] = field(default_factory=list)
+    absorbed: list[Absorbed] = field(default_factory=list)
+    next_row_id: int = 0
+    busy: str | None = None
+    taken: tuple[str, ...] = ()
+
+    @property
+    def latest(self) -> _Version:
+        return self.versions[max(self.versions)]
+
+
+class RegistryState(ComponentState):
+    """All data of all projects, as manifests."""
+
+    component: ClassVar[str] = "registry"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.projects: dict[str, _Data] = {}
+
+    def decide(self, command: Command) -> Decision:
+        """Judge a command; see :class:`ComponentState`."""
+        body = command.body
+        if isinstance(body, Seal):
+            return self._seal(command.project, body)
+        data = self._data(command.project)
+        match body:
+            case AddTestSet():
+                added = TestSetAdded(body.upload, body.stable, body.stable_rows, body.held_out)
+                return Decision((added,), {"stable_rows": body.stable_rows})
+            case Augment():
+                self._idle(command.project, data)
+                self._version(command.project, body.number)
+                return Decision((AugmentationStarted(body.number),))
+            case Revise():
+                self._idle(command.project, data)
+                if body.number != data.latest.version.number:
+                    raise Conflict(
+                        f"version {body.number} of {command.project} is not the latest",
+                        hint=f"Revise version {data.latest.version.number}.",
+                    )
+                started = RevisionStarted(body.number, body.corrections, body.purchases, body.reason)
+                return Decision((started,))
+            case AddVersion():
+                added_version = VersionAdded(
+                    body.version, body.train, body.development, body.reason, body.counts
+                )
+                events: tuple[Any, ...] = (added_version,)
+                if body.reason == "augmentation":
+                    events = (added_version, Augmented(body.version))
+                return Decision(events, {"version": body.version.number})
+            case KeepVersion():
+                version = self._version(command.project, body.number).version
+                return Decision((Augmented(version),), {"version": body.number})
+            case Absorb():
+                return Decision((Absorbed(body.source, body.digest, body.rows),))
+        raise TypeError(f"{type(body).__name__} is no command of the registry")
+
+    def _seal(self, project: str, body: Seal) -> Decision:
+        if project in self.projects:
+            raise AlreadyExists(
+                f"project {project} has its data already",
+                hint="Add rows through the market or a new test set; or start another project.",
+                what="data",
+                name=project,
+            )
+        sealed = PillarsSealed(
+            body.version, body.train, body.development, body.stable, body.stable_rows, body.held_out
+        )
+        reply = {
+            "rows": body.rows,
+            "train": body.version.train.rows,
+            "development": body.version.development.rows,
+            "stable": body.stable_rows,
+            "classes": body.version.n_classes,
+        }
+        return Decision((Uploaded(body.upload, body.format, body.rows), sealed), reply)
+
+    def apply(self, event: Event) -> None:
+        """Take in one event; see :class:`ComponentState`."""
+        body = event.body
+        if isinstance(body, Uploaded):
+            data = self.projects.setdefault(event.project, _Data(event.tenant))
+            data.uploads.append({"digest": body.upload, "format": body.format, "rows": body.rows})
+            data.next_row_id = max(data.next_row_id, body.rows)
+            return
+        data = self.projects[event.project]
+        match body:
+            case PillarsSealed():
+                self._add(event, data, body.version, body.train, body.development, "upload")
+                data.stable.append((body.stable, body.stable_rows))
+                data.held_out.append(body.held_out)
+            case TestSetAdded():
+                data.stable.append((body.stable, body.stable_rows))
+                data.held_out.append(body.held_out)
+            case AugmentationStarted():
+                data.busy = "augmentation"
+                self.owe(event, RepairAlternatives(data.versions[body.number].version))
+            case RevisionStarted():
+                data.busy = body.reason
+                data.taken = tuple(a.digest for a in data.absorbed)
+                self.owe(
+                    event,
+                    ReviseVersion(
+                        data.versions[body.number].version,
+                        body.corrections,
+                        body.purchases,
+                        data.taken,
+                        tuple(data.held_out),
+                        data.next_row_id,
+                        body.reason,
+                    ),
+                )
+            case VersionAdded():
+                data.busy = None
+                data.absorbed = [a for a in data.absorbed if a.digest not in data.taken]
+                data.taken = ()
+                data.next_row_id += int(body.counts.get("added", 0))
+                self._add(event, data, body.version, body.train, body.development, body.reason)
+            case Augmented():
+                data.busy = None
+            case Absorbed():
+                data.absorbed.append(body)
+            case _:  # the work was rejected
+                data.busy = None
+                data.taken = ()
+
+    def _add(
+        self,
+        event: Event,
+        data: _Data,
+        version: DataVersion,
+        train: tuple[Part, ...],
+        development: tuple[Part, ...],
+        reason: str,
+    ) -> None:
+        parts = {Pillar.TRAIN: train, Pillar.DEVELOPMENT: development}
+        data.versions[version.number] = _Version(version, parts, reason, event.at)
+
+    def read(self, project: str, query: Any) -> dict[str, Any]:
+        """Answer a query; see :class:`ComponentState`."""
+        data = self._data(project)
+        match query:
+            case ShowVersions():
+                return {
+                    "project": project,
+                    "uploads": data.uploads,
+                    "stable_rows": [rows for _, rows in data.stable],
+                    "waiting_rows": sum(a.rows for a in data.absorbed),
+                    "busy": data.busy,
+                    "versions": [
+                        {
+                            "number": v.version.number,
+                            "parent": v.version.parent,
+                            "reason": v.reason,
+                            "at": v.at,
+                            "train_rows": v.version.train.rows,
+                            "development_rows": v.version.development.rows,
+                            "uncertain_rows": v.version.uncertain_rows,
+                            "train_digest": v.version.train.digest,
+                            "development_digest": v.version.development.digest,
+                        }
+                        for _, v in sorted(data.versions.items())
+                    ],
+                }
+            case FindLatest():
+                return {"version": asdict(data.latest.version), "held_out": list(data.held_out)}
+            case FindParts():
+                check(Capability.from_dict(query.capability), query.ref, query.verb)
+                return {"tenant": data.tenant, "parts": [p.digest for p in self._parts(query.ref)]}
+        raise TypeError(f"{type(query).__name__} is no query of the registry")
+
+    def _parts(self, ref: DatasetRef) -> tuple[Part, ...]:
+        found = self._version(ref.project, ref.version)
+        return found.parts[ref.pillar]
+
+    def _data(self, project: str) -> _Data:
+        if project not in self.projects:
+            raise NotFound(
+                f"project {project} has no data yet",
+                hint=f"Upload it: easeml data upload {project} FILE.",
+                what="data",
+                name=project,
+            )
+        return self.projects[project]
+
+    def _version(self, project: str, number: int) -> _Version:
+        data = self._data(project)
+        if number not in data.versions:
+            raise NotFound(
+                f"project {project} has no version {number}",
+                hint=f"It has versions {sorted(data.versions)}.",
+                what="version",
+                name=str(number),
+            )
+        return data.versions[number]
+
+    @staticmethod
+    def _idle(project: str, data: _Data) -> None:
+        if data.busy:
+            raise Conflict(
+                f"a new version of {project} is already in the making ({data.busy})",
+                hint="Wait for it: easeml status shows it.",
+            )
+
+    def validate(self) -> None:
+        """Check the invariants."""
+        super().validate()
+        for data in self.projects.values():
+            assert sorted(data.versions) == list(range(1, len(data.versions) + 1))
+            for number, version in data.versions.items():
+                assert version.version.number == number
+                assert version.version.parent < number

@@ -1,0 +1,464 @@
+"""DataRegistry's work: uploads to pillars, repairs to alternatives, answers to versions."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from easeml_ray.augment import alternatives
+from easeml_ray.errors import Conflict, HeldOutOverlap, SchemaMismatch
+from easeml_ray.gate import parse, require
+from easeml_ray.gate.work import seal_table
+from easeml_ray.ingest import (
+    group_digests,
+    overlap,
+    prepare,
+    read,
+    row_digests,
+    validate,
+)
+from easeml_ray.market.messages import MakeOffer
+from easeml_ray.messages import DataVersion, Pillar
+from easeml_ray.process.component import Bench, Job, Perform
+from easeml_ray.process.task import TaskSpec
+from easeml_ray.registry.data import load_schema
+from easeml_ray.registry.manifest import make_version
+from easeml_ray.registry.messages import (
+    AddTestSet,
+    AddVersion,
+    Correction,
+    KeepVersion,
+    RepairAlternatives,
+    ReviseVersion,
+    Seal,
+)
+from easeml_ray.store.base import BlobStore
+from easeml_ray.uncertain import UncertainTable
+
+__all__ = [
+    "WORK",
+    "prepare_offer",
+    "prepare_test_set",
+    "prepare_upload",
+    "repair_alternatives",
+    "revise_version",
+]
+
+
+# -- from bytes: nothing is written before everything is checked -----------------------------
+
+
+def prepare_upload(
+    data: bytes,
+    *,
+    project: str,
+    tenant: str,
+    task: TaskSpec,
+    format: str | None,
+    public_key: bytes,
+    data_key: bytes,
+    blobs: BlobStore,
+) -> Seal:
+    """Parse, check and split a file; seal its stable rows; store the pillars.
+
+    The bytes of the file are never stored: stable rows in clear would be among them.
+
+    Raises
+    ------
+    InvalidTable, TooFewTestRows, InvalidSpec
+        The file, the test set or the task cannot be used; nothing was written.
+    """
+    shares = {
+        Pillar.TRAIN: task.shares.train,
+        Pillar.DEVELOPMENT: task.shares.development,
+        Pillar.STABLE: task.shares.stable,
+    }
+    salt = f"{project}:{task.seed}".encode()
+    prepared = prepare(
+        data,
+        format=format,
+        label=task.label,
+        id_column=task.id_column,
+        group_column=task.group_column,
+        shares=shares,
+        salt=salt,
+    )
+    gate = task.gate
+    require(
+        parse(gate.condition),
+        prepared.rows[Pillar.STABLE],
+        reliability=gate.reliability,
+        steps=gate.steps,
+        adaptivity=gate.adaptivity,
+        bound=gate.bound,
+    )
+    schema = {
+        "label": prepared.label,
+        "features": [[c.name, c.kind] for c in prepared.schema if _wanted(task, c.name)],
+        "classes": list(prepared.classes),
+        "thresholds": [list(cut) for cut in prepared.thresholds],
+        "salt": salt.hex(),
+        "train_share": task.shares.train / (task.shares.train + task.shares.development),
+    }
+    tables = {pillar: _columns(table, schema) for pillar, table in prepared.tables.items()}
+    held_out = _held_out([tables[Pillar.DEVELOPMENT], tables[Pillar.STABLE]], schema, data_key)
+    version, train, development = make_version(
+        blobs,
+        tenant,
+        project=project,
+        number=1,
+        parent=0,
+        train=tables[Pillar.TRAIN],
+        development=tables[Pillar.DEVELOPMENT],
+        schema=schema,
+        verified=[],
+    )
+    return Seal(
+        upload=hashlib.sha256(data).hexdigest(),
+        format=format or "sniffed",
+        rows=sum(prepared.rows.values()),
+        version=version,
+        train=train,
+        development=development,
+        stable=blobs.put(tenant, seal_table(tables[Pillar.STABLE], public_key)),
+        stable_rows=prepared.rows[Pillar.STABLE],
+        held_out=blobs.put_json(tenant, held_out),
+    )
+
+
+def _wanted(task: TaskSpec, name: str) -> bool:
+    return task.features is None or name in task.features
+
+
+def _columns(table: pa.Table, schema: dict[str, Any]) -> pa.Table:
+    names = [name for name, _ in schema["features"]]
+    return table.select(["row_id", "parent_id", "group_id", *names, schema["label"]])
+
+
+def _held_out(tables: list[pa.Table], schema: dict[str, Any], key: bytes) -> list[str]:
+    names = [name for name, _ in schema["features"]]
+    digests: set[str] = set()
+    for table in tables:
+        digests |= {d.hex() for d in row_digests(table, names, key)}
+        digests |= {d.hex() for d in group_digests(table["group_id"].to_pylist(), key)}
+    return sorted(digests)
+
+
+def _labelled_rows(data: bytes, format: str | None, schema: dict[str, Any], task: TaskSpec) -> pa.Table:
+    """Return further rows of a project as features and label, refused unless they fit."""
+    names = [name for name, _ in schema["features"]]
+    table = read(data, format)
+    missing = [n for n in [*names, schema["label"]] if n not in table.column_names]
+    if missing:
+        raise SchemaMismatch(
+            f"the file lacks the columns {', '.join(missing[:10])}",
+            hint=f"Give the project's columns: {', '.join([*names, schema['label']][:20])}.",
+            column=missing[0],
+        )
+    clean = validate(
+        table,
+        label=schema["label"],
+        id_column=task.id_column if task.id_column in table.column_names else None,
+        group_column=task.group_column if task.group_column in table.column_names else None,
+        further=True,
+    )
+    kinds = dict(schema["features"])
+    for column in clean.columns:
+        if column.name in kinds and column.kind != kinds[column.name]:
+            raise SchemaMismatch(
+                f"column {column.name!r} is {column.kind}, in the project it is {kinds[column.name]}",
+                hint="Give values of the project's kind.",
+                column=column.name,
+            )
+    unknown = sorted(set(clean.classes) - set(schema["classes"]))
+    if unknown:
+        raise SchemaMismatch(
+            f"the file has labels that the project does not know: {', '.join(unknown[:10])}",
+            hint=f"Classes of the project: {', '.join(schema['classes'][:20])}.",
+            column=schema["label"],
+        )
+    rows = clean.features.select(names).append_column(schema["label"], clean.labels)
+    groups = clean.groups if clean.groups is not None else clean.ids
+    if groups is None:
+        own = row_digests(rows, names, b"group")
+        groups = pa.array([d.hex()[:32] for d in own], pa.string())
+    return rows.append_column("group_id", groups)
+
+
+def prepare_offer(
+    data: bytes,
+    *,
+    offer: str,
+    seller: str,
+    price_cents: int,
+    terms: str,
+    format: str | None,
+    tenant: str,
+    task: TaskSpec,
+    schema: dict[str, Any],
+    held_out: tuple[str, ...],
+    data_key: bytes,
+    blobs: BlobStore,
+) -> MakeOffer:
+    """Parse and check a seller's rows; rows that a held-out pillar holds are refused."""
+    rows = _labelled_rows(data, format, schema, task)
+    _refuse_held_out(rows, schema, held_out, data_key, blobs, tenant)
+    digest = blobs.put_table(tenant, rows)
+    return MakeOffer(offer, seller, rows.num_rows, digest, price_cents, terms)
+
+
+def prepare_test_set(
+    data: bytes,
+    *,
+    format: str | None,
+    tenant: str,
+    task: TaskSpec,
+    schema: dict[str, Any],
+    public_key: bytes,
+    data_key: bytes,
+    blobs: BlobStore,
+    train: pa.Table,
+) -> AddTestSet:
+    """Parse a fresh stable test set, refuse rows that train holds, and seal it."""
+    rows = _labelled_rows(data, format, schema, task)
+    gate = task.gate
+    require(
+        parse(gate.condition),
+        rows.num_rows,
+        reliability=gate.reliability,
+        steps=gate.steps,
+        adaptivity=gate.adaptivity,
+        bound=gate.bound,
+    )
+    names = [name for name, _ in schema["features"]]
+    known = set(row_digests(train, names, data_key))
+    found = overlap(row_digests(rows, names, data_key), known)
+    if found:
+        raise HeldOutOverlap(
+            f"{len(found)} rows of the test set are train rows (first: row {found[0] + 1})",
+            hint="A model has seen them: give rows that were never used.",
+            count=len(found),
+        )
+    held_out = _held_out([rows], schema, data_key)
+    stable = pa.table(
+        {
+            "row_id": pa.array(np.full(rows.num_rows, -1, dtype=np.int64)),
+            "parent_id": pa.nulls(rows.num_rows, pa.int64()),
+            **{name: rows[name] for name in rows.column_names},
+        }
+    )
+    return AddTestSet(
+        upload=hashlib.sha256(data).hexdigest(),
+        stable=blobs.put(tenant, seal_table(stable, public_key)),
+        stable_rows=rows.num_rows,
+        held_out=blobs.put_json(tenant, held_out),
+    )
+
+
+def _refuse_held_out(
+    rows: pa.Table,
+    schema: dict[str, Any],
+    held_out: tuple[str, ...],
+    key: bytes,
+    blobs: BlobStore,
+    tenant: str,
+) -> None:
+    names = [name for name, _ in schema["features"]]
+    known = {bytes.fromhex(d) for blob in held_out for d in blobs.get_json(tenant, blob)}
+    found = set(overlap(row_digests(rows, names, key), known))
+    found |= set(overlap(group_digests(rows["group_id"].to_pylist(), key), known))
+    if found:
+        # Which rows they are would tell the seller what the test set holds.
+        raise HeldOutOverlap(
+            f"{len(found)} rows of the offer are held out for testing",
+            hint="Offer rows that the project does not have.",
+            count=len(found),
+        )
+
+
+# -- new versions ---------------------------------------------------------------------------
+
+
+def repair_alternatives(job: Job, bench: Bench) -> AddVersion | KeepVersion:
+    """Complete each incomplete train row once per repair strategy; keep a complete version."""
+    body: RepairAlternatives = job.body
+    version = body.version
+    schema = load_schema(bench, job.tenant, version)
+    names = [name for name, _ in schema["features"]]
+    table = bench.table(version.train)
+    if not any(table[name].null_count for name in names):
+        return KeepVersion(version.number)
+    certain = "probability" not in table.column_names
+    repaired = alternatives(table, names, schema["label"]) if certain else _repair_rest(table, schema)
+    return _added(job, bench, version, repaired, bench.table(version.development), schema, "augmentation")
+
+
+def _repair_rest(table: pa.Table, schema: dict[str, Any]) -> pa.Table:
+    """Repair rows that joined an uncertain table; those that have alternatives keep them."""
+    names = [name for name, _ in schema["features"]]
+    missing = np.zeros(table.num_rows, dtype=bool)
+    for name in names:
+        missing |= table[name].is_null().to_numpy()
+    whole = table.filter(pa.array(~missing))
+    fresh = table.filter(pa.array(missing)).drop_columns(["probability"])
+    # Strategies learn from all rows, so they see the complete ones too.
+    seen = UncertainTable(whole).most_probable()
+    seen = seen.drop_columns(["probability"]) if "probability" in seen.column_names else seen
+    both = pa.concat_tables([seen.select(fresh.column_names), fresh])
+    repaired = alternatives(both, names, schema["label"])
+    wanted = pc.is_in(repaired["row_id"], value_set=fresh["row_id"].combine_chunks())
+    return pa.concat_tables([whole, repaired.filter(wanted).select(whole.column_names)])
+
+
+def _added(
+    job: Job,
+    bench: Bench,
+    base: DataVersion,
+    train: pa.Table,
+    development: pa.Table,
+    schema: dict[str, Any],
+    reason: str,
+    *,
+    verified: list[str] | None = None,
+    added: int = 0,
+) -> AddVersion:
+    known = bench.blobs.get_json(job.tenant, base.verified) if base.verified else []
+    version, train_parts, development_parts = make_version(
+        bench.blobs,
+        job.tenant,
+        project=base.project,
+        number=base.number + 1,
+        parent=base.number,
+        train=train,
+        development=development,
+        schema=schema,
+        verified=[*known, *(verified or [])],
+    )
+    counts = {
+        "added": float(added),
+        "corrected": float(len(verified or [])),
+        "entropy_bits": UncertainTable(train).entropy() if "probability" in train.column_names else 0.0,
+    }
+    return AddVersion(version, train_parts, development_parts, reason, counts)
+
+
+def revise_version(job: Job, bench: Bench) -> AddVersion:
+    """Apply answers, purchases and released rows to a version."""
+    body: ReviseVersion = job.body
+    base = body.version
+    schema = load_schema(bench, job.tenant, base)
+    train, development = bench.table(base.train), bench.table(base.development)
+    train = _corrected(train, Pillar.TRAIN, body.corrections, schema)
+    development = _corrected(development, Pillar.DEVELOPMENT, body.corrections, schema)
+    next_id = body.next_row_id
+    for digest in body.purchases:
+        rows = bench.blobs.get_table(job.tenant, digest)
+        train, next_id = _append(train, rows, next_id, schema)
+    for digest in body.absorbed:
+        rows = _released(bench.blobs.get_table(job.tenant, digest), schema)
+        to_train = _to_train(rows, schema)
+        train, next_id = _append(train, rows.filter(pa.array(to_train)), next_id, schema)
+        development, next_id = _append(development, rows.filter(pa.array(~to_train)), next_id, schema)
+    return _added(
+        job,
+        bench,
+        base,
+        train,
+        development,
+        schema,
+        body.reason,
+        verified=[_key(c) for c in body.corrections],
+        added=next_id - body.next_row_id,
+    )
+
+
+def _key(correction: Correction) -> str:
+    if correction.column is None:
+        return f"label:{correction.pillar}:{correction.row_id}"
+    return f"cell:{correction.pillar}:{correction.row_id}:{correction.column}"
+
+
+def _corrected(
+    table: pa.Table, pillar: Pillar, corrections: tuple[Correction, ...], schema: dict[str, Any]
+) -> pa.Table:
+    mine = [c for c in corrections if c.pillar == pillar.value]
+    labels = {c.row_id: str(c.value) for c in mine if c.column is None}
+    cells = [c for c in mine if c.column is not None]
+    if labels:
+        table = _relabelled(table, labels, schema["label"])
+    if not cells:
+        return table
+    if "probability" not in table.column_names:
+        raise Conflict(
+            f"the {pillar.value} pillar has no uncertain cells",
+            hint="Cells are cleaned in rows that have alternatives.",
+        )
+    uncertain = UncertainTable(table)
+    for cell in cells:
+        uncertain = uncertain.condition_cell(cell.row_id, str(cell.column), cell.value)
+    return uncertain.table
+
+
+def _relabelled(table: pa.Table, labels: dict[int, str], label: str) -> pa.Table:
+    ids = table["row_id"].to_pylist()
+    values = table[label].to_pylist()
+    known = set(ids)
+    lost = sorted(set(labels) - known)
+    if lost:
+        raise Conflict(
+            f"rows {lost[:5]} are not in the pillar any more",
+            hint="The answer belongs to an older version; ask again.",
+        )
+    new = [labels.get(row_id, value) for row_id, value in zip(ids, values, strict=True)]
+    column = table.column_names.index(label)
+    return table.set_column(column, label, pa.array(new, table.schema.field(label).type))
+
+
+def _append(table: pa.Table, rows: pa.Table, next_id: int, schema: dict[str, Any]) -> tuple[pa.Table, int]:
+    """Append rows under fresh row ids, each with one certain alternative."""
+    if rows.num_rows == 0:
+        return table, next_id
+    made: dict[str, Any] = defaultdict(lambda: pa.nulls(rows.num_rows))
+    made["row_id"] = pa.array(np.arange(next_id, next_id + rows.num_rows, dtype=np.int64))
+    made["parent_id"] = pa.nulls(rows.num_rows, pa.int64())
+    made["probability"] = pa.array(np.ones(rows.num_rows))
+    for name in ["group_id", *(n for n, _ in schema["features"]), schema["label"]]:
+        made[name] = rows[name].cast(table.schema.field(name).type)
+    fresh = pa.table({name: made[name] for name in table.column_names}, schema=table.schema)
+    return pa.concat_tables([table, fresh]), next_id + rows.num_rows
+
+
+def _released(rows: pa.Table, schema: dict[str, Any]) -> pa.Table:
+    """Bring the rows of an era or a window into the form of a pillar."""
+    if "_label_code" not in rows.column_names:
+        return rows
+    classes = schema["classes"]
+    labels = pa.array([classes[code] for code in rows["_label_code"].to_pylist()], pa.string())
+    rows = rows.append_column(schema["label"], labels)
+    return rows.append_column("group_id", rows["_request"])
+
+
+def _to_train(rows: pa.Table, schema: dict[str, Any]) -> NDArray[np.bool_]:
+    """Say which released rows join train; the others join development, by group hash.
+
+    A salt of its own: under the split's, every group of an era would be a stable one again.
+    """
+    salt = bytes.fromhex(schema["salt"]) + b"released"
+
+    def fraction(group: str) -> float:
+        return int(hashlib.sha256(salt + group.encode()).hexdigest()[:13], 16) / 16**13
+
+    cut = schema["train_share"]
+    return np.array([fraction(group) < cut for group in rows["group_id"].to_pylist()], dtype=bool)
+
+
+WORK: dict[type, Perform] = {
+    RepairAlternatives: repair_alternatives,
+    ReviseVersion: revise_version,
+}

@@ -1,0 +1,323 @@
+"""Who asks, and what that one may do: bearer tokens, roles, and whose project is whose.
+
+A token reads ``<tenant>.<random>`` or ``<tenant>.<actor>.<random>``. Only the sha256 of the whole
+is stored, so a token that is known vouches for the actor that is written in it: the name under
+which answers, purchases and decisions are recorded.
+
+=========  =======================================================================
+role       may
+=========  =======================================================================
+admin      everything, in every tenant's projects; make tenants and tokens
+tenant     everything in its own projects
+annotator  see, lease, answer and skip requests of its tenant's projects, with the
+           rows that they are about; decide nothing that spends or deploys
+seller     offer rows to its tenant's projects, see its own offers and purchases
+=========  =======================================================================
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from easeml_ray.errors import Forbidden, InvalidArgument, NotFound, Unauthenticated
+from easeml_ray.messages import SYSTEM, Principal, Role
+from easeml_ray.process.messages import ShowProject, ShowTenants
+from easeml_ray.process.system import System
+
+__all__ = [
+    "Access",
+    "Authenticator",
+    "Caller",
+    "CommandId",
+    "Grant",
+    "Projects",
+    "allow",
+    "make_token",
+    "on_project",
+    "token_hash",
+]
+
+_MAX_TOKEN = 512
+_MAX_KEY = 200
+
+
+def make_token(tenant: str, actor: str | None = None) -> str:
+    """Return a fresh token; 256 random bits stand in its last part.
+
+    Parameters
+    ----------
+    tenant : str
+        Whose token it is.
+    actor : str, optional
+        The person or program behind it; the tenant itself if not given.
+
+    Examples
+    --------
+    >>> make_token("ann", "bob").split(".")[:2]
+    ['ann', 'bob']
+    """
+    names = [tenant] if actor is None else [tenant, actor]
+    return ".".join([*names, secrets.token_urlsafe(32)])
+
+
+def token_hash(token: str) -> str:
+    """Return what is stored of a token: its sha256 in hex.
+
+    Examples
+    --------
+    >>> token_hash("ann.secret")[:8]
+    'e251d3ce'
+    """
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _actor_of(token: str, tenant: str) -> str:
+    parts = token.split(".")
+    return parts[1] if len(parts) == 3 and parts[0] == tenant else tenant
+
+
+class Authenticator:
+    """Turns tokens into principals.
+
+    Parameters
+    ----------
+    system : System
+        Knows the hashes.
+    seconds : float
+        For so long the hashes are taken from memory.
+    again : float
+        A token that is not among them may cause another look after this many seconds: a
+        new tenant need not wait, and guessing costs one look at most.
+    """
+
+    def __init__(self, system: System, *, seconds: float = 2.0, again: float = 0.25) -> None:
+        self._system = system
+        self._seconds = seconds
+        self._again = again
+        self._tenants: dict[str, dict[str, str]] = {}
+        self._read_at = -float("inf")
+        self._lock = asyncio.Lock()
+
+    async def principal(self, token: str) -> Principal:
+        """Return who a token belongs to.
+
+        Raises
+        ------
+        Unauthenticated
+            Nobody knows the token.
+        """
+        if len(token) > _MAX_TOKEN:
+            raise _unknown()
+        digest = token_hash(token)
+        await self._refresh(self._seconds)
+        found = self._find(digest)
+        if found is None:
+            await self._refresh(self._again)
+            found = self._find(digest)
+        if found is None:
+            raise _unknown()
+        tenant, role = found
+        return Principal(tenant, Role(role), _actor_of(token, tenant))
+
+    async def knows(self, digest: str) -> bool:
+        """Tell whether a token's hash is stored, by a fresh look."""
+        await self._refresh(0.0)
+        return self._find(digest) is not None
+
+    async def _refresh(self, age: float) -> None:
+        async with self._lock:
+            if time.monotonic() - self._read_at < age:
+                return
+            shown = await self._system.read("process", SYSTEM, ShowTenants())
+            self._tenants, self._read_at = shown["tenants"], time.monotonic()
+
+    def _find(self, digest: str) -> tuple[str, str] | None:
+        found = None
+        for tenant, hashes in self._tenants.items():
+            for known, role in hashes.items():
+                # To the end, and each in constant time: how long it takes tells nothing.
+                if hmac.compare_digest(known.encode(), digest.encode()):
+                    found = (tenant, role)
+        return found
+
+
+def _unknown() -> Unauthenticated:
+    return Unauthenticated(
+        "the token is not known",
+        hint="Ask an administrator for a token: easeml tenant create NAME.",
+    )
+
+
+class Projects:
+    """Whose project is whose, and what its task says to the endpoint.
+
+    Parameters
+    ----------
+    system : System
+        Knows the projects.
+    seconds : float
+        For so long a task is taken from memory; an owner never changes.
+    """
+
+    def __init__(self, system: System, *, seconds: float = 5.0) -> None:
+        self._system = system
+        self._seconds = seconds
+        self._owners: dict[str, str] = {}
+        self._rates: dict[str, tuple[float, float]] = {}
+
+    async def owner(self, project: str) -> str:
+        """Return the tenant that owns a project.
+
+        Raises
+        ------
+        NotFound
+            No such project; the message names no other.
+        """
+        if project not in self._owners:
+            await self._shown(project)
+        return self._owners[project]
+
+    async def sample_rate(self, project: str) -> float:
+        """Return the share of served rows that the task wants in its windows."""
+        at, rate = self._rates.get(project, (-float("inf"), 0.0))
+        if time.monotonic() - at < self._seconds:
+            return rate
+        rate = float((await self._shown(project))["task"]["sample_rate"])
+        self._rates[project] = (time.monotonic(), rate)
+        return rate
+
+    async def _shown(self, project: str) -> dict[str, Any]:
+        try:
+            shown = await self._system.read("process", project, ShowProject())
+        except NotFound:
+            raise no_project(project) from None
+        self._owners[project] = shown["tenant"]
+        return shown
+
+
+def no_project(name: str) -> NotFound:
+    """Return the one answer to a project that is not there and to one of another tenant."""
+    return NotFound(
+        f"no project {name}",
+        hint="GET /v1/projects lists yours.",
+        what="project",
+        name=name,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What an application's routes work with; stands in ``app.state.access``."""
+
+    system: System
+    authenticator: Authenticator
+    projects: Projects
+
+    @classmethod
+    def to(cls, system: System) -> Access:
+        """Return fresh access to a system."""
+        return cls(system, Authenticator(system), Projects(system))
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One project for one caller.
+
+    Attributes
+    ----------
+    caller : Principal
+        Who asks, in a tenant of its own.
+    principal : Principal
+        Who commands: the same role and actor in the name of the project's owner, under whom
+        its blobs live.
+    """
+
+    project: str
+    caller: Principal
+    principal: Principal
+
+
+_bearer = HTTPBearer(auto_error=False, description="A token as POST /v1/tenants answered it.")
+
+
+async def _caller(
+    request: Request,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+) -> Principal:
+    if credentials is None:
+        raise Unauthenticated(
+            "no bearer token was given",
+            hint="Send the header Authorization: Bearer TOKEN.",
+        )
+    access: Access = request.app.state.access
+    return await access.authenticator.principal(credentials.credentials)
+
+
+Caller = Annotated[Principal, Depends(_caller)]
+"""The authenticated caller, whatever its role."""
+
+
+def allow(*roles: Role) -> Callable[[Principal], Awaitable[Principal]]:
+    """Return a dependency that lets callers of these roles pass; admins always."""
+
+    async def allowed(caller: Caller) -> Principal:
+        if caller.role is not Role.ADMIN and caller.role not in roles:
+            needed = ", ".join([*roles, Role.ADMIN])
+            raise Forbidden(
+                f"the role {caller.role} may not do this",
+                hint=f"It takes a token of role {needed}.",
+            )
+        return caller
+
+    return allowed
+
+
+def on_project(*roles: Role) -> Callable[..., Awaitable[Grant]]:
+    """Return a dependency that grants the project of the path to callers of these roles."""
+
+    async def granted(
+        request: Request, project: str, caller: Annotated[Principal, Depends(allow(*roles))]
+    ) -> Grant:
+        access: Access = request.app.state.access
+        owner = await access.projects.owner(project)
+        if caller.role is not Role.ADMIN and owner != caller.tenant:
+            raise no_project(project)
+        return Grant(project, caller, Principal(owner, caller.role, caller.actor))
+
+    return granted
+
+
+async def _command_id(
+    request: Request,
+    caller: Caller,
+    idempotency_key: Annotated[
+        str | None,
+        Header(description="The same key on the same route is handled once and answered alike."),
+    ] = None,
+) -> str | None:
+    if idempotency_key is None:
+        return None
+    if not 1 <= len(idempotency_key) <= _MAX_KEY:
+        raise InvalidArgument(
+            f"an Idempotency-Key of {len(idempotency_key)} characters",
+            hint=f"Give 1 to {_MAX_KEY}, a UUID for example.",
+            argument="Idempotency-Key",
+        )
+    # A key that is used on another route, or by somebody else, is another command.
+    where = [caller.role, caller.actor, request.method, request.url.path, request.url.query]
+    route = hashlib.sha256("\n".join(where).encode()).hexdigest()[:16]
+    return f"{caller.tenant}:{idempotency_key}:{route}"
+
+
+CommandId = Annotated[str | None, Depends(_command_id)]
+"""The command_id that the Idempotency-Key header stands for; None without one."""

@@ -1,0 +1,29 @@
+"""Whether the control application lives, and whether the system behind it answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from easeml_ray.gate.messages import ShowKey
+from easeml_ray.messages import SYSTEM
+from serve.auth import Access
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz")
+async def health() -> dict[str, Any]:
+    """Tell that this process answers."""
+    return {"status": "alive"}
+
+
+@router.get("/readyz")
+async def ready(request: Request) -> dict[str, Any]:
+    """Tell that the system answers and can take data: its gate has a key."""
+    access: Access = request.app.state.access
+    await access.system.read("gate", SYSTEM, ShowKey())
+    return {"status": "ready"}

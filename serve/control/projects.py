@@ -1,0 +1,138 @@
+"""Projects: their definition, where they stand, what a person decides, what it all costs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from easeml_ray.messages import SYSTEM, Principal, Role
+from easeml_ray.process.messages import (
+    ControlProject,
+    CreateProject,
+    ListProjects,
+    OverrideTarget,
+    RequestImprovement,
+    ShowBill,
+    ShowNext,
+    ShowProject,
+)
+from easeml_ray.process.project import ControlEvent
+from serve.auth import Access, CommandId, Grant, allow, on_project
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1/projects", tags=["projects"])
+
+_Tenant = Annotated[Principal, Depends(allow(Role.TENANT))]
+_Owned = Annotated[Grant, Depends(on_project(Role.TENANT))]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewProject(_Body):
+    """An application; ``task`` is a task specification."""
+
+    name: str
+    task: dict[str, Any]
+
+
+class ControlChange(_Body):
+    """Pause, resume or cancel."""
+
+    event: ControlEvent
+
+
+class Improvement(_Body):
+    """Ask for the data to be improved although nothing forces it."""
+
+    reason: str = Field(min_length=1, max_length=1000)
+
+
+class Override(_Body):
+    """Another target, or to train against the belief; both are logged with the reason."""
+
+    target_accuracy: float | None = None
+    train: bool = False
+    reason: str = Field("", max_length=1000)
+
+
+def _system(request: Request) -> Any:
+    access: Access = request.app.state.access
+    return access.system
+
+
+@router.post("", status_code=201)
+async def create_project(
+    request: Request, body: NewProject, caller: _Tenant, command_id: CommandId
+) -> dict[str, Any]:
+    """Define an application; the whole task is answered, defaults filled in."""
+    command = CreateProject(body.name, body.task)
+    reply: dict[str, Any] = await _system(request).handle(
+        "process", body.name, caller, command, command_id=command_id
+    )
+    return reply
+
+
+@router.get("")
+async def list_projects(request: Request, caller: _Tenant) -> dict[str, Any]:
+    """List the caller's projects and where they stand; an admin sees all."""
+    tenant = None if caller.role is Role.ADMIN else caller.tenant
+    found: dict[str, Any] = await _system(request).read("process", SYSTEM, ListProjects(tenant))
+    return found
+
+
+@router.get("/{project}")
+async def show_project(request: Request, grant: _Owned) -> dict[str, Any]:
+    """Show where a project stands and what it waits for."""
+    found: dict[str, Any] = await _system(request).read("process", grant.project, ShowProject())
+    return found
+
+
+async def _command(request: Request, grant: Grant, command_id: str | None, body: Any) -> dict[str, Any]:
+    reply: dict[str, Any] = await _system(request).handle(
+        "process", grant.project, grant.principal, body, command_id=command_id
+    )
+    return reply
+
+
+@router.post("/{project}/control")
+async def control_project(
+    request: Request, grant: _Owned, body: ControlChange, command_id: CommandId
+) -> dict[str, Any]:
+    """Pause, resume or cancel a project; what is served goes on being served."""
+    return await _command(request, grant, command_id, ControlProject(body.event.value))
+
+
+@router.post("/{project}/improve")
+async def improve_project(
+    request: Request, grant: _Owned, body: Improvement, command_id: CommandId
+) -> dict[str, Any]:
+    """Ask for cleaning, relabelling or purchases, chosen by expected gain per cent."""
+    return await _command(request, grant, command_id, RequestImprovement(body.reason))
+
+
+@router.post("/{project}/target")
+async def override_target(
+    request: Request, grant: _Owned, body: Override, command_id: CommandId
+) -> dict[str, Any]:
+    """Set another target, or train against the belief."""
+    command = OverrideTarget(body.target_accuracy, body.train, body.reason)
+    return await _command(request, grant, command_id, command)
+
+
+@router.get("/{project}/next")
+async def show_next(request: Request, grant: _Owned) -> dict[str, Any]:
+    """Rank all options of all steps by expected gain per cent."""
+    found: dict[str, Any] = await _system(request).read("process", grant.project, ShowNext())
+    return found
+
+
+@router.get("/{project}/ledger")
+async def show_ledger(request: Request, grant: _Owned) -> dict[str, Any]:
+    """Show the bill: what was spent, and what uncertainty that removed."""
+    found: dict[str, Any] = await _system(request).read("process", grant.project, ShowBill())
+    return found
