@@ -165,7 +165,7 @@ class EasemlError(Exception):
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> EasemlError:
         """Rebuild an error from :meth:`to_dict`; an unknown kind becomes its root."""
-        kind = EasemlError.kinds.get(value["kind"], SystemFailure)
+        kind = EasemlError.kinds.get(value["kind"], EasemlError)
         fields = {k: v for k, v in value.get("fields", {}).items() if k in kind.declared}
         return kind(value["message"], hint=value.get("hint", ""), **fields)
 

@@ -40,7 +40,9 @@ __all__ = [
     "Caller",
     "CommandId",
     "Grant",
+    "Known",
     "Projects",
+    "Running",
     "allow",
     "make_token",
     "on_project",
@@ -247,11 +249,26 @@ class Grant:
     principal: Principal
 
 
+def _access(request: Request) -> Access:
+    access: Access = request.app.state.access
+    return access
+
+
+def _system(access: Known) -> System:
+    return access.system
+
+
+Known = Annotated[Access, Depends(_access)]
+"""The application's access, for routes that need more of it than the system."""
+
+Running = Annotated[System, Depends(_system)]
+"""The running system that the application speaks for."""
+
 _bearer = HTTPBearer(auto_error=False, description="A token as POST /v1/tenants answered it.")
 
 
 async def _caller(
-    request: Request,
+    access: Known,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> Principal:
     if credentials is None:
@@ -259,7 +276,6 @@ async def _caller(
             "no bearer token was given",
             hint="Send the header Authorization: Bearer TOKEN.",
         )
-    access: Access = request.app.state.access
     return await access.authenticator.principal(credentials.credentials)
 
 
@@ -286,9 +302,8 @@ def on_project(*roles: Role) -> Callable[..., Awaitable[Grant]]:
     """Return a dependency that grants the project of the path to callers of these roles."""
 
     async def granted(
-        request: Request, project: str, caller: Annotated[Principal, Depends(allow(*roles))]
+        access: Known, project: str, caller: Annotated[Principal, Depends(allow(*roles))]
     ) -> Grant:
-        access: Access = request.app.state.access
         owner = await access.projects.owner(project)
         if caller.role is not Role.ADMIN and owner != caller.tenant:
             raise no_project(project)

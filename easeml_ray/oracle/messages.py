@@ -197,9 +197,10 @@ class Volunteered:
 
 @message
 class ListRequests:
-    """Query: requests, newest first."""
+    """Query: requests, newest first; ``ids`` names single ones."""
 
     state: str | None = None
     kind: Kind | None = None
     batch: str | None = None
     limit: int = 100
+    ids: tuple[int, ...] | None = None

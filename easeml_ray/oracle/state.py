@@ -286,7 +286,8 @@ class OracleState(ComponentState):
         found = [
             request
             for request in reversed(queue.requests.values())
-            if (query.state is None or request.state == query.state)
+            if (query.ids is None or request.id in query.ids)
+            and (query.state is None or request.state == query.state)
             and (query.kind is None or request.opened.kind is query.kind)
             and (query.batch is None or request.opened.batch == query.batch)
         ]

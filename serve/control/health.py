@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 
 from easeml_ray.gate.messages import ShowKey
 from easeml_ray.messages import SYSTEM
-from serve.auth import Access
+from serve.auth import Running
 
 __all__ = ["router"]
 
@@ -22,8 +22,7 @@ async def health() -> dict[str, Any]:
 
 
 @router.get("/readyz")
-async def ready(request: Request) -> dict[str, Any]:
+async def ready(system: Running) -> dict[str, Any]:
     """Tell that the system answers and can take data: its gate has a key."""
-    access: Access = request.app.state.access
-    await access.system.read("gate", SYSTEM, ShowKey())
+    await system.read("gate", SYSTEM, ShowKey())
     return {"status": "ready"}

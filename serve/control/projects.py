@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from easeml_ray.messages import SYSTEM, Principal, Role
@@ -19,7 +19,8 @@ from easeml_ray.process.messages import (
     ShowProject,
 )
 from easeml_ray.process.project import ControlEvent
-from serve.auth import Access, CommandId, Grant, allow, on_project
+from easeml_ray.process.system import System
+from serve.auth import CommandId, Grant, Running, allow, on_project
 
 __all__ = ["router"]
 
@@ -60,79 +61,64 @@ class Override(_Body):
     reason: str = Field("", max_length=1000)
 
 
-def _system(request: Request) -> Any:
-    access: Access = request.app.state.access
-    return access.system
-
-
 @router.post("", status_code=201)
 async def create_project(
-    request: Request, body: NewProject, caller: _Tenant, command_id: CommandId
+    system: Running, body: NewProject, caller: _Tenant, command_id: CommandId
 ) -> dict[str, Any]:
     """Define an application; the whole task is answered, defaults filled in."""
     command = CreateProject(body.name, body.task)
-    reply: dict[str, Any] = await _system(request).handle(
-        "process", body.name, caller, command, command_id=command_id
-    )
-    return reply
+    return await system.handle("process", body.name, caller, command, command_id=command_id)
 
 
 @router.get("")
-async def list_projects(request: Request, caller: _Tenant) -> dict[str, Any]:
+async def list_projects(system: Running, caller: _Tenant) -> dict[str, Any]:
     """List the caller's projects and where they stand; an admin sees all."""
     tenant = None if caller.role is Role.ADMIN else caller.tenant
-    found: dict[str, Any] = await _system(request).read("process", SYSTEM, ListProjects(tenant))
-    return found
+    return await system.read("process", SYSTEM, ListProjects(tenant))
 
 
 @router.get("/{project}")
-async def show_project(request: Request, grant: _Owned) -> dict[str, Any]:
+async def show_project(system: Running, grant: _Owned) -> dict[str, Any]:
     """Show where a project stands and what it waits for."""
-    found: dict[str, Any] = await _system(request).read("process", grant.project, ShowProject())
-    return found
+    return await system.read("process", grant.project, ShowProject())
 
 
-async def _command(request: Request, grant: Grant, command_id: str | None, body: Any) -> dict[str, Any]:
-    reply: dict[str, Any] = await _system(request).handle(
-        "process", grant.project, grant.principal, body, command_id=command_id
-    )
-    return reply
+async def _command(system: System, grant: Grant, command_id: str | None, body: Any) -> dict[str, Any]:
+    return await system.handle("process", grant.project, grant.principal, body, command_id=command_id)
 
 
 @router.post("/{project}/control")
 async def control_project(
-    request: Request, grant: _Owned, body: ControlChange, command_id: CommandId
+    system: Running, grant: _Owned, body: ControlChange, command_id: CommandId
 ) -> dict[str, Any]:
     """Pause, resume or cancel a project; what is served goes on being served."""
-    return await _command(request, grant, command_id, ControlProject(body.event.value))
+    return await _command(system, grant, command_id, ControlProject(body.event.value))
 
 
 @router.post("/{project}/improve")
 async def improve_project(
-    request: Request, grant: _Owned, body: Improvement, command_id: CommandId
+    system: Running, grant: _Owned, body: Improvement, command_id: CommandId
 ) -> dict[str, Any]:
     """Ask for cleaning, relabelling or purchases, chosen by expected gain per cent."""
-    return await _command(request, grant, command_id, RequestImprovement(body.reason))
+    return await _command(system, grant, command_id, RequestImprovement(body.reason))
 
 
 @router.post("/{project}/target")
 async def override_target(
-    request: Request, grant: _Owned, body: Override, command_id: CommandId
+    system: Running, grant: _Owned, body: Override, command_id: CommandId
 ) -> dict[str, Any]:
     """Set another target, or train against the belief."""
     command = OverrideTarget(body.target_accuracy, body.train, body.reason)
-    return await _command(request, grant, command_id, command)
+    return await _command(system, grant, command_id, command)
 
 
 @router.get("/{project}/next")
-async def show_next(request: Request, grant: _Owned) -> dict[str, Any]:
+async def show_next(system: Running, grant: _Owned) -> dict[str, Any]:
     """Rank all options of all steps by expected gain per cent."""
-    found: dict[str, Any] = await _system(request).read("process", grant.project, ShowNext())
-    return found
+    return await system.read("process", grant.project, ShowNext())
 
 
 @router.get("/{project}/ledger")
-async def show_ledger(request: Request, grant: _Owned) -> dict[str, Any]:
+async def show_ledger(system: Running, grant: _Owned) -> dict[str, Any]:
     """Show the bill: what was spent, and what uncertainty that removed."""
-    found: dict[str, Any] = await _system(request).read("process", grant.project, ShowBill())
-    return found
+    return await system.read("process", grant.project, ShowBill())

@@ -6,13 +6,13 @@ import re
 from collections import Counter
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from easeml_ray.errors import Conflict, InvalidSpec
 from easeml_ray.messages import SYSTEM, Principal, Role
 from easeml_ray.process.messages import CreateTenant, ShowTenants
-from serve.auth import Access, CommandId, allow, make_token, token_hash
+from serve.auth import CommandId, Known, Running, allow, make_token, token_hash
 
 __all__ = ["router"]
 
@@ -38,10 +38,9 @@ class NewTenant(BaseModel):
 
 @router.post("", status_code=201)
 async def create_tenant(
-    request: Request, body: NewTenant, caller: _Admin, command_id: CommandId
+    access: Known, body: NewTenant, caller: _Admin, command_id: CommandId
 ) -> dict[str, Any]:
     """Make a tenant or another token of one; the token is shown here and never again."""
-    access: Access = request.app.state.access
     if body.actor is not None and not _ACTOR.fullmatch(body.actor):
         raise InvalidSpec(
             f"{body.actor!r} is no name for an actor",
@@ -64,10 +63,9 @@ async def create_tenant(
 
 
 @router.get("")
-async def list_tenants(request: Request, caller: _Admin) -> dict[str, Any]:
+async def list_tenants(system: Running, caller: _Admin) -> dict[str, Any]:
     """List the tenants, with how many tokens of which role each has."""
-    access: Access = request.app.state.access
-    shown = await access.system.read("process", SYSTEM, ShowTenants())
+    shown = await system.read("process", SYSTEM, ShowTenants())
     return {
         "tenants": [
             {"tenant": name, "tokens": dict(Counter(hashes.values()))}

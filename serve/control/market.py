@@ -1,0 +1,72 @@
+"""The market: offers of sellers, their values, purchases."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from easeml_ray.errors import Forbidden, InvalidArgument
+from easeml_ray.market.messages import ShowMarket
+from easeml_ray.messages import Role
+from serve.auth import CommandId, Grant, Running, on_project
+from serve.bodies import read_upload
+from serve.control.data import FILE, Format
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1/projects/{project}/market", tags=["market"])
+
+_Granted = Annotated[Grant, Depends(on_project(Role.TENANT, Role.SELLER))]
+
+
+@router.get("")
+async def show_market(system: Running, grant: _Granted) -> dict[str, Any]:
+    """Show offers, what they are worth, and purchases; a seller sees its own, without the worth."""
+    if grant.caller.role is not Role.SELLER:
+        return await system.read("market", grant.project, ShowMarket())
+    shown = await system.read("market", grant.project, ShowMarket(grant.caller.actor))
+    return {key: value for key, value in shown.items() if key != "options"}
+
+
+@router.post("/offers", status_code=201, openapi_extra=FILE)
+async def offer(
+    request: Request,
+    system: Running,
+    grant: _Granted,
+    command_id: CommandId,
+    offer: Annotated[str, Query(min_length=1, max_length=100, description="name of the offer")],
+    price_cents: Annotated[int, Query(ge=0, le=10**12)],
+    seller: Annotated[str | None, Query(min_length=1, max_length=100)] = None,
+    terms: Annotated[str, Query(max_length=2000)] = "",
+    format_: Format = None,
+) -> dict[str, Any]:
+    """Offer labelled rows for a price, bought whole or not at all; held-out rows are refused."""
+    who = _seller(grant, seller)
+    data = await read_upload(request, request.app.state.upload_bytes)
+    return await system.offer(
+        grant.project,
+        grant.principal,
+        data,
+        offer=offer,
+        seller=who,
+        price_cents=price_cents,
+        terms=terms,
+        format=format_,
+        command_id=command_id,
+    )
+
+
+def _seller(grant: Grant, seller: str | None) -> str:
+    if grant.caller.role is not Role.SELLER:
+        if seller is None:
+            raise InvalidArgument(
+                "whose offer it is was not said", hint="Give seller=NAME.", argument="seller"
+            )
+        return seller
+    if seller not in (None, grant.caller.actor):
+        raise Forbidden(
+            f"{grant.caller.actor} may not offer in the name of {seller}",
+            hint="Leave seller out: an offer is made in the name that your token carries.",
+        )
+    return grant.caller.actor
