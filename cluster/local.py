@@ -173,7 +173,9 @@ def ray_environment(ray_token: str, folder: str) -> dict[str, str]:
 
 
 def _start(state: Path, options: Options, progress: Progress) -> Endpoint:
-    ray_token = read_or_make_key(state / "ray.token", _text_token).decode()
+    # Who set a token for Ray means it for every process of his; Ray reads it once, at import.
+    ray_token = os.environ.get("RAY_AUTH_TOKEN", "")
+    ray_token = ray_token or read_or_make_key(state / "ray.token", _text_token).decode()
     token = read_or_make_key(state / "token", _text_token).decode()
     folder = tempfile.mkdtemp(prefix="easeml-", dir=_short_folder())
     logs = state / "logs"

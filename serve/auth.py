@@ -20,11 +20,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -48,6 +49,8 @@ __all__ = [
     "on_project",
     "token_hash",
 ]
+
+log = logging.getLogger(__name__)
 
 _MAX_TOKEN = 512
 _MAX_KEY = 200
@@ -100,15 +103,22 @@ class Authenticator:
     again : float
         A token that is not among them may cause another look after this many seconds: a
         new tenant need not wait, and guessing costs one look at most.
+    grace : float
+        Up to this age a token that is known passes while the next look is under way, so that
+        an endpoint answers on while Lifecycle restarts.
     """
 
-    def __init__(self, system: System, *, seconds: float = 2.0, again: float = 0.25) -> None:
+    def __init__(
+        self, system: System, *, seconds: float = 2.0, again: float = 0.25, grace: float = 0.0
+    ) -> None:
         self._system = system
         self._seconds = seconds
         self._again = again
+        self._grace = grace
         self._tenants: dict[str, dict[str, str]] = {}
         self._read_at = -float("inf")
         self._lock = asyncio.Lock()
+        self._background: asyncio.Task[None] | None = None
 
     async def principal(self, token: str) -> Principal:
         """Return who a token belongs to.
@@ -121,15 +131,22 @@ class Authenticator:
         if len(token) > _MAX_TOKEN:
             raise _unknown()
         digest = token_hash(token)
-        await self._refresh(self._seconds)
         found = self._find(digest)
-        if found is None:
-            await self._refresh(self._again)
+        age = time.monotonic() - self._read_at
+        if found is not None and self._seconds < age < self._grace:
+            self._look_aside()
+        elif found is None or age > self._seconds:
+            await self._refresh(self._seconds if found else self._again)
             found = self._find(digest)
         if found is None:
             raise _unknown()
         tenant, role = found
         return Principal(tenant, Role(role), _actor_of(token, tenant))
+
+    def _look_aside(self) -> None:
+        if self._background is None or self._background.done():
+            self._background = asyncio.create_task(self._refresh(self._seconds))
+            self._background.add_done_callback(_note_failure)
 
     async def knows(self, digest: str) -> bool:
         """Tell whether a token's hash is stored, by a fresh look."""
@@ -153,6 +170,11 @@ class Authenticator:
         return found
 
 
+def _note_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.warning("a look in the background failed", exc_info=task.exception())
+
+
 def _unknown() -> Unauthenticated:
     return Unauthenticated(
         "the token is not known",
@@ -168,14 +190,15 @@ class Projects:
     system : System
         Knows the projects.
     seconds : float
-        For so long a task is taken from memory; an owner never changes.
+        A task that was read longer ago is read again, aside; an owner never changes.
     """
 
     def __init__(self, system: System, *, seconds: float = 5.0) -> None:
         self._system = system
         self._seconds = seconds
         self._owners: dict[str, str] = {}
-        self._rates: dict[str, tuple[float, float]] = {}
+        self._rates: dict[str, tuple[float, float]] = {}  # project -> (read at, rate)
+        self._background: dict[str, asyncio.Task[None]] = {}
 
     async def owner(self, project: str) -> str:
         """Return the tenant that owns a project.
@@ -186,25 +209,28 @@ class Projects:
             No such project; the message names no other.
         """
         if project not in self._owners:
-            await self._shown(project)
+            await self._look(project)
         return self._owners[project]
 
     async def sample_rate(self, project: str) -> float:
         """Return the share of served rows that the task wants in its windows."""
-        at, rate = self._rates.get(project, (-float("inf"), 0.0))
-        if time.monotonic() - at < self._seconds:
-            return rate
-        rate = float((await self._shown(project))["task"]["sample_rate"])
-        self._rates[project] = (time.monotonic(), rate)
+        if project not in self._rates:
+            await self._look(project)
+        at, rate = self._rates[project]
+        known = self._background.get(project)
+        if time.monotonic() - at > self._seconds and (known is None or known.done()):
+            # Aside: a prediction does not wait for it.
+            self._background[project] = asyncio.create_task(self._look(project))
+            self._background[project].add_done_callback(_note_failure)
         return rate
 
-    async def _shown(self, project: str) -> dict[str, Any]:
+    async def _look(self, project: str) -> None:
         try:
             shown = await self._system.read("process", project, ShowProject())
         except NotFound:
             raise no_project(project) from None
         self._owners[project] = shown["tenant"]
-        return shown
+        self._rates[project] = (time.monotonic(), float(shown["task"]["sample_rate"]))
 
 
 def no_project(name: str) -> NotFound:
@@ -226,9 +252,9 @@ class Access:
     projects: Projects
 
     @classmethod
-    def to(cls, system: System) -> Access:
-        """Return fresh access to a system."""
-        return cls(system, Authenticator(system), Projects(system))
+    def to(cls, system: System, *, grace: float = 0.0) -> Access:
+        """Return fresh access to a system; ``grace`` as for :class:`Authenticator`."""
+        return cls(system, Authenticator(system, grace=grace), Projects(system))
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,27 +309,29 @@ Caller = Annotated[Principal, Depends(_caller)]
 """The authenticated caller, whatever its role."""
 
 
+def _check_role(caller: Principal, roles: tuple[Role, ...]) -> None:
+    if caller.role is not Role.ADMIN and caller.role not in roles:
+        raise Forbidden(
+            f"the role {caller.role} may not do this",
+            hint=f"It takes a token of role {', '.join([*roles, Role.ADMIN])}.",
+        )
+
+
 def allow(*roles: Role) -> Callable[[Principal], Awaitable[Principal]]:
     """Return a dependency that lets callers of these roles pass; admins always."""
 
     async def allowed(caller: Caller) -> Principal:
-        if caller.role is not Role.ADMIN and caller.role not in roles:
-            needed = ", ".join([*roles, Role.ADMIN])
-            raise Forbidden(
-                f"the role {caller.role} may not do this",
-                hint=f"It takes a token of role {needed}.",
-            )
+        _check_role(caller, roles)
         return caller
 
     return allowed
 
 
-def on_project(*roles: Role) -> Callable[..., Awaitable[Grant]]:
+def on_project(*roles: Role) -> Callable[[Access, str, Principal], Awaitable[Grant]]:
     """Return a dependency that grants the project of the path to callers of these roles."""
 
-    async def granted(
-        access: Known, project: str, caller: Annotated[Principal, Depends(allow(*roles))]
-    ) -> Grant:
+    async def granted(access: Known, project: str, caller: Caller) -> Grant:
+        _check_role(caller, roles)
         owner = await access.projects.owner(project)
         if caller.role is not Role.ADMIN and owner != caller.tenant:
             raise no_project(project)

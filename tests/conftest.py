@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+import secrets
+import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 # Test modules are imported by path; what they share stands beside this file.
 sys.path.insert(0, str(Path(__file__).parent))
@@ -13,5 +19,30 @@ sys.path.insert(0, str(Path(__file__).parent))
 _home = tempfile.mkdtemp(prefix="easeml-home-")
 os.environ["HOME"] = _home
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-for name in ("EASEML_STATE", "EASEML_URL", "EASEML_TOKEN", "EASEML_STORE", "EASEML_BLOBS", "EASEML_PORT"):
-    os.environ.pop(name, None)
+# Ray reads both once, when it is imported.
+os.environ["RAY_AUTH_MODE"] = "token"
+os.environ["RAY_AUTH_TOKEN"] = secrets.token_urlsafe(32)
+for name in ("STATE", "URL", "TOKEN", "STORE", "BLOBS", "PORT", "RAY_ADDRESS"):
+    os.environ.pop(f"EASEML_{name}", None)
+
+
+def pytest_sessionfinish() -> None:
+    shutil.rmtree(_home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One local system with a job server, for the whole session; the test process is a driver of it."""
+    import ray
+
+    from actors.config import NAMESPACE
+    from cluster import local
+
+    state = tmp_path_factory.mktemp("cluster")
+    endpoint = local.up(state, local.Options(jobs=True, cpus=4))
+    try:
+        ray.init(address=endpoint.ray_address, namespace=NAMESPACE, log_to_driver=False)
+        yield endpoint
+    finally:
+        ray.shutdown()
+        local.down(state)

@@ -144,7 +144,7 @@ class Parser:
     def fail(self, message: str, position: int, hint: str = "") -> NoReturn:
         """Raise the syntax error, with the column that a person counts."""
         raise ConditionSyntax(
-            f"{message} at column {position + 1}.", hint=hint, text=self.text, position=position
+            f"{message} at column {position + 1}.", hint=hint or FORM, text=self.text, position=position
         )
 
     def unexpected(self, expected: str, hint: str = "") -> NoReturn:
@@ -152,7 +152,7 @@ class Parser:
         found = repr(self.token.text) if self.token.text else "the end of the condition"
         raise ConditionSyntax(
             f"Expected {expected} at column {self.token.position + 1}, found {found}.",
-            hint=hint,
+            hint=hint or FORM,
             text=self.text,
             position=self.token.position,
         )

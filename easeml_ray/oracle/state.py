@@ -216,14 +216,14 @@ class OracleState(ComponentState):
         if request is None:
             raise NotFound(
                 f"no request {identity} in {project}",
-                hint=f"easeml requests {project} lists the open ones.",
+                hint=f"easeml requests list {project} shows the open ones.",
                 what="request",
                 name=str(identity),
             )
         if request.state not in _PENDING:
             raise RequestClosed(
                 f"request {identity} of {project} is {request.state.value}",
-                hint=f"easeml requests {project} lists the open ones.",
+                hint=f"easeml requests list {project} shows the open ones.",
                 request=str(identity),
                 state=request.state.value,
             )

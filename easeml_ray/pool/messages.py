@@ -135,13 +135,15 @@ class StoreSegment:
 
 @message
 class SegmentStored:
-    """A segment of realtime rows joined a window."""
+    """A segment of realtime rows joined a window, which is full at ``window_rows``."""
 
     segment: str
     digest: str
     rows: int
     lost: int
     window: int
+    window_rows: int
+    labels: int
 
 
 @message

@@ -64,7 +64,7 @@ class _Model:
 class _Window:
     """One stretch of realtime rows.
 
-    segments : (id, digest, rows); asked : row -> what was asked; pending : rows without an
+    segments : (id, digest, rows); wanted : rows at which it is full; asked : row -> what was asked; pending : rows without an
     answer yet; seen : rows whose coin was thrown; labelled : row -> label code.
     """
 
@@ -73,6 +73,7 @@ class _Window:
     segments: list[tuple[str, str, int]] = field(default_factory=list)
     candidates: tuple[str, ...] = ()
     rows: int = 0
+    wanted: int = 0
     labels_left: int = 0
     seen: int = 0
     losses: list[float] = field(default_factory=list)
@@ -255,14 +256,25 @@ class PoolState(ComponentState):
         filling = pool.windows[-1] if pool.windows else None
         if filling is None or filling.state is not WindowState.FILLING:
             filling = _Window(len(pool.windows) + 1)
-        stored = SegmentStored(body.segment, body.digest, body.rows, body.lost, filling.number)
+        stored = SegmentStored(
+            body.segment,
+            body.digest,
+            body.rows,
+            body.lost,
+            filling.number,
+            body.window_rows,
+            body.labels,
+        )
         rows = filling.rows + body.rows
         events: list[Any] = [stored]
         picking = any(w.state is WindowState.PICKING for w in pool.windows)
         if rows >= body.window_rows and not picking:
-            closed = WindowClosed(filling.number, pool.candidates(), rows, body.labels, _BETA)
-            events.append(closed)
+            events.append(self._closed(pool, filling.number, rows, body.labels))
         return Decision(tuple(events), {"window": filling.number, "rows": rows})
+
+    @staticmethod
+    def _closed(pool: _Pool, number: int, rows: int, labels: int) -> WindowClosed:
+        return WindowClosed(number, pool.candidates(), rows, labels, _BETA)
 
     def _window(self, pool: _Pool, number: int) -> _Window:
         return pool.windows[number - 1]
@@ -325,6 +337,11 @@ class PoolState(ComponentState):
         # Without one label the window has no evidence: the incumbent stays.
         if labels and pool.deployed and best != pool.deployed.model:
             events += self._deploy(pool, best, f"picked on window {window.number}")
+        following = pool.windows[-1]
+        if following.state is WindowState.FILLING and following.rows >= following.wanted:
+            # It filled while this one was picking.
+            closed = self._closed(pool, following.number, following.rows, following.labels_left)
+            events.append(closed)
         return tuple(events)
 
     # -- fold -----------------------------------------------------------------------------
@@ -349,6 +366,7 @@ class PoolState(ComponentState):
                 window.state = WINDOW.next(window.state, WindowEvent.ROWS, instance=event.stream)
                 window.segments.append((body.segment, body.digest, body.rows))
                 window.rows += body.rows
+                window.wanted, window.labels_left = body.window_rows, body.labels
                 pool.segments[body.segment] = body.digest
                 pool.lost += body.lost
             case WindowClosed(number, candidates, rows, labels, _):

@@ -141,6 +141,6 @@ def parse_task(value: dict[str, Any]) -> TaskSpec:
         shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
         raise InvalidSpec(
             f"task field {field!r}: {first['msg']}{shown}",
-            hint="Correct the field; `easeml project show --json` of another project shows a whole task.",
+            hint="Correct the field; `easeml status NAME --json` of another project shows a whole task.",
             field=field,
         ) from error

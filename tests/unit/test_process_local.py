@@ -212,7 +212,8 @@ def test_no_stable_row_is_in_clear_before_its_era_is_released(tmp_path: Path, an
         for row, line in enumerate(lines[1:])
     ]
     data = "\n".join([header, *marked]).encode()
-    task = {**known.task, "gate": {**known.task["gate"], "adaptivity": "full", "steps": 2}}
+    gate_task = {"condition": "n > 0.70 +/- 0.15", "steps": 6, "adaptivity": "full"}
+    task = {**known.task, "gate": gate_task}
     run(system.handle("process", "small", ann, CreateProject("small", task)))
     run(system.upload("small", ann, data, format="csv"))
     version, held_out = run(system._latest("small"))
@@ -220,7 +221,11 @@ def test_no_stable_row_is_in_clear_before_its_era_is_released(tmp_path: Path, an
     schema = system.blobs.get_json("lab", version.schema)
     assert "note" in [name for name, _ in schema["features"]]
     gate = run(system.read("gate", "small", ShowGate()))
-    assert gate["eras"][0]["state"] in ("SEALED", "ACTIVE")
+    (era,) = gate["eras"]
+    assert era["state"] == "ACTIVE"
+    assert era["verdicts"]
+    # With full adaptivity nothing but PASS or FAIL is let out.
+    assert all(verdict["evidence"] is None for verdict in era["verdicts"])
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) > 10
     for path in files:
