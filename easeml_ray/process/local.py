@@ -25,8 +25,9 @@ from easeml_ray.process.component import Bench, Job
 from easeml_ray.process.components import ACTORS, STATES, work_of
 from easeml_ray.process.host import Host
 from easeml_ray.process.issue import command_of, is_final, refusal
-from easeml_ray.process.state import LifecycleState, Project
+from easeml_ray.process.state import LifecycleState
 from easeml_ray.process.system import System
+from easeml_ray.process.view import Project
 from easeml_ray.registry.capability import mint
 from easeml_ray.registry.messages import FindParts
 from easeml_ray.store.base import BlobStore, EventStore

@@ -47,6 +47,7 @@ from easeml_ray.pool.messages import (
     TakeIntoGate,
     WindowReleased,
 )
+from easeml_ray.process.component import ComponentState
 from easeml_ray.process.messages import (
     Choose,
     ControlChanged,
@@ -62,7 +63,7 @@ from easeml_ray.process.messages import (
     WorkRejected,
 )
 from easeml_ray.process.project import Control, Phase, PhaseEvent
-from easeml_ray.process.state import Batch, LifecycleState, Project, gain_of
+from easeml_ray.process.view import Batch, Project, gain_of
 from easeml_ray.registry.messages import (
     Absorb,
     Augment,
@@ -81,7 +82,7 @@ _HOUR = 3600.0
 _IMPROVES = ("CLEAN_CELL", "RELABEL")
 
 
-def react(state: LifecycleState, project: Project, event: Event) -> None:
+def react(state: ComponentState, project: Project, event: Event) -> None:
     """Take one event into a project."""
     match event.body:
         case PhaseEntered() as body:
@@ -107,7 +108,7 @@ def react(state: LifecycleState, project: Project, event: Event) -> None:
             _REACTIONS.get(event.component, _nothing)(state, project, event)
 
 
-def _nothing(state: LifecycleState, project: Project, event: Event) -> None:
+def _nothing(state: ComponentState, project: Project, event: Event) -> None:
     """Events that need no reaction."""
 
 
@@ -116,14 +117,14 @@ def _believed(project: Project) -> float:
     return 1 - project.report.ber_upper if project.report else 0.0
 
 
-def _move(state: LifecycleState, event: Event, move: PhaseEvent, because: str, version: Any = None) -> None:
+def _move(state: ComponentState, event: Event, move: PhaseEvent, because: str, version: Any = None) -> None:
     state.owe(event, EnterPhase(move.value, because, version), to="process")
 
 
 # -- phases -------------------------------------------------------------------------------
 
 
-def _entered(state: LifecycleState, project: Project, event: Event) -> None:
+def _entered(state: ComponentState, project: Project, event: Event) -> None:
     version = project.version
     match project.phase:
         case Phase.SEALED:
@@ -165,7 +166,7 @@ def _entered(state: LifecycleState, project: Project, event: Event) -> None:
             state.owe(event, search, to="automl")
 
 
-def _undecided(state: LifecycleState, project: Project, event: Event) -> None:
+def _undecided(state: ComponentState, project: Project, event: Event) -> None:
     match project.task.when_undecided:
         case "improve":
             _move(state, event, PhaseEvent.IMPROVEMENT_ASKED, "the task says: improve when undecided")
@@ -175,7 +176,7 @@ def _undecided(state: LifecycleState, project: Project, event: Event) -> None:
             _ask_decision(state, project, event, "the belief straddles the target")
 
 
-def _ask_decision(state: LifecycleState, project: Project, event: Event, why: str) -> None:
+def _ask_decision(state: ComponentState, project: Project, event: Event, why: str) -> None:
     reached = f"{_believed(project):.3f}"
     payload = {
         "answer": "decision",
@@ -191,7 +192,7 @@ def _ask_decision(state: LifecycleState, project: Project, event: Event, why: st
     _open(state, project, event, Kind.OVERRIDE_TARGET, key, title, (Asked(key, payload, 0.0),))
 
 
-def _open_option(state: LifecycleState, project: Project, event: Event, option: Option) -> None:
+def _open_option(state: ComponentState, project: Project, event: Event, option: Option) -> None:
     each = option.cost_cents / max(len(option.items), 1)
     items = tuple(
         Asked(item["key"], {k: v for k, v in item.items() if k != "key"}, each) for item in option.items
@@ -209,7 +210,7 @@ def _open_option(state: LifecycleState, project: Project, event: Event, option: 
 
 
 def _open(
-    state: LifecycleState,
+    state: ComponentState,
     project: Project,
     event: Event,
     kind: Kind,
@@ -243,7 +244,7 @@ def _open(
 # -- data ---------------------------------------------------------------------------------
 
 
-def _registry(state: LifecycleState, project: Project, event: Event) -> None:
+def _registry(state: ComponentState, project: Project, event: Event) -> None:
     match event.body:
         case Uploaded():
             _move(state, event, PhaseEvent.UPLOADED, "a file came")
@@ -264,7 +265,7 @@ def _registry(state: LifecycleState, project: Project, event: Event) -> None:
 
 
 def _open_era(
-    state: LifecycleState, project: Project, event: Event, sealed: str, rows: int, schema: str
+    state: ComponentState, project: Project, event: Event, sealed: str, rows: int, schema: str
 ) -> None:
     gate = project.task.gate
     era = OpenEra(
@@ -284,7 +285,7 @@ def _open_era(
 # -- beliefs ------------------------------------------------------------------------------
 
 
-def _feasibility(state: LifecycleState, project: Project, event: Event) -> None:
+def _feasibility(state: ComponentState, project: Project, event: Event) -> None:
     if not isinstance(event.body, Studied):
         return
     project.report = event.body
@@ -305,7 +306,7 @@ def _feasibility(state: LifecycleState, project: Project, event: Event) -> None:
     _move(state, event, move, because)
 
 
-def _proposals(state: LifecycleState, project: Project, event: Event) -> None:
+def _proposals(state: ComponentState, project: Project, event: Event) -> None:
     match event.body:
         case RepairsProposed() as body:
             project.repairs = body
@@ -324,7 +325,7 @@ def _proposals(state: LifecycleState, project: Project, event: Event) -> None:
 # -- people -------------------------------------------------------------------------------
 
 
-def _oracle(state: LifecycleState, project: Project, event: Event) -> None:
+def _oracle(state: ComponentState, project: Project, event: Event) -> None:
     match event.body:
         case Opened() as body:
             batch = project.batches.setdefault(body.batch, Batch(body.batch, body.kind.value, {}, {}))
@@ -338,7 +339,7 @@ def _oracle(state: LifecycleState, project: Project, event: Event) -> None:
             _closed(state, project, event, dict.fromkeys(requests), "nobody")
 
 
-def _closed(state: LifecycleState, project: Project, event: Event, values: dict[int, Any], by: str) -> None:
+def _closed(state: ComponentState, project: Project, event: Event, values: dict[int, Any], by: str) -> None:
     """Note answers (None: skipped) and go on with each batch as its kind asks."""
     for batch in list(project.batches.values()):
         fresh = {batch.open.pop(i): v for i, v in values.items() if i in batch.open}
@@ -352,7 +353,7 @@ def _closed(state: LifecycleState, project: Project, event: Event, values: dict[
             _batch_done(state, project, event, batch, by)
 
 
-def _batch_done(state: LifecycleState, project: Project, event: Event, batch: Batch, by: str) -> None:
+def _batch_done(state: ComponentState, project: Project, event: Event, batch: Batch, by: str) -> None:
     if batch.kind in _IMPROVES:
         _learn(state, project, event, batch)
     elif batch.kind == "BUY_ROW" and project.version:
@@ -367,7 +368,7 @@ def _batch_done(state: LifecycleState, project: Project, event: Event, batch: Ba
         _decided(state, event, next(iter(batch.answers.values())), by)
 
 
-def _decided(state: LifecycleState, event: Event, answer: Any, by: str) -> None:
+def _decided(state: ComponentState, event: Event, answer: Any, by: str) -> None:
     if answer == "improve":
         state.owe(event, RequestImprovement(f"{by} asked for it"), to="process")
     elif answer == "train":
@@ -377,7 +378,7 @@ def _decided(state: LifecycleState, event: Event, answer: Any, by: str) -> None:
         state.owe(event, lowered, to="process")
 
 
-def _learn(state: LifecycleState, project: Project, event: Event, batch: Batch) -> None:
+def _learn(state: ComponentState, project: Project, event: Event, batch: Batch) -> None:
     if project.version is None:
         return
     learned = tuple(
@@ -403,7 +404,7 @@ def _learn(state: LifecycleState, project: Project, event: Event, batch: Batch) 
         _move(state, event, PhaseEvent.NOTHING_LEARNED, "every request was skipped")
 
 
-def _realtime_labels(state: LifecycleState, event: Event, batch: Batch, fresh: dict[str, Any]) -> None:
+def _realtime_labels(state: ComponentState, event: Event, batch: Batch, fresh: dict[str, Any]) -> None:
     classes = next(iter(batch.payloads.values()))["classes"]
     labels = tuple(
         LabelledRow(
@@ -420,7 +421,7 @@ def _realtime_labels(state: LifecycleState, event: Event, batch: Batch, fresh: d
 # -- models -------------------------------------------------------------------------------
 
 
-def _automl(state: LifecycleState, project: Project, event: Event) -> None:
+def _automl(state: ComponentState, project: Project, event: Event) -> None:
     match event.body:
         case SearchOpened() as body:
             project.arms_left = {body.version.number: len(body.arms)}
@@ -443,7 +444,7 @@ def _automl(state: LifecycleState, project: Project, event: Event) -> None:
             _trial_over(state, project, event, body.version)
 
 
-def _trial_over(state: LifecycleState, project: Project, event: Event, version: int) -> None:
+def _trial_over(state: ComponentState, project: Project, event: Event, version: int) -> None:
     """Count a trial off; after the last one, the pool may admit a batch."""
     if version not in project.arms_left:
         return
@@ -455,7 +456,7 @@ def _trial_over(state: LifecycleState, project: Project, event: Event, version: 
             state.owe(event, close, to="pool")
 
 
-def _pool(state: LifecycleState, project: Project, event: Event) -> None:
+def _pool(state: ComponentState, project: Project, event: Event) -> None:
     match event.body:
         case BatchAdmitted(models, _):
             old = project.deployed or project.floor
@@ -469,7 +470,7 @@ def _pool(state: LifecycleState, project: Project, event: Event) -> None:
             state.owe(event, Absorb(f"window:{window}", digest, rows), to="registry")
 
 
-def _ask_realtime(state: LifecycleState, project: Project, event: Event, body: RoundFinished) -> None:
+def _ask_realtime(state: ComponentState, project: Project, event: Event, body: RoundFinished) -> None:
     items = tuple(
         Asked(
             f"realtime:{row.request}",
@@ -488,7 +489,7 @@ def _ask_realtime(state: LifecycleState, project: Project, event: Event, body: R
     _open(state, project, event, Kind.LABEL_REALTIME, batch, title, items, choices=tuple(body.classes))
 
 
-def _gate(state: LifecycleState, project: Project, event: Event) -> None:
+def _gate(state: ComponentState, project: Project, event: Event) -> None:
     match event.body:
         case ModelsQueued(models, _, era) if era is not None:
             state.owe(event, TakeIntoGate(models), to="pool")

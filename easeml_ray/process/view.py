@@ -1,0 +1,100 @@
+"""What Lifecycle knows of one project: its own stream, and what it followed of the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from easeml_ray.cleaning.messages import Proposed as RepairsProposed
+from easeml_ray.feasibility.messages import Studied
+from easeml_ray.market.messages import Proposed as PurchasesProposed
+from easeml_ray.messages import DataVersion, Option
+from easeml_ray.process.messages import GainRealised
+from easeml_ray.process.project import CONTROL, PHASE, Control, Phase
+from easeml_ray.process.task import TaskSpec
+
+__all__ = ["Batch", "BillLine", "Project", "gain_of"]
+
+
+@dataclass
+class Batch:
+    """A round of requests.
+
+    What was asked (key -> payload), which are still open (id -> key), and what was answered
+    (key -> value; None: skipped or expired).
+    """
+
+    id: str
+    kind: str
+    costs: dict[str, float]
+    payloads: dict[str, dict[str, Any]]
+    open: dict[int, str] = field(default_factory=dict)
+    answers: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class BillLine:
+    """What one kind of event cost and removed so far."""
+
+    count: int = 0
+    cost_cents: float = 0.0
+    removed_bits: float = 0.0
+
+
+@dataclass
+class Project:
+    """One application.
+
+    target : the task's or an overridden one; version : newest known; report : newest study;
+    repairs, purchases : proposals of this round of improving, None while they are awaited;
+    chosen : the option under way, with the accuracy that was believed before it;
+    batches : open rounds of requests by id; arms_left : trials that the open search still
+    waits for; floor : model 0 of the newest version; problem : the last refusal, for people.
+    """
+
+    name: str
+    tenant: str
+    task: TaskSpec
+    created: float
+    target: float
+    phase: Phase = PHASE.initial
+    control: Control = CONTROL.initial
+    because: str = "created"
+    version: DataVersion | None = None
+    report: Studied | None = None
+    repairs: RepairsProposed | None = None
+    purchases: PurchasesProposed | None = None
+    chosen: tuple[Option, float] | None = None
+    batches: dict[str, Batch] = field(default_factory=dict)
+    searched: set[int] = field(default_factory=set)
+    arms_left: dict[int, int] = field(default_factory=dict)
+    floor: str | None = None
+    deployed: str | None = None
+    spent_cents: float = 0.0
+    bill: dict[str, BillLine] = field(default_factory=dict)
+    gains: list[GainRealised] = field(default_factory=list)
+    problem: dict[str, Any] | None = None
+    rounds: int = 0
+
+    @property
+    def budget_left(self) -> float:
+        """Cents left for cleaning, relabelling and purchases."""
+        return self.task.budgets.improvement_cents - self.spent_cents
+
+    def options(self) -> list[Option]:
+        """Return all known options, the best expected gain per cent first."""
+        known = [
+            *(self.repairs.options if self.repairs else ()),
+            *(self.purchases.options if self.purchases else ()),
+        ]
+        return sorted(known, key=lambda option: (-option.gain_per_cent, option.id))
+
+    def affordable(self) -> list[Option]:
+        """Return the options worth taking that the budget allows, best first."""
+        return [o for o in self.options() if o.gain.mean > 0 and o.cost_cents <= self.budget_left]
+
+
+def gain_of(before: float, report: Studied, target: float) -> float:
+    """Return the realised gain: how the believed best accuracy rose, capped at the target."""
+    after = min(1 - report.ber_upper, target)
+    return after - min(before, target)
