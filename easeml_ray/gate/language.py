@@ -40,6 +40,8 @@ MAX_DIGITS = 30
 LARGEST = Decimal("1e6")
 SMALLEST = Decimal("1e-9")
 
+FORM = "a condition compares accuracies with a tolerance, as in: n - o > 0.02 +/- 0.01 /\\ n > 0.8 +/- 0.05"
+
 TOKEN = re.compile(
     r"""(?P<space>\s+)
       | (?P<tolerance>\+/-|±)

@@ -25,7 +25,7 @@ def test_a_repeated_command_is_answered_alike_and_writes_nothing(house: House) -
 def test_an_upload_whose_answer_was_lost_can_be_sent_again(house: House) -> None:
     ida = house.new("ida")
     ida.create_project("twice", {**TASK, "target_accuracy": 0.99, "when_undecided": "ask"})
-    data = table(100, seed=5, noise=0.3)
+    data = table(160, seed=5, noise=0.3)
     first = ida.upload("twice", data, key="up")
     before = house.events
     assert ida.upload("twice", data, key="up") == first

@@ -1,0 +1,81 @@
+"""``easeml market``: offers of rows, what they are worth, what was bought."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from cluster import wording
+from cluster.command.options import draw_options
+from cluster.command.table import table
+from cluster.command.verb import Session, verb
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="Offers of rows, what they are worth, what was bought.")
+
+Project = Annotated[str, typer.Argument(help="Name of the project.")]
+
+
+@app.command()
+@verb
+def offer(
+    session: Session,
+    project: Project,
+    file: Annotated[Path, typer.Argument(help="The labelled rows: CSV or Parquet.")],
+    price_cents: Annotated[int, typer.Option(help="For the whole file.", min=0)],
+    name: Annotated[str | None, typer.Option(help="Of the offer; the file's name by default.")] = None,
+    seller: Annotated[str | None, typer.Option(help="Whose rows; not needed with a seller's token.")] = None,
+    terms: Annotated[str, typer.Option(help="What the rows are and what may be done with them.")] = "",
+    format: Annotated[str | None, typer.Option(help="csv or parquet; the bytes say it by default.")] = None,
+) -> None:
+    """Offer rows for a price, bought whole or not at all; held-out rows are refused."""
+    session.show(
+        session.client().offer(project, name or file.stem, seller, file, price_cents, terms, format),
+        lambda out, made: out.print(
+            f"Offer {made['offer']} stands: {made['rows']} rows for {wording.money(price_cents)}."
+        ),
+    )
+
+
+@app.command()
+@verb
+def show(session: Session, project: Project) -> None:
+    """Show offers, what they are worth to the project, and purchases."""
+    session.show(session.client().market(project), _draw)
+
+
+def _draw(out: Console, answer: dict[str, Any]) -> None:
+    if not answer["offers"]:
+        out.print(
+            f"No offers yet: easeml market offer {answer['project']} FILE --price-cents 500 --seller NAME"
+        )
+        return
+    out.print(
+        table(
+            ["offer", "seller", "rows", "price", "bought", "terms"],
+            [
+                [
+                    o["offer"],
+                    o["seller"],
+                    o["rows"],
+                    wording.money(o["price_cents"]),
+                    _yes(o["bought"]),
+                    o["terms"],
+                ]
+                for o in answer["offers"]
+            ],
+            right=(2, 3),
+        )
+    )
+    if answer.get("options"):
+        draw_options(out, answer["options"])
+    chain = "unbroken" if answer["chain_intact"] else "BROKEN"
+    out.print(f"{len(answer['purchases'])} purchases; the chain of payments is {chain}")
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else ""
