@@ -51,10 +51,7 @@ def boot(plan: dict[str, Any]) -> None:
     system = ensure(config)
     asyncio.run(ensure_admin(system, Path(plan["token_file"]).read_text()))
     _say("starting the HTTP applications")
-    import os
-
-    if not os.environ.get("TMP_NO_HTTP"):
-        serve_http(config.name, plan["http_port"])
+    serve_http(config.name, plan["http_port"])
     _say("ready")
 
 

@@ -34,7 +34,7 @@ __all__ = ["Endpoint", "Options", "down", "endpoint", "ray_environment", "status
 _TRIES = 3
 _NODE_SECONDS = 90.0  # for one start of the node
 _BOOT_SECONDS = 300.0  # for the actors and the HTTP applications
-_END_SECONDS = 15.0
+_END_SECONDS = 3.0  # nothing is lost by killing: what was acknowledged is in the store
 _SYSTEM = "local"
 
 Progress = Callable[[str], None]
@@ -97,6 +97,8 @@ def up(state: Path, options: Options = Options(), *, progress: Progress = print)
         if running is not None:
             return running
         _sweep(state)
+        if options.port:
+            _refuse_taken(options.port)
         reasons = []
         for attempt in range(1, _TRIES + 1):
             try:
@@ -181,7 +183,6 @@ def _start(state: Path, options: Options, progress: Progress) -> Endpoint:
     logs = state / "logs"
     logs.mkdir(exist_ok=True)
     ray_port, jobs_port, http_port = _free_port(), _free_port(), options.port or _free_port()
-    _refuse_taken(http_port)
     progress("starting Ray")
     arguments = [
         sys.executable,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-__all__ = ["belief", "condition", "curl", "gain", "money", "state_option"]
+__all__ = ["FROM_ENVIRONMENT", "belief", "condition", "curl", "from_file", "gain", "money"]
 
 
 def money(cents: float) -> str:
@@ -73,13 +74,25 @@ def condition(text: str, *, reliability: float, steps: int, rows: int, mode: str
     )
 
 
-def curl(url: str, project: str, row: Mapping[str, Any], token_file: str) -> str:
-    """Return a command that asks the endpoint; the token is read from its file, not shown."""
+FROM_ENVIRONMENT = "$EASEML_TOKEN"
+"""Shell text for a token that the caller holds."""
+
+
+def from_file(path: Path) -> str:
+    """Return shell text that reads a token from its file, so that it never stands on screen."""
+    return f"$(cat {shlex.quote(str(path))})"
+
+
+def curl(url: str, project: str, row: Mapping[str, Any], token: str) -> str:
+    """Return a command that asks the endpoint about one row.
+
+    Examples
+    --------
+    >>> print(curl("http://127.0.0.1:8000", "stars", {"size": 1.5}, FROM_ENVIRONMENT))  # doctest: +ELLIPSIS
+    curl -s http://127.0.0.1:8000/v2/models/stars/predict ... -d '{"rows": [{"size": 1.5}]}'
+    """
     body = shlex.quote(json.dumps({"rows": [dict(row)]}))
-    header = f'-H "Authorization: Bearer $(cat {shlex.quote(token_file)})"'
-    return f"curl -s {url}/v2/models/{project}/predict {header} -H 'Content-Type: application/json' -d {body}"
-
-
-def state_option(state: Any, default: Any) -> str:
-    """Return `` --state FOLDER`` where a command needs it to find the system, else nothing."""
-    return "" if str(state) == str(default) else f" --state {shlex.quote(str(state))}"
+    return (
+        f'curl -s {url}/v2/models/{project}/predict -H "Authorization: Bearer {token}" '
+        f"-H 'Content-Type: application/json' -d {body}"
+    )

@@ -34,7 +34,9 @@ def label(
 ) -> None:
     """Answer requests one by one (s skips, q ends), or all that a file has answers for."""
     client = session.client()
-    done = _from_file(client, project, kind, answers) if answers else _ask(session, client, project, kind, limit)
+    done = (
+        _from_file(client, project, kind, answers) if answers else _ask(session, client, project, kind, limit)
+    )
     session.show(
         {"project": project, **done},
         lambda out, answer: out.print(f"{answer['answered']} answered, {answer['skipped']} skipped"),
@@ -51,7 +53,9 @@ def _from_file(client: Client, project: str, kind: str | None, path: Path) -> di
     try:
         given = parse_answers(path.read_bytes())
     except OSError as error:
-        raise UnreadableFile(f"{path} cannot be read: {error.strerror}", hint="Give the path of a file.") from error
+        raise UnreadableFile(
+            f"{path} cannot be read: {error.strerror}", hint="Give the path of a file."
+        ) from error
     listed = AnswerList(given)
     open_now = client.requests(project, "OPEN", kind, 500)
     matched = {r["id"]: value for r in open_now if (value := listed.answer(r)) is not None}
@@ -76,26 +80,71 @@ def _from_file(client: Client, project: str, kind: str | None, path: Path) -> di
 
 
 def _ask(session: Session, client: Client, project: str, kind: str | None, limit: int) -> dict[str, int]:
-    answered = skipped = 0
-    while answered + skipped < limit:
+    counts = {"answered": 0, "skipped": 0, "gone": 0}
+    while sum(counts.values()) < limit:
         # One at a time: what is not shown is not kept from others.
         leased = client.lease(project, [kind] if kind else [], 1, rows=True)["requests"]
         if not leased:
+            session.say("Nothing more is asked for at present.")
             break
-        request = leased[0]
-        _draw(session, request)
-        value = _answer_to(session, request)
-        if value is None:
+        _draw(session, leased[0])
+        outcome = _settle(session, client, project, leased[0])
+        if outcome == "quit":
             break
+        counts[outcome] += 1
+    return counts
+
+
+def _settle(session: Session, client: Client, project: str, request: dict[str, Any]) -> str:
+    """Ask until the request is answered or skipped, or the person has had enough."""
+    words = {"s", "q"} - set(request["choices"])  # a class may be called s
+    while True:
+        said = session.prompt(
+            f"answer, {'s' if 's' in words else 'skip'} or {'q' if 'q' in words else 'quit'}"
+        )
         try:
-            if value == "":
+            if said is None or said == "quit" or (said == "q" and "q" in words):
+                return "quit"
+            if said == "skip" or (said == "s" and "s" in words):
                 client.skip(project, [request["id"]])
-                skipped += 1
-            else:
-                client.answer(project, {request["id"]: value})
-                answered += 1
-        except (InvalidAnswer, RequestClosed) as error:
+                return "skipped"
+            client.answer(project, {request["id"]: said})
+            return "answered"
+        except InvalidAnswer as error:
             session.fail(error)
-            if isinstance(error, InvalidAnswer):
-                answered, skipped = _again(session, client, project, request, answered, skipped)
-    return {"answered": answered, "skipped": skipped}
+        except RequestClosed as error:
+            session.fail(error)
+            return "gone"
+
+
+def _draw(session: Session, request: dict[str, Any]) -> None:
+    session.say(f"\n[bold]{request['kind']}[/bold] {request['id']}: {escape(request['title'])}")
+    if request.get("row"):
+        session.say(_laid_out(request["row"]))
+    payload = request["payload"]
+    about = {
+        "column": payload.get("column"),
+        "given": payload.get("given"),
+        "looks like": payload.get("likely"),
+        "could be": _candidates(payload),
+        "rows offered": payload.get("rows"),
+        "terms": payload.get("terms"),
+        "why": payload.get("why"),
+        "choices": ", ".join(request["choices"]),
+        "cost": wording.money(request["cost_cents"]) if request["cost_cents"] else None,
+    }
+    for name, value in about.items():
+        if value not in (None, ""):
+            session.say(f"  {name}: {escape(str(value))}")
+
+
+def _candidates(payload: dict[str, Any]) -> str:
+    found = payload.get("candidates", [])
+    return ", ".join(f"{value} ({probability:.2f})" for value, probability in found)
+
+
+def _laid_out(row: dict[str, Any]) -> Any:
+    if len(row) <= _WIDE:
+        return table(list(row), [list(row.values())])
+    cells = [f"{name}={value}" for name, value in row.items()]
+    return escape("  ".join(cells))

@@ -21,7 +21,7 @@ app = typer.Typer(no_args_is_help=True, help="What people are asked for: list an
 def list_(
     session: Session,
     project: Annotated[str | None, typer.Argument(help="A project; all of them if left out.")] = None,
-    state: Annotated[
+    within: Annotated[
         str | None, typer.Option("--in", help="OPEN, LEASED, ANSWERED, SKIPPED or EXPIRED.")
     ] = None,
     kind: Annotated[str | None, typer.Option(help="RELABEL, CLEAN_CELL, BUY_ROW, …")] = None,
@@ -29,7 +29,7 @@ def list_(
     rows: Annotated[bool, typer.Option("--rows", help="With the rows that they are about.")] = False,
 ) -> None:
     """List requests, newest first; easeml label answers them."""
-    found = session.client().requests(project, state, kind, limit, rows)
+    found = session.client().requests(project, within, kind, limit, rows)
     session.show({"requests": found}, _draw)
 
 

@@ -113,7 +113,14 @@ class Session:
         else:
             render(self.out, answer)
 
-    def say(self, text: str) -> None:
+    def prompt(self, text: str) -> str | None:
+        """Ask the person at the terminal; None when the input has ended."""
+        try:
+            return self.err.input(f"{text}> ").strip()
+        except EOFError:
+            return None
+
+    def say(self, text: Any) -> None:
         """Tell a person something on the way; with ``--json`` it stays out of the answer's stream."""
         (self.err if self.as_json else self.out).print(text)
 

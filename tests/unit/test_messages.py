@@ -18,9 +18,7 @@ for module in pkgutil.walk_packages(easeml_ray.__path__, "easeml_ray."):
 
 def opened(items: int = 1, size: int = 3) -> Opened:
     asked = tuple(Asked(f"k{i}", {"row_id": i, "text": "x" * size}, 1.5) for i in range(items))
-    return Opened(
-        Kind.RELABEL, "b", "process", "?", asked, ("0", "1"), Gain(0.1, 0.0, 0.2), 5.0, 1, 1
-    )
+    return Opened(Kind.RELABEL, "b", "process", "?", asked, ("0", "1"), Gain(0.1, 0.0, 0.2), 5.0, 1, 1)
 
 
 def test_a_body_survives_the_codec() -> None:

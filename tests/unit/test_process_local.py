@@ -50,9 +50,7 @@ async def answer_all(system: LocalSystem, project: str, known: SmallProject, who
             return answered
         for request in requests:
             if "request_id" in request["payload"]:
-                (request["row"],) = await system.realtime_rows(
-                    project, [request["payload"]["request_id"]]
-                )
+                (request["row"],) = await system.realtime_rows(project, [request["payload"]["request_id"]])
         answers = tuple(Answer(r["id"], known.answer(r)) for r in requests)
         await system.handle("oracle", project, who, AnswerRequests("truth", answers))
         checked(system)
@@ -201,9 +199,7 @@ def test_no_stable_row_is_in_clear_before_its_era_is_released(tmp_path: Path, an
     from easeml_ray.messages import Pillar
 
     shares = {Pillar(k): v for k, v in known.task["shares"].items()}
-    parts = prepare(
-        known.data, format="csv", label="y", id_column="id", shares=shares, salt=b"small:3"
-    )
+    parts = prepare(known.data, format="csv", label="y", id_column="id", shares=shares, salt=b"small:3")
     stable = parts.tables[Pillar.STABLE]["row_id"].to_pylist()
     lines = known.data.decode().splitlines()
     header = lines[0] + ',"note"'
