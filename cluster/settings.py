@@ -13,7 +13,8 @@ from easeml_ray.errors import InvalidSpec
 
 __all__ = ["DEFAULT_PORT", "Settings", "load"]
 
-DEFAULT_PORT = 8642
+DEFAULT_PORT = 0
+"""Any free port: several systems can run on one machine."""
 
 FILE_NAME = "easeml.toml"
 
@@ -31,7 +32,7 @@ class Settings:
     blobs : str
         Folder or URI (s3://, gs://) of the blob store.
     port : int
-        Port of the HTTP endpoint of a local system.
+        Port of the HTTP endpoint of a local system; 0 means any free one.
     url, token : str or None
         A running system and the bearer token for it; None: the local one of this state folder.
     ray_address : str or None
@@ -127,10 +128,12 @@ def _port(value: Any) -> int:
     try:
         port = int(value)
     except (TypeError, ValueError):
-        port = 0
-    if not 1 <= port <= 65535:
+        port = -1
+    if not 0 <= port <= 65535:
         raise InvalidSpec(
-            f"{value!r} is no port", hint="Give a number from 1 to 65535, e.g. 8642.", field="port"
+            f"{value!r} is no port",
+            hint="Give a number from 1 to 65535, e.g. 8642, or 0 for any free one.",
+            field="port",
         )
     return port
 
