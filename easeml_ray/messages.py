@@ -81,6 +81,11 @@ def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
     return _adapters[cls]
 
 
+def _plain(body: object) -> dict[str, Any]:
+    value: dict[str, Any] = _adapter(type(body)).dump_python(body, mode="json")
+    return value
+
+
 def dump(body: object) -> dict[str, Any]:
     """Return a body as JSON-able values.
 
@@ -89,7 +94,7 @@ def dump(body: object) -> dict[str, Any]:
     TooLarge
         If its JSON text is longer than :data:`MAX_MESSAGE_BYTES`.
     """
-    value: dict[str, Any] = _adapter(type(body)).dump_python(body, mode="json")
+    value = _plain(body)
     size = len(json.dumps(value))
     if size > MAX_MESSAGE_BYTES:
         raise TooLarge(
@@ -368,6 +373,9 @@ class Action:
 
 
 def action_id(stream: str, version: int, body: object) -> str:
-    """Return sha256 of (stream, version of the event that made it due, action)."""
-    text = json.dumps([stream, version, kind_of(body), dump(body)], sort_keys=True)
+    """Return sha256 of (stream, version of the event that made it due, action).
+
+    Of any size: states call it while they fold, where nothing may be refused any more.
+    """
+    text = json.dumps([stream, version, kind_of(body), _plain(body)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ __all__ = ["WORK", "propose_repairs"]
 
 _DOUBTFUL = 0.2  # rows whose label is wrong with less probability are not asked for
 _NEIGHBOURS = 10
+_MOST_BYTES = 25_000  # of one option's items; two options and their columns fit into a message
 _K = 3  # of the CPClean vote
 
 
@@ -76,20 +78,23 @@ def _relabel_option(
     if not order:
         return labels, None
     classes = load_schema(bench, job.tenant, version)["classes"]
+    items = _fitting(
+        [
+            {
+                "key": keys[i],
+                "pillar": pillars[i].value,
+                "row_id": int(row_ids[i]),
+                "given": classes[y[i]],
+                "likely": classes[int(beliefs[i].argmax())],
+                "doubt": round(float(1 - own[i]), 4),
+                "bits": round(_entropy(beliefs[i]), 4),
+            }
+            for i in order
+        ]
+    )
+    order = order[: len(items)]
     evidence = RelabelEvidence(
         own[order], len(y), version.n_classes, labels.noise, min(max(1 - body.accuracy, 0.0), 1.0)
-    )
-    items = tuple(
-        {
-            "key": keys[i],
-            "pillar": pillars[i].value,
-            "row_id": int(row_ids[i]),
-            "given": classes[y[i]],
-            "likely": classes[int(beliefs[i].argmax())],
-            "doubt": round(float(1 - own[i]), 4),
-            "bits": round(_entropy(beliefs[i]), 4),
-        }
-        for i in order
     )
     return labels, Option(
         id=f"relabel:v{version.number}",
@@ -127,6 +132,17 @@ def _beliefs(
         if not known.any():
             break
     return beliefs
+
+
+def _fitting(items: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """Return as many of the items, best first, as a message can carry."""
+    size, count = 0, 0
+    for item in items:
+        size += len(json.dumps(item))
+        if size > _MOST_BYTES:
+            break
+        count += 1
+    return tuple(items[:count])
 
 
 def _entropy(probabilities: NDArray[np.float64]) -> float:
@@ -181,6 +197,9 @@ def _cell_option(
                 rows.add(int(row))
     if not items:
         return None, belief
+    items = list(_fitting(items))
+    kept = {item["row_id"] for item in items}
+    rows = {row for row in rows if int(table.row_ids[row]) in kept}
     whole = float(information.sum())
     # Summed in another order, a part may come out larger than the whole by a rounding.
     evidence = RowEvidence(believed, min(float(information[sorted(rows)].sum()), whole), whole)

@@ -13,6 +13,7 @@ from typing import Any
 
 from easeml_ray.errors import (
     EasemlError,
+    NotReady,
     StaleIncarnation,
     StoreError,
     SystemFailure,
@@ -26,7 +27,7 @@ __all__ = ["command_of", "is_final", "refusal"]
 
 def is_final(error: BaseException) -> bool:
     """Tell whether repeating the same action would be refused in the same way."""
-    passing = (SystemFailure, StoreError, StaleIncarnation, VersionConflict)
+    passing = (NotReady, SystemFailure, StoreError, StaleIncarnation, VersionConflict)
     return isinstance(error, EasemlError) and not isinstance(error, passing)
 
 
