@@ -91,7 +91,7 @@ def up(state: Path, options: Options = Options(), *, progress: Progress = print)
         Ray or a server did not start in three tries.
     """
     state = state.absolute()
-    state.mkdir(parents=True, exist_ok=True)
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _lock(state):
         running = endpoint(state)
         if running is not None:
@@ -164,6 +164,8 @@ def ray_environment(ray_token: str, folder: str) -> dict[str, str]:
     """Return the environment in which every process of a system runs."""
     return {
         **os.environ,
+        # A job's `python` shall be this one, whether or not its environment was activated.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": ray_token,
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -355,7 +357,7 @@ def _read(state: Path) -> Endpoint | None:
 @contextlib.contextmanager
 def _lock(state: Path) -> Iterator[None]:
     """Let one process at a time start or end the system of a folder."""
-    state.mkdir(parents=True, exist_ok=True)
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (state / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

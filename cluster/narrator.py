@@ -118,7 +118,8 @@ class Narrator:
             return
         what = f"{_IMPROVES[chosen['kind']]} {chosen['items']} {_thing(chosen['kind'], chosen['items'])}"
         if chosen["kind"] == "BUY_ROW":
-            what = chosen["title"].removesuffix("?").replace("Buy", "buy", 1)
+            # The title ends with the price, which is told anyway.
+            what = chosen["title"].replace("Buy", "buy", 1).rsplit(" for ", 1)[0]
         self.say(
             "choice",
             f"{what} for {wording.money(chosen['cost_cents'])}: expected {wording.gain(chosen['gain'])}, "
@@ -153,7 +154,9 @@ class Narrator:
                 "gate", f"{era['condition']}: {wording.condition(era['condition'], **_terms(era))}", once=name
             )
             verdicts = ", ".join(_verdict(v, arms) for v in era["verdicts"])
-            self.say("gate", f"{verdicts} (a small set: it tells nothing finer)")
+            self.say(
+                "gate", f"{verdicts}. The set is small: it sees no finer differences than {_finest(era)}"
+            )
 
     def _windows(self) -> None:
         found = self._client.pool(self._project)
@@ -165,7 +168,7 @@ class Narrator:
             listed = ", ".join(f"{arms[m]} {p:.2f}" for m, p in sorted(posterior.items(), key=_by_weight))
             self.say(
                 "window",
-                f"{window['rows']} realtime rows, {window['labels']} labels asked, posterior: {listed}; "
+                f"{window['rows']} realtime rows, {_asked(window['labels'])}; posterior: {listed}; "
                 f"deployed: {found['deployed']['arm']}",
                 once=f"window-{window['window']}",
             )
@@ -183,8 +186,21 @@ def _thing(kind: str, count: int) -> str:
     return thing if count == 1 else f"{thing}s"
 
 
+def _asked(labels: int) -> str:
+    if labels == 0:
+        return "no label asked, the candidates hardly differ"
+    return "1 label asked" if labels == 1 else f"{labels} labels asked"
+
+
 def _terms(era: Mapping[str, Any]) -> dict[str, Any]:
     return {name: era[name] for name in ("reliability", "steps", "rows", "mode")}
+
+
+def _finest(era: Mapping[str, Any]) -> str:
+    from easeml_ray.gate import parse
+
+    tolerance = max(clause.epsilon for clause in parse(era["condition"]).clauses)
+    return f"{100 * float(tolerance):g} points"
 
 
 def _verdict(verdict: Mapping[str, Any], arms: Mapping[str, str]) -> str:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import typer
 
-from cluster.command import data, market, requests, tenant
-from cluster.command.cleaning import cleaning
-from cluster.command.demo import demo
-from cluster.command.doctor import doctor
-from cluster.command.down import down
-from cluster.command.feasibility import feasibility
-from cluster.command.gate import gate
-from cluster.command.label import label
-from cluster.command.models import models
-from cluster.command.next import next_
-from cluster.command.predict import predict
-from cluster.command.run import run
-from cluster.command.status import status
-from cluster.command.submit import submit
-from cluster.command.up import up
+from cluster.command import (
+    cleaning,
+    data,
+    demo,
+    doctor,
+    down,
+    feasibility,
+    gate,
+    label,
+    market,
+    models,
+    predict,
+    requests,
+    run,
+    status,
+    submit,
+    tenant,
+    up,
+)
+from cluster.command import next as next_
 from cluster.command.verb import JsonFlag, Session, StateFlag, TokenFlag, UrlFlag
 
 __all__ = ["app", "main"]
@@ -45,24 +50,24 @@ def easeml(
 
 
 # The order of the help page: begin, look, act, answer, use, run.
-app.command()(demo)
-app.command()(run)
-app.command()(up)
-app.command()(down)
-app.command()(status)
-app.command()(doctor)
+app.command()(demo.demo)
+app.command()(run.run)
+app.command()(up.up)
+app.command()(down.down)
+app.command()(status.status)
+app.command()(doctor.doctor)
 app.add_typer(data.app, name="data")
-app.command()(feasibility)
-app.command("next")(next_)
-app.command()(cleaning)
+app.command()(feasibility.feasibility)
+app.command("next")(next_.next_)
+app.command()(cleaning.cleaning)
 app.add_typer(market.app, name="market")
 app.add_typer(requests.app, name="requests")
-app.command()(label)
-app.command()(models)
-app.command()(gate)
-app.command()(predict)
+app.command()(label.label)
+app.command()(models.models)
+app.command()(gate.gate)
+app.command()(predict.predict)
 app.add_typer(tenant.app, name="tenant")
-app.command()(submit)
+app.command()(submit.submit)
 
 
 def main() -> None:

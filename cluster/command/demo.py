@@ -44,11 +44,10 @@ def demo(
     record = Record.open(folder)
     if fresh:
         _forget(folder, record)
+    for line in record.lines:
+        _tell(session, line)
     if record.results is None:
         _perform(session, record)
-    else:
-        for line in record.lines:
-            _tell(session, line)
     _end(session, record)
 
 

@@ -14,10 +14,10 @@ from easeml_ray.messages import Pillar
 
 __all__ = ["clinic"]
 
-UPLOADED = 400
-OFFERED = 30  # rows of each seller; what is left comes to the endpoint
+UPLOADED = 390
+OFFERED = 20  # rows of each seller; what is left comes to the endpoint
 HOLES = 0.2
-SEED = 7
+SEED = 17
 
 SELLERS = (
     ("north", 300, "measured and diagnosed at the northern hospital"),
@@ -35,7 +35,7 @@ TASK: dict[str, Any] = {
     "gate": {"condition": "n > 0.75 +/- 0.14", "reliability": 0.95, "steps": 4, "adaptivity": "none"},
     "when_undecided": "improve",
     "batch_items": 20,
-    "window_rows": 70,
+    "window_rows": 105,
     "seed": SEED,
 }
 

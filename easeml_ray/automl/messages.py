@@ -12,6 +12,7 @@ __all__ = [
     "ShowSearches",
     "SlotsSet",
     "TrialDone",
+    "TrialFailed",
     "TrialFinished",
 ]
 
@@ -84,6 +85,15 @@ class TrialFinished:
     development_lower: float
     seconds: float
     ledger: LedgerLine
+
+
+@message
+class TrialFailed:
+    """A trial ended with a typed error; the search goes on without the arm."""
+
+    version: int
+    arm: str
+    why: str
 
 
 @message

@@ -18,6 +18,7 @@ from easeml_ray.automl.messages import (
     ShowSearches,
     SlotsSet,
     TrialDone,
+    TrialFailed,
     TrialFinished,
 )
 from easeml_ray.errors import Conflict, NotFound
@@ -91,6 +92,11 @@ class SchedulerState(ComponentState):
         )
         return Decision((finished,), {"model": body.model})
 
+    def rejected(self, project: str, work: Any, rejection: WorkRejected) -> tuple[Any, ...]:
+        """Count the trial as failed."""
+        assert isinstance(work, RunTrial)
+        return (TrialFailed(work.version.number, work.arm, str(rejection.error.get("message"))),)
+
     def apply(self, event: Event) -> None:
         """Take in one event; see :class:`ComponentState`."""
         match event.body:
@@ -111,12 +117,11 @@ class SchedulerState(ComponentState):
                 search.running.pop(event.command_id, None)
                 search.finished[body.arm] = body
                 self._settle_search(event, search)
-            case WorkRejected() as body:
-                for (project, _), search in self.searches.items():
-                    if project == event.project and event.command_id in search.running:
-                        arm = search.running.pop(event.command_id)
-                        search.failed[arm] = str(body.error.get("message"))
-                        self._settle_search(event, search)
+            case TrialFailed(version, arm, why):
+                search = self.searches[event.project, version]
+                search.running.pop(event.command_id, None)
+                search.failed[arm] = why
+                self._settle_search(event, search)
         self._assign(event)
 
     def _settle_search(self, event: Event, search: _Search) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
@@ -22,7 +23,7 @@ from easeml_ray.process.component import ComponentState
 
 __all__ = ["CleaningState"]
 
-_REMEMBERED_SKIPS = 1000  # older skips may be proposed again; keeps the work's message small
+_SKIP_BYTES = 32 * 1024  # of keys; older skips may be proposed again: the work's message stays small
 
 
 @dataclass
@@ -99,7 +100,7 @@ class CleaningState(ComponentState):
             case Learned() as body:
                 project.answered += len(body.answered)
                 project.removed_bits += body.ledger.entropy_before - body.ledger.entropy_after
-                project.skipped = (project.skipped + list(body.skipped))[-_REMEMBERED_SKIPS:]
+                project.skipped = _newest(project.skipped + list(body.skipped))
 
     def read(self, project: str, query: Any) -> dict[str, Any]:
         """Answer a query; see :class:`ComponentState`."""
@@ -122,3 +123,13 @@ class CleaningState(ComponentState):
             "skipped": len(known.skipped),
             "removed_bits": known.removed_bits,
         }
+
+
+def _newest(keys: list[str]) -> list[str]:
+    """Return the last of the keys, as many as a message has room for."""
+    size = 0
+    for count, key in enumerate(reversed(keys)):
+        size += len(json.dumps(key)) + 2
+        if size > _SKIP_BYTES:
+            return keys[len(keys) - count :]
+    return keys

@@ -42,7 +42,10 @@ class KeyAnnounced:
 
 @message
 class OpenEra:
-    """A sealed stable test set and the conditions that it is to carry."""
+    """A sealed stable test set and the conditions that it is to carry.
+
+    ``old`` is what is deployed now (model 0 before any), for models that wait already.
+    """
 
     sealed: str
     rows: int
@@ -53,6 +56,7 @@ class OpenEra:
     adaptivity: str
     mode: str
     bound: str
+    old: str | None = None
 
 
 @message

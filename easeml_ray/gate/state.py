@@ -39,6 +39,9 @@ from easeml_ray.process.messages import WorkRejected
 
 __all__ = ["GateState"]
 
+_AT_ONCE = 500  # models that are queued by one message
+_SPENT = "the present test set has given its verdicts"
+
 
 @dataclass
 class _Era:
@@ -65,6 +68,16 @@ class _Era:
     @property
     def open(self) -> bool:
         return self.state in (EraState.SEALED, EraState.ACTIVE)
+
+    def ends(self, passed: bool) -> bool:
+        """Tell whether the verdict that is given now is the last one."""
+        adaptivity = self.sealed.adaptivity
+        return (
+            len(self.verdicts) + 1 >= self.sealed.steps
+            # With models fixed beforehand nothing can use the steps that are left.
+            or (adaptivity == "none" and not self.queue)
+            or (adaptivity == "firstChange" and passed)
+        )
 
 
 @dataclass
@@ -137,9 +150,11 @@ class GateState(ComponentState):
         )
         events: list[Any] = [sealed]
         if project.waiting:
-            models = tuple(model for model, _ in project.waiting[: body.steps])
-            events.append(EraActivated(sealed.era, project.waiting[-1][1]))
-            events.append(ModelsQueued(models, project.waiting[-1][1], sealed.era))
+            models = tuple(model for model, _ in project.waiting[: min(body.steps, _AT_ONCE)])
+            # What is deployed may have changed since the models began to wait.
+            old = body.old or project.waiting[-1][1]
+            events.append(EraActivated(sealed.era, old))
+            events.append(ModelsQueued(models, old, sealed.era))
         return Decision(tuple(events), {"era": sealed.era, "required_rows": size.rows})
 
     def _gate(self, project: _Project, models: tuple[str, ...], old: str) -> Decision:
@@ -147,11 +162,7 @@ class GateState(ComponentState):
         frozen = era is not None and era.sealed.adaptivity == "none" and era.old is not None
         if era is None or frozen or era.left < len(models):
             rows = project.eras[-1].sealed.required if project.eras else 0
-            why = (
-                "the models of the present era were fixed before its first verdict"
-                if frozen
-                else "the present test set has given its verdicts"
-            )
+            why = "the models of the present era were fixed before its first verdict" if frozen else _SPENT
             return Decision((ModelsQueued(models, old, None), TestSetWanted(rows, why)))
         events: list[Any] = []
         if era.old is None:
@@ -166,7 +177,7 @@ class GateState(ComponentState):
             body.era,
             body.model,
             body.passed,
-            body.evidence,
+            body.evidence if era.sealed.adaptivity == "none" else None,
             body.sealed_evidence,
             step,
             LedgerLine(
@@ -178,12 +189,20 @@ class GateState(ComponentState):
             ),
         )
         events: list[Any] = [given]
-        frozen = era.sealed.adaptivity == "none"
-        first_change = era.sealed.adaptivity == "firstChange" and body.passed
-        # With models fixed beforehand nothing can use the steps that are left.
-        if step >= era.sealed.steps or (frozen and not era.queue) or first_change:
+        if era.ends(body.passed):
             events.append(EraExhausted(body.era))
+            if era.queue:
+                events.append(ModelsQueued(tuple(era.queue), era.old or "", None))
+            if era.queue or project.waiting:
+                events.append(TestSetWanted(era.sealed.required, _SPENT))
         return Decision(tuple(events), {"passed": body.passed})
+
+    def rejected(self, project: str, work: Any, rejection: WorkRejected) -> tuple[Any, ...]:
+        """Fail a model that could not be judged: an era must not wait for it for ever."""
+        if not isinstance(work, JudgeModel):
+            return ()
+        failed = GivesVerdict(work.era, work.model, False, None, "")
+        return self._verdict(self.projects[project], failed).events
 
     def apply(self, event: Event) -> None:
         """Take in one event; see :class:`ComponentState`."""
@@ -209,22 +228,20 @@ class GateState(ComponentState):
             case VerdictGiven() as body:
                 era = project.eras[body.era - 1]
                 era.state = ERA.next(era.state, EraEvent.SPEND, instance=event.stream)
+                last = era.ends(body.passed)
                 era.verdicts.append(body)
                 era.judging = None
-                self._judge_next(event, era)
+                if not last:
+                    self._judge_next(event, era)
             case EraExhausted(number):
                 era = project.eras[number - 1]
                 era.state = ERA.next(era.state, EraEvent.EXHAUST, instance=event.stream)
+                era.queue.clear()
                 self.owe(event, ReleaseEra(number, era.sealed.sealed))
             case EraReleased(number, digest, _):
                 era = project.eras[number - 1]
                 era.state = ERA.next(era.state, EraEvent.RELEASE, instance=event.stream)
                 era.released = digest
-            case WorkRejected():
-                for era in project.eras:
-                    if era.judging is not None:
-                        era.judging = None
-                        self._judge_next(event, era)
 
     def _judge_next(self, event: Event, era: _Era) -> None:
         if era.judging is None and era.queue and era.state is EraState.ACTIVE:
@@ -296,4 +313,5 @@ class GateState(ComponentState):
             assert sum(era.open for era in project.eras) <= 1
             for era in project.eras:
                 assert len(era.verdicts) <= era.sealed.steps
+                assert era.open or not (era.queue or era.judging)
                 assert era.old is not None or not era.verdicts

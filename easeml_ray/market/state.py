@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
-from easeml_ray.errors import AlreadyExists, Conflict, NotFound
+from easeml_ray.errors import AlreadyExists, Conflict, NotFound, TooLarge
 from easeml_ray.market.chain import GENESIS, link, verify
 from easeml_ray.market.messages import (
     Buy,
@@ -27,12 +29,22 @@ from easeml_ray.process.component import ComponentState
 
 __all__ = ["MarketState"]
 
+_OFFER_BYTES = 4 * 1024
+# Offers that are valued at once, and the options made of them, travel in one message each.
+_VALUED_BYTES = 24 * 1024
+_MOST_VALUED = 30
+
 
 @dataclass
 class _Project:
-    """offers : by id, all ever made; purchases : in order, a chain from GENESIS."""
+    """One project.
+
+    offers : by id, all ever made; valued : how often each was valued; purchases : in order, a
+    chain from GENESIS.
+    """
 
     offers: dict[str, OfferMade] = field(default_factory=dict)
+    valued: Counter[str] = field(default_factory=Counter)
     purchases: list[Purchased] = field(default_factory=list)
     declined: set[str] = field(default_factory=set)
     options: tuple[Option, ...] = ()
@@ -45,6 +57,19 @@ class _Project:
     @property
     def closed(self) -> set[str]:
         return self.bought | self.declined
+
+    def next_to_value(self) -> tuple[OfferMade, ...]:
+        """Return standing offers, as many as a message has room for, the least valued first."""
+        standing = [offer for name, offer in self.offers.items() if name not in self.closed]
+        standing.sort(key=lambda offer: self.valued[offer.offer])
+        room = _VALUED_BYTES
+        taken: list[OfferMade] = []
+        for offer in standing[:_MOST_VALUED]:
+            room -= _size(offer)
+            if room < 0:
+                break
+            taken.append(offer)
+        return tuple(taken)
 
 
 class MarketState(ComponentState):
@@ -71,6 +96,13 @@ class MarketState(ComponentState):
                 made = OfferMade(
                     body.offer, body.seller, body.rows, body.digest, body.price_cents, body.terms
                 )
+                if _size(made) > _OFFER_BYTES:
+                    raise TooLarge(
+                        f"an offer of {_size(made)} bytes is over the limit of {_OFFER_BYTES}",
+                        hint="Give shorter terms.",
+                        limit=_OFFER_BYTES,
+                        size=_size(made),
+                    )
                 return Decision((made,), {"offer": body.offer, "rows": body.rows})
             case Propose(version, accuracy, target_accuracy, budget_cents):
                 return Decision((ProposalStarted(version, accuracy, target_accuracy, budget_cents),))
@@ -129,8 +161,9 @@ class MarketState(ComponentState):
             case OfferMade() as body:
                 project.offers[body.offer] = body
             case ProposalStarted(version, accuracy, target_accuracy, budget_cents):
-                standing = tuple(o for k, o in project.offers.items() if k not in project.closed)
-                self.owe(event, ValueOffers(version, accuracy, target_accuracy, budget_cents, standing))
+                offers = project.next_to_value()
+                project.valued.update(offer.offer for offer in offers)
+                self.owe(event, ValueOffers(version, accuracy, target_accuracy, budget_cents, offers))
             case Proposed(number, options):
                 project.number, project.options = number, options
             case Purchased() as body:
@@ -182,3 +215,7 @@ def _record(
         "approved_by": approved_by,
         "version": version,
     }
+
+
+def _size(offer: OfferMade) -> int:
+    return len(json.dumps(asdict(offer)))

@@ -6,6 +6,7 @@ one annotator; it is repeated only until ``answers_per_item`` different annotato
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ from easeml_ray.oracle.messages import (
 from easeml_ray.process.component import ComponentState
 
 __all__ = ["OracleState", "Request", "RequestState"]
+
+_BATCH_BYTES = 24 * 1024  # of all answers of a batch: what follows from them is one message
 
 
 class RequestState(StrEnum):
@@ -115,9 +118,10 @@ class OracleState(ComponentState):
             case AnswerRequests(annotator, answers):
                 return self._answer(command.project, queue, annotator, answers)
             case Skip(annotator, requests):
-                for identity in requests:
-                    self._pending_request(command.project, queue, identity)
-                return Decision((Skipped(annotator, requests),), {"skipped": len(requests)})
+                skipped = tuple(dict.fromkeys(requests))
+                for identity in skipped:
+                    self._pending_request(command.project, queue, identity, annotator)
+                return Decision((Skipped(annotator, skipped),), {"skipped": len(skipped)})
             case Expire(batch) | Close(batch):
                 late = tuple(request.id for request in queue.pending(batch))
                 return Decision((Expired(late, batch),), {"expired": len(late)})
@@ -155,13 +159,14 @@ class OracleState(ComponentState):
             first,
         )
         events: list[Any] = [opened]
-        known = [
-            (first + index, *queue.volunteered[item.key])
-            for index, item in enumerate(body.items)
-            if item.key in queue.volunteered
-        ]
-        for identity, annotator, value in known:
-            given = Answer(identity, value)
+        for identity, item in enumerate(body.items, first):
+            if item.key not in queue.volunteered:
+                continue
+            annotator, value = queue.volunteered[item.key]
+            try:
+                given = Answer(identity, _checked(Request(identity, opened, item), value))
+            except InvalidAnswer:  # it was given before anybody knew what would be asked
+                continue
             closed = (given,) if body.answers_per_item == 1 else ()
             events.append(Answered(annotator, (given,), closed))
         return Decision(tuple(events), {"first": first, "count": len(body.items)})
@@ -187,12 +192,7 @@ class OracleState(ComponentState):
         closed: list[Answer] = []
         seen: set[int] = set()
         for answer in answers:
-            request = self._pending_request(project, queue, answer.request)
-            if request.state is RequestState.LEASED and request.leased_to != annotator:
-                raise Conflict(
-                    f"request {answer.request} is leased to another annotator",
-                    hint="Lease requests of your own: easeml label.",
-                )
+            request = self._pending_request(project, queue, answer.request, annotator)
             if annotator in request.answers or answer.request in seen:
                 raise Conflict(
                     f"{annotator} answered request {answer.request} already",
@@ -211,7 +211,8 @@ class OracleState(ComponentState):
         )
 
     @staticmethod
-    def _pending_request(project: str, queue: _Queue, identity: int) -> Request:
+    def _pending_request(project: str, queue: _Queue, identity: int, annotator: str) -> Request:
+        """Return a request that ``annotator`` may close."""
         request = queue.requests.get(identity)
         if request is None:
             raise NotFound(
@@ -226,6 +227,11 @@ class OracleState(ComponentState):
                 hint=f"easeml requests list {project} shows the open ones.",
                 request=str(identity),
                 state=request.state.value,
+            )
+        if request.state is RequestState.LEASED and request.leased_to != annotator:
+            raise Conflict(
+                f"request {identity} is leased to another annotator",
+                hint="Lease requests of your own: easeml label.",
             )
         return request
 
@@ -346,21 +352,35 @@ def _checked(request: Request, value: Any) -> Any:
                 request=str(request.id),
             )
         return str(value)
-    if request.item.payload.get("answer") == "number":
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            number = math.nan
-        if not math.isfinite(number):
-            raise InvalidAnswer(
-                f"request {request.id} wants a number, not {value!r}",
-                hint="Give a finite number, e.g. 12.5.",
-                request=str(request.id),
-            )
-        return number
-    if request.item.payload.get("answer") == "decision":
-        return _decision(request, value)
+    match request.item.payload.get("answer"):
+        case "number":
+            return _number(request, value)
+        case "decision":
+            return _decision(request, value)
+        case "text":
+            value = str(value)
+    most = _BATCH_BYTES // len(request.opened.items)
+    if len(json.dumps(value)) > most:
+        raise InvalidAnswer(
+            f"the answer to request {request.id} is longer than {most} bytes",
+            hint="Shorten it, or skip the request.",
+            request=str(request.id),
+        )
     return value
+
+
+def _number(request: Request, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise InvalidAnswer(
+            f"request {request.id} wants a number, not {value!r}",
+            hint="Give a finite number, e.g. 12.5.",
+            request=str(request.id),
+        )
+    return number
 
 
 def _decision(request: Request, value: Any) -> str:

@@ -37,6 +37,7 @@ from easeml_ray.pool.messages import (
 )
 from easeml_ray.pool.picker import posterior
 from easeml_ray.process.component import ComponentState
+from easeml_ray.process.messages import WorkRejected
 from easeml_ray.process.model import MODEL, ModelEvent, ModelState
 from easeml_ray.process.window import WINDOW, WindowEvent, WindowState
 
@@ -44,6 +45,9 @@ __all__ = ["PoolState"]
 
 _DAY = 24 * 3600.0
 _BETA = 1.0  # of ModelPicker; tuned per budget in a later form
+# Segments and candidates of a window travel in one message.
+_MOST_SEGMENTS = 300
+_MOST_CANDIDATES = 64
 
 
 def _entropy(probabilities: list[float]) -> float:
@@ -64,8 +68,9 @@ class _Model:
 class _Window:
     """One stretch of realtime rows.
 
-    segments : (id, digest, rows); wanted : rows at which it is full; asked : row -> what was asked; pending : rows without an
-    answer yet; seen : rows whose coin was thrown; labelled : row -> label code.
+    segments : (id, digest, rows); wanted : rows at which it is full; asked : row -> what was
+    asked; pending : rows without an answer yet; seen : rows whose coin was thrown; labelled :
+    row -> label code.
     """
 
     number: int
@@ -81,15 +86,24 @@ class _Window:
     pending: set[int] = field(default_factory=set)
     labelled: dict[int, int] = field(default_factory=dict)
 
+    @property
+    def full(self) -> bool:
+        return self.rows >= self.wanted or len(self.segments) >= _MOST_SEGMENTS
+
     def posterior(self) -> list[float]:
         return _weights(self.losses, self.seen)
 
 
 @dataclass
 class _Pool:
-    """One project. admitted : (time, development lower bound) of admissions, in order."""
+    """One project.
+
+    admitted : (time, development lower bound) of admissions, in order; closed : versions whose
+    intake is closed.
+    """
 
     models: dict[str, _Model] = field(default_factory=dict)
+    closed: set[int] = field(default_factory=set)
     admitted: list[tuple[float, float]] = field(default_factory=list)
     deployed: Deployed | None = None
     windows: list[_Window] = field(default_factory=list)
@@ -97,8 +111,19 @@ class _Pool:
     lost: int = 0
 
     def candidates(self) -> tuple[str, ...]:
-        live = (ModelState.CANDIDATE, ModelState.DEPLOYED)
-        return tuple(name for name, model in self.models.items() if model.state in live)
+        """Return the deployed model and the best others that passed, in order of training."""
+        passed = [m.added for m in self.models.values() if m.state is ModelState.CANDIDATE]
+        passed.sort(key=lambda added: -added.development_lower)
+        chosen = {added.model for added in passed[: _MOST_CANDIDATES - 1]}
+        return tuple(
+            name
+            for name, model in self.models.items()
+            if name in chosen or model.state is ModelState.DEPLOYED
+        )
+
+    @property
+    def picking(self) -> bool:
+        return any(window.state is WindowState.PICKING for window in self.windows)
 
 
 class PoolState(ComponentState):
@@ -119,7 +144,9 @@ class PoolState(ComponentState):
             case CloseIntake() as body:
                 return self._close_intake(command, pool, body)
             case TakeIntoGate(models):
-                return Decision(tuple(self._move(pool, m, ModelEvent.GATE) for m in models))
+                # Those whose era ended before their turn come to the next one's gate again.
+                fresh = [m for m in models if self._state(pool, m) is not ModelState.GATING]
+                return Decision(tuple(self._move(pool, m, ModelEvent.GATE) for m in fresh or models))
             case RecordVerdict(model, passed):
                 return self._verdict(pool, model, passed)
             case StoreSegment() as body:
@@ -133,7 +160,23 @@ class PoolState(ComponentState):
                 return Decision((WindowReleased(window, digest, rows),))
         raise TypeError(f"{type(command.body).__name__} is no command of the pool")
 
+    def rejected(self, project: str, work: Any, rejection: WorkRejected) -> tuple[Any, ...]:
+        """Decide a window by what is known of it, if its rows cannot be used any further."""
+        pool = self.projects[project]
+        match work:
+            case PickRound():
+                window = self._window(pool, work.window)
+                return self._decide_window(pool, window, window.losses, window.seen, 0)
+            case CollectWindow():
+                return (WindowReleased(work.window, "", 0),)
+        return ()
+
     # -- models ---------------------------------------------------------------------------
+
+    @staticmethod
+    def _state(pool: _Pool, model: str) -> ModelState | None:
+        known = pool.models.get(model)
+        return known.state if known else None
 
     def _move(self, pool: _Pool, model: str, event: ModelEvent) -> ModelMoved:
         known = pool.models.get(model)
@@ -161,14 +204,24 @@ class PoolState(ComponentState):
             body.development_accuracy,
             body.development_lower,
         )
-        events: list[Any] = [added]
-        if body.immediate and not body.floor:
-            bar = pool.admitted[-1][1] + body.minimum_gain if pool.admitted else 0.0
-            if body.development_lower > bar and self._room(pool, command.now, body.gates_a_day):
-                admitted = MODEL.next(ModelState.TRAINED, ModelEvent.ADMIT, instance=body.model)
-                events.append(ModelMoved(body.model, ModelEvent.ADMIT.value, admitted.value))
-                events.append(BatchAdmitted((body.model,), body.version))
-        return Decision(tuple(events))
+        if body.floor:
+            return Decision((added,))
+        if body.version in pool.closed:
+            return Decision((added, self._first(body.model, ModelEvent.RETIRE)))
+        if not body.immediate:
+            return Decision((added,))
+        bar = pool.admitted[-1][1] + body.minimum_gain if pool.admitted else 0.0
+        if body.development_lower > bar and self._room(pool, command.now, body.gates_a_day) > 0:
+            admitted = self._first(body.model, ModelEvent.ADMIT)
+            return Decision((added, admitted, BatchAdmitted((body.model,), body.version)))
+        # Nothing comes back to it: the bar only rises.
+        return Decision((added, self._first(body.model, ModelEvent.RETIRE)))
+
+    @staticmethod
+    def _first(model: str, event: ModelEvent) -> ModelMoved:
+        """Return the first move of a model that is added by the same decision."""
+        after = MODEL.next(MODEL.initial, event, instance=model[:12])
+        return ModelMoved(model, event.value, after.value)
 
     @staticmethod
     def _room(pool: _Pool, now: float, gates_a_day: int) -> int:
@@ -215,8 +268,7 @@ class PoolState(ComponentState):
         enrolled = MODEL.next(ModelState.PASSED, ModelEvent.ENROL, instance=model[:12])
         events: list[Any] = [moved, ModelMoved(model, ModelEvent.ENROL.value, enrolled.value)]
         better = self._development(pool, model) > self._deployed_development(pool)
-        open_window = pool.windows and pool.windows[-1].state is WindowState.PICKING
-        if pool.deployed is None or (better and not open_window and not self._decided(pool)):
+        if pool.deployed is None or (better and not pool.picking and not self._decided(pool)):
             events += self._deploy(pool, model, "first to pass" if not pool.deployed else "passed")
         return Decision(tuple(events))
 
@@ -256,6 +308,11 @@ class PoolState(ComponentState):
         filling = pool.windows[-1] if pool.windows else None
         if filling is None or filling.state is not WindowState.FILLING:
             filling = _Window(len(pool.windows) + 1)
+        if len(filling.segments) >= _MOST_SEGMENTS:
+            raise Conflict(
+                f"window {filling.number} of {project} is full, and the one before is not decided",
+                hint="Rows are taken again once the labels that the picker asked for are given.",
+            )
         stored = SegmentStored(
             body.segment,
             body.digest,
@@ -267,8 +324,8 @@ class PoolState(ComponentState):
         )
         rows = filling.rows + body.rows
         events: list[Any] = [stored]
-        picking = any(w.state is WindowState.PICKING for w in pool.windows)
-        if rows >= body.window_rows and not picking:
+        full = rows >= body.window_rows or len(filling.segments) + 1 >= _MOST_SEGMENTS
+        if full and not pool.picking:
             events.append(self._closed(pool, filling.number, rows, body.labels))
         return Decision(tuple(events), {"window": filling.number, "rows": rows})
 
@@ -338,7 +395,7 @@ class PoolState(ComponentState):
         if labels and pool.deployed and best != pool.deployed.model:
             events += self._deploy(pool, best, f"picked on window {window.number}")
         following = pool.windows[-1]
-        if following.state is WindowState.FILLING and following.rows >= following.wanted:
+        if following.state is WindowState.FILLING and following.full:
             # It filled while this one was picking.
             closed = self._closed(pool, following.number, following.rows, following.labels_left)
             events.append(closed)
@@ -357,6 +414,8 @@ class PoolState(ComponentState):
                 known.state = MODEL.next(known.state, ModelEvent(name), instance=model[:12])
                 if name == ModelEvent.ADMIT:
                     pool.admitted.append((event.at, known.added.development_lower))
+            case IntakeClosed(version):
+                pool.closed.add(version)
             case Deployed() as body:
                 pool.deployed = body
             case SegmentStored() as body:

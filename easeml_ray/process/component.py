@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from easeml_ray.messages import Action, Command, Decision, Event, action_id
+from easeml_ray.process.messages import WorkRejected
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,6 +55,13 @@ class ComponentState(ABC):
     @abstractmethod
     def read(self, project: str, query: Any) -> dict[str, Any]:
         """Answer a query; must not change the state."""
+
+    def rejected(self, project: str, work: Any, rejection: WorkRejected) -> tuple[Any, ...]:
+        """Return the events by which the state goes on although a piece of work was rejected.
+
+        They stand behind the rejection itself. Must not change the state.
+        """
+        return ()
 
     def fold(self, event: Event) -> None:
         """Settle the action that the event names, then take it in."""

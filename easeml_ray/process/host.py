@@ -5,11 +5,13 @@ The Ray shell, the in-process runtime and the tests all run components through t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from easeml_ray.errors import VersionConflict
-from easeml_ray.messages import SYSTEM, Command, Decision, Event, dump, kind_of
+from easeml_ray.errors import EasemlError, VersionConflict
+from easeml_ray.messages import SYSTEM, Action, Command, Decision, Event, dump, kind_of
 from easeml_ray.process.component import ComponentState
+from easeml_ray.process.issue import is_final, refusal
 from easeml_ray.process.messages import WorkRejected
 from easeml_ray.store.base import EventStore
 
@@ -60,15 +62,48 @@ class Host:
         """
         done = self.store.find(command.command_id)
         if done:
-            return dict(done[-1].reply or {})
+            return self._known(done)
         if self.state.follows:
             self.follow()
-        if isinstance(command.body, WorkRejected):
-            decision = Decision((command.body,))
-        else:
-            decision = self.state.decide(command)
+        try:
+            return self._append(command, self._decision(command))
+        except VersionConflict:
+            # Only this host writes the stream: an earlier append lost its answer and was made.
+            if not self.follow():
+                raise
+        done = self.store.find(command.command_id)
+        return self._known(done) if done else self._append(command, self._decision(command))
+
+    def _known(self, done: list[Event]) -> dict[str, Any]:
+        """Return the reply of a command that was handled before, whether or not it was folded."""
+        if done[-1].seq > self.cursor:
+            self.follow()
+        return dict(done[-1].reply or {})
+
+    def _decision(self, command: Command) -> Decision:
+        """Judge a command; a result of work that the state refuses becomes a rejection of the work."""
+        action = self.state.actions.get(command.command_id)
+        try:
+            decision = self._judged(command, action)
+            for body in decision.events:
+                dump(body)  # refuses what is too large before anything is written
+        except EasemlError as error:
+            if action is None or action.to is not None or not is_final(error):
+                raise
+            # Asked again, the work would bring the same result: it would stay due for ever.
+            return self._judged(replace(command, body=refusal(action, error)), action)
         if not decision.events:
             raise AssertionError(f"{kind_of(command.body)} was accepted without an event")
+        return decision
+
+    def _judged(self, command: Command, action: Action | None) -> Decision:
+        body = command.body
+        if not isinstance(body, WorkRejected):
+            return self.state.decide(command)
+        more = self.state.rejected(command.project, action.body, body) if action else ()
+        return Decision((body, *more))
+
+    def _append(self, command: Command, decision: Decision) -> dict[str, Any]:
         stream = f"{self.state.component}/{command.project or SYSTEM}"
         version = self.versions.get(stream, 0)
         last = len(decision.events) - 1
@@ -88,17 +123,7 @@ class Host:
             )
             for index, body in enumerate(decision.events)
         ]
-        for body in decision.events:
-            dump(body)  # refuses what is too large before anything is written
-        try:
-            stored = self.store.append(stream, events, expected_version=version)
-        except VersionConflict:
-            # The same command may have been appended by a call that lost its answer.
-            done = self.store.find(command.command_id)
-            if done:
-                self.follow()
-                return dict(done[-1].reply or {})
-            raise
+        stored = self.store.append(stream, events, expected_version=version)
         if self.state.follows:
             self.follow()  # takes in, in commit order, what others appended meanwhile
         else:

@@ -50,6 +50,7 @@ class PhaseEvent(StrEnum):
     NOTHING_LEARNED = "nothing learned"
     ROWS_ADDED = "rows added"
     RESTARTED = "target, budget or data given"
+    FAILED = "a step failed"
 
 
 class Control(StrEnum):
@@ -96,6 +97,12 @@ PHASE: Machine[Phase, PhaseEvent] = Machine(
         (_P.RELABELLING, _E.NOTHING_LEARNED): _P.IMPROVING,
         (_P.ACQUIRING, _E.ROWS_ADDED): _P.AUGMENTING,
         (_P.ACQUIRING, _E.NOTHING_LEARNED): _P.IMPROVING,
+        (_P.AUGMENTING, _E.FAILED): _P.STALLED,
+        (_P.FEASIBILITY, _E.FAILED): _P.STALLED,
+        (_P.IMPROVING, _E.FAILED): _P.STALLED,
+        (_P.CLEANING, _E.FAILED): _P.STALLED,
+        (_P.RELABELLING, _E.FAILED): _P.STALLED,
+        (_P.ACQUIRING, _E.FAILED): _P.STALLED,
         (_P.STALLED, _E.OVERRIDDEN): _P.READY,
         (_P.STALLED, _E.RESTARTED): _P.FEASIBILITY,
         (_P.STALLED, _E.IMPROVEMENT_ASKED): _P.IMPROVING,

@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from easeml_ray.automl.arms import ARMS
-from easeml_ray.automl.messages import OpenSearch, SearchOpened, TrialFinished
+from easeml_ray.automl.messages import OpenSearch, SearchOpened, TrialFailed, TrialFinished
 from easeml_ray.cleaning.messages import AnsweredItem, Learn
 from easeml_ray.cleaning.messages import Propose as ProposeRepairs
 from easeml_ray.cleaning.messages import Proposed as RepairsProposed
 from easeml_ray.feasibility.messages import Studied, Study
 from easeml_ray.gate.messages import (
+    EraExhausted,
     EraReleased,
     GateModels,
     ModelsQueued,
@@ -29,6 +30,7 @@ from easeml_ray.messages import Event, Option
 from easeml_ray.oracle.messages import (
     Answered,
     Asked,
+    Close,
     Expired,
     Kind,
     Opened,
@@ -80,6 +82,15 @@ __all__ = ["react"]
 
 _HOUR = 3600.0
 _IMPROVES = ("CLEAN_CELL", "RELABEL")
+_NEEDED = {
+    Phase.AUGMENTING: ("registry",),
+    Phase.FEASIBILITY: ("feasibility",),
+    Phase.IMPROVING: ("cleaning", "market"),
+    Phase.CLEANING: ("registry", "oracle"),
+    Phase.RELABELLING: ("registry", "oracle"),
+    Phase.ACQUIRING: ("registry", "market", "oracle"),
+}
+"""The components without whose answer a project cannot leave a phase."""
 
 
 def react(state: ComponentState, project: Project, event: Event) -> None:
@@ -99,17 +110,27 @@ def react(state: ComponentState, project: Project, event: Event) -> None:
         case GainRealised() as body:
             project.gains.append(body)
         case Rejected(to, kind, error) if error.get("kind") != "IllegalTransition":
-            project.problem = {"component": to, "what": kind, **error}
+            _failed(state, project, event, to, kind, error)
+            if kind == "gate.OpenEra":
+                project.era_open = False
+                _next_era(state, project, event)
         case WorkRejected(kind, error):
-            project.problem = {"component": event.component, "what": kind, **error}
-            if event.component == "automl":
-                _trial_over(state, project, event, max(project.arms_left))
+            _failed(state, project, event, event.component, kind, error)
         case _:
             _REACTIONS.get(event.component, _nothing)(state, project, event)
 
 
 def _nothing(state: ComponentState, project: Project, event: Event) -> None:
     """Events that need no reaction."""
+
+
+def _failed(
+    state: ComponentState, project: Project, event: Event, component: str, kind: str, error: dict[str, Any]
+) -> None:
+    """Show what was refused; if the phase cannot end without it, ask a person how to go on."""
+    project.problem = {"component": component, "what": kind, **error}
+    if component in _NEEDED.get(project.phase, ()):
+        _move(state, event, PhaseEvent.FAILED, f"{kind} failed: {error.get('message')}")
 
 
 def _believed(project: Project) -> float:
@@ -126,6 +147,8 @@ def _move(state: ComponentState, event: Event, move: PhaseEvent, because: str, v
 
 def _entered(state: ComponentState, project: Project, event: Event) -> None:
     version = project.version
+    # Whoever moved the phase has answered what was asked about it.
+    _close(state, project, event, Kind.OVERRIDE_TARGET)
     match project.phase:
         case Phase.SEALED:
             _move(state, event, PhaseEvent.AUGMENTATION_STARTED, "pillars are apart")
@@ -136,16 +159,16 @@ def _entered(state: ComponentState, project: Project, event: Event) -> None:
         case Phase.UNDECIDED:
             _undecided(state, project, event)
         case Phase.IMPROVING if version:
-            project.repairs = project.purchases = None
-            prices = project.task.prices
+            project.repairs = project.purchases = project.chosen = None
+            prices, answers = project.task.prices, project.task.answers_per_item
             state.owe(
                 event,
                 ProposeRepairs(
                     version,
                     _believed(project),
                     project.target,
-                    prices.label,
-                    prices.cell,
+                    prices.label * answers,
+                    prices.cell * answers,
                     project.task.batch_items,
                 ),
                 to="cleaning",
@@ -158,7 +181,8 @@ def _entered(state: ComponentState, project: Project, event: Event) -> None:
         case Phase.CLEANING | Phase.RELABELLING | Phase.ACQUIRING if project.chosen:
             _open_option(state, project, event, project.chosen[0])
         case Phase.STALLED:
-            _ask_decision(state, project, event, "nothing that could be bought is worth its cost")
+            project.unanswered = 0
+            _ask_decision(state, project, event, project.because)
         case Phase.READY if version and version.number not in project.searched:
             project.searched.add(version.number)
             price = project.task.prices.gpu_second
@@ -193,7 +217,8 @@ def _ask_decision(state: ComponentState, project: Project, event: Event, why: st
 
 
 def _open_option(state: ComponentState, project: Project, event: Event, option: Option) -> None:
-    each = option.cost_cents / max(len(option.items), 1)
+    answers = project.task.answers_per_item if option.kind in _IMPROVES else 1
+    each = option.cost_cents / max(len(option.items) * answers, 1)
     items = tuple(
         Asked(item["key"], {k: v for k, v in item.items() if k != "key"}, each) for item in option.items
     )
@@ -221,7 +246,6 @@ def _open(
     option: Option | None = None,
     choices: tuple[str, ...] = (),
 ) -> None:
-    paid = kind in (Kind.CLEAN_CELL, Kind.RELABEL)
     project.rounds += 1
     state.owe(
         event,
@@ -234,11 +258,22 @@ def _open(
             choices=option.choices if option else choices,
             gain=option.gain if option else None,
             deadline=event.at + project.task.request_hours * _HOUR,
-            answers_per_item=project.task.answers_per_item if paid else 1,
+            answers_per_item=project.task.answers_per_item if kind in _IMPROVES else 1,
             budget_cents=None,
         ),
         to="oracle",
     )
+
+
+def _asked_for(project: Project, kind: Kind) -> bool:
+    return any(batch.kind == kind.value for batch in project.batches.values())
+
+
+def _close(state: ComponentState, project: Project, event: Event, kind: Kind) -> None:
+    """Withdraw questions that answered themselves."""
+    for batch in project.batches.values():
+        if batch.kind == kind.value:
+            state.owe(event, Close(batch.id), to="oracle")
 
 
 # -- data ---------------------------------------------------------------------------------
@@ -251,9 +286,12 @@ def _registry(state: ComponentState, project: Project, event: Event) -> None:
         case PillarsSealed() as body:
             project.version = body.version
             _move(state, event, PhaseEvent.PILLARS_SEALED, "split and sealed", body.version)
-            _open_era(state, project, event, body.stable, body.stable_rows, body.version.schema)
+            project.test_sets.append((body.stable, body.stable_rows, body.version.schema))
+            _next_era(state, project, event)
         case TestSetAdded() as body if project.version:
-            _open_era(state, project, event, body.stable, body.stable_rows, project.version.schema)
+            project.test_sets.append((body.stable, body.stable_rows, project.version.schema))
+            _next_era(state, project, event)
+            _close(state, project, event, Kind.NEW_TEST_SET)
         case Augmented(version):
             _move(state, event, PhaseEvent.AUGMENTED, "machine-readable", version)
         case VersionAdded() as body:
@@ -264,9 +302,12 @@ def _registry(state: ComponentState, project: Project, event: Event) -> None:
                 _move(state, event, PhaseEvent.ROWS_ADDED, "rows were bought", body.version)
 
 
-def _open_era(
-    state: ComponentState, project: Project, event: Event, sealed: str, rows: int, schema: str
-) -> None:
+def _next_era(state: ComponentState, project: Project, event: Event) -> None:
+    """Open an era on the next test set, unless one is open: then the set waits for its end."""
+    if project.era_open or not project.test_sets:
+        return
+    project.era_open = True
+    sealed, rows, schema = project.test_sets.pop(0)
     gate = project.task.gate
     era = OpenEra(
         sealed,
@@ -278,6 +319,7 @@ def _open_era(
         gate.adaptivity,
         gate.mode,
         gate.bound,
+        project.deployed or project.floor,
     )
     state.owe(event, era, to="gate")
 
@@ -289,6 +331,7 @@ def _feasibility(state: ComponentState, project: Project, event: Event) -> None:
     if not isinstance(event.body, Studied):
         return
     project.report = event.body
+    project.unanswered = 0
     if project.chosen:
         option, before = project.chosen
         realised = gain_of(before, event.body, project.target)
@@ -308,9 +351,10 @@ def _feasibility(state: ComponentState, project: Project, event: Event) -> None:
 
 def _proposals(state: ComponentState, project: Project, event: Event) -> None:
     match event.body:
-        case RepairsProposed() as body:
+        # The first since IMPROVING began: what Choose has seen does not change under it.
+        case RepairsProposed() as body if project.repairs is None:
             project.repairs = body
-        case PurchasesProposed() as body:
+        case PurchasesProposed() as body if project.purchases is None:
             project.purchases = body
         case Purchased() as body if project.version:
             revise = Revise(project.version.number, (), (body.digest,), "purchase")
@@ -328,7 +372,8 @@ def _proposals(state: ComponentState, project: Project, event: Event) -> None:
 def _oracle(state: ComponentState, project: Project, event: Event) -> None:
     match event.body:
         case Opened() as body:
-            batch = project.batches.setdefault(body.batch, Batch(body.batch, body.kind.value, {}, {}))
+            fresh = Batch(body.batch, body.kind.value, body.choices, {}, {})
+            batch = project.batches.setdefault(body.batch, fresh)
             for offset, item in enumerate(body.items):
                 batch.costs[item.key] = item.cost_cents * body.answers_per_item
                 batch.payloads[item.key] = item.payload
@@ -401,15 +446,15 @@ def _learn(state: ComponentState, project: Project, event: Event, batch: Batch) 
         revise = Revise(project.version.number, corrections, (), "answers")
         state.owe(event, revise, to="registry")
     else:
+        project.unanswered += 1
         _move(state, event, PhaseEvent.NOTHING_LEARNED, "every request was skipped")
 
 
 def _realtime_labels(state: ComponentState, event: Event, batch: Batch, fresh: dict[str, Any]) -> None:
-    classes = next(iter(batch.payloads.values()))["classes"]
     labels = tuple(
         LabelledRow(
             row=batch.payloads[key]["row"],
-            label=None if value is None else classes.index(str(value)),
+            label=None if value is None else batch.choices.index(str(value)),
             cost_cents=0.0 if value is None else batch.costs[key],
         )
         for key, value in fresh.items()
@@ -424,10 +469,18 @@ def _realtime_labels(state: ComponentState, event: Event, batch: Batch, fresh: d
 def _automl(state: ComponentState, project: Project, event: Event) -> None:
     match event.body:
         case SearchOpened() as body:
+            for version, left in project.arms_left.items():
+                if left:
+                    _close_intake(state, project, event, version, 0)
             project.arms_left = {body.version.number: len(body.arms)}
+        case TrialFailed(version=version):
+            _trial_over(state, project, event, version)
         case TrialFinished() as body:
             if body.floor:
                 project.floor = body.model
+                if project.ungated:
+                    state.owe(event, GateModels(project.ungated, body.model), to="gate")
+                    project.ungated = ()
             task = project.task
             added = AddModel(
                 body.model,
@@ -449,18 +502,24 @@ def _trial_over(state: ComponentState, project: Project, event: Event, version: 
     if version not in project.arms_left:
         return
     project.arms_left[version] -= 1
-    if project.arms_left[version] == 0:
-        task = project.task
-        close = CloseIntake(version, task.minimum_gain, task.gates_a_day, task.gate.steps)
-        if task.gate.adaptivity == "none":
-            state.owe(event, close, to="pool")
+    gate = project.task.gate
+    if project.arms_left[version] == 0 and gate.adaptivity == "none":
+        _close_intake(state, project, event, version, gate.steps)
+
+
+def _close_intake(state: ComponentState, project: Project, event: Event, version: int, steps: int) -> None:
+    """Have the pool admit at most ``steps`` of a version's models and retire the others."""
+    task = project.task
+    state.owe(event, CloseIntake(version, task.minimum_gain, task.gates_a_day, steps), to="pool")
 
 
 def _pool(state: ComponentState, project: Project, event: Event) -> None:
     match event.body:
         case BatchAdmitted(models, _):
             old = project.deployed or project.floor
-            if old is not None:
+            if old is None:
+                project.ungated += models
+            else:
                 state.owe(event, GateModels(models, old), to="gate")
         case Deployed() as body:
             project.deployed = body.model
@@ -474,12 +533,7 @@ def _ask_realtime(state: ComponentState, project: Project, event: Event, body: R
     items = tuple(
         Asked(
             f"realtime:{row.request}",
-            {
-                "window": body.window,
-                "row": row.row,
-                "request_id": row.request,
-                "classes": list(body.classes),
-            },
+            {"window": body.window, "row": row.row, "request_id": row.request},
             project.task.prices.label,
         )
         for row in body.asked
@@ -495,9 +549,13 @@ def _gate(state: ComponentState, project: Project, event: Event) -> None:
             state.owe(event, TakeIntoGate(models), to="pool")
         case VerdictGiven() as body:
             state.owe(event, RecordVerdict(body.model, body.passed), to="pool")
+        case EraExhausted():
+            project.era_open = False
+            _next_era(state, project, event)
         case EraReleased(era, digest, rows):
             state.owe(event, Absorb(f"era:{era}", digest, rows), to="registry")
-        case TestSetWanted(rows, why):
+        # While an era is open the gate will say so again at its end, if models still wait.
+        case TestSetWanted(rows, why) if not (project.era_open or _asked_for(project, Kind.NEW_TEST_SET)):
             title = f"Models wait for a test: upload {rows} fresh labelled rows ({why})."
             key = f"test-set:{event.version}"
             payload = {"rows": rows, "why": why, "answer": "upload"}

@@ -56,6 +56,7 @@ _CHOSEN = {
     "CLEAN_CELL": PhaseEvent.CLEANING_CHOSEN,
     "BUY_ROW": PhaseEvent.ACQUISITION_CHOSEN,
 }
+_PATIENCE = 3  # rounds that nobody answers before a person is asked how to go on
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 
 
@@ -143,6 +144,9 @@ class LifecycleState(ComponentState):
         return Decision((overridden, entered), {"phase": phase.value, "target_accuracy": target})
 
     def _choose(self, project: Project) -> Decision:
+        if project.unanswered >= _PATIENCE:
+            because = f"{project.unanswered} rounds of requests in a row were not answered"
+            return self._enter(project, PhaseEvent.NOTHING_WORTH_ITS_COST, because)
         affordable = project.affordable()
         if not affordable:
             known = len(project.options())

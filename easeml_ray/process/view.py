@@ -26,6 +26,7 @@ class Batch:
 
     id: str
     kind: str
+    choices: tuple[str, ...]
     costs: dict[str, float]
     payloads: dict[str, dict[str, Any]]
     open: dict[int, str] = field(default_factory=dict)
@@ -48,8 +49,10 @@ class Project:
     target : the task's or an overridden one; version : newest known; report : newest study;
     repairs, purchases : proposals of this round of improving, None while they are awaited;
     chosen : the option under way, with the accuracy that was believed before it;
-    batches : open rounds of requests by id; arms_left : trials that the open search still
-    waits for; floor : model 0 of the newest version; problem : the last refusal, for people.
+    batches : open rounds of requests by id; unanswered : rounds in a row that nobody answered;
+    arms_left : trials that the open search still waits for; floor : model 0 of the newest
+    version; ungated : admitted models that wait for model 0; test_sets : (sealed, rows, schema)
+    that wait for the open era to end; problem : the last refusal, for people.
     """
 
     name: str
@@ -68,8 +71,12 @@ class Project:
     batches: dict[str, Batch] = field(default_factory=dict)
     searched: set[int] = field(default_factory=set)
     arms_left: dict[int, int] = field(default_factory=dict)
+    unanswered: int = 0
     floor: str | None = None
     deployed: str | None = None
+    ungated: tuple[str, ...] = ()
+    era_open: bool = False
+    test_sets: list[tuple[str, int, str]] = field(default_factory=list)
     spent_cents: float = 0.0
     bill: dict[str, BillLine] = field(default_factory=dict)
     gains: list[GainRealised] = field(default_factory=list)

@@ -35,6 +35,8 @@ from easeml_ray.registry.messages import (
 
 __all__ = ["RegistryState"]
 
+_MOST_ABSORBED = 200  # released eras and windows that join one version; the others wait for the next
+
 
 @dataclass
 class _Version:
@@ -89,16 +91,10 @@ class RegistryState(ComponentState):
                 added = TestSetAdded(body.upload, body.stable, body.stable_rows, body.held_out)
                 return Decision((added,), {"stable_rows": body.stable_rows})
             case Augment():
-                self._idle(command.project, data)
-                self._version(command.project, body.number)
+                self._free(command.project, data, body.number)
                 return Decision((AugmentationStarted(body.number),))
             case Revise():
-                self._idle(command.project, data)
-                if body.number != data.latest.version.number:
-                    raise Conflict(
-                        f"version {body.number} of {command.project} is not the latest",
-                        hint=f"Revise version {data.latest.version.number}.",
-                    )
+                self._free(command.project, data, body.number)
                 started = RevisionStarted(body.number, body.corrections, body.purchases, body.reason)
                 return Decision((started,))
             case AddVersion():
@@ -158,7 +154,7 @@ class RegistryState(ComponentState):
                 self.owe(event, RepairAlternatives(data.versions[body.number].version))
             case RevisionStarted():
                 data.busy = body.reason
-                data.taken = tuple(a.digest for a in data.absorbed)
+                data.taken = tuple(a.digest for a in data.absorbed[:_MOST_ABSORBED])
                 self.owe(
                     event,
                     ReviseVersion(
@@ -255,8 +251,11 @@ class RegistryState(ComponentState):
             )
         return data.versions[number]
 
-    @staticmethod
-    def _idle(project: str, data: _Data) -> None:
+    def _free(self, project: str, data: _Data, number: int) -> None:
+        """Refuse to make a version out of any but the latest, or two at once."""
+        latest = data.latest.version.number
+        if self._version(project, number).version.number != latest:
+            raise Conflict(f"version {number} of {project} is not the latest", hint=f"Name version {latest}.")
         if data.busy:
             raise Conflict(
                 f"a new version of {project} is already in the making ({data.busy})",

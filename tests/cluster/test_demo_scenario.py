@@ -134,6 +134,9 @@ def test_a_record_survives_and_is_its_owners_alone(tmp_path: Path) -> None:
     again = Record.open(tmp_path / "demo")
     assert again == record
     assert not again.told(line)
+    answered = Line("p", "answers", "100 of 100")
+    assert again.told(answered)
+    assert again.told(answered)
     assert (tmp_path / "demo" / "demo.json").stat().st_mode & 0o077 == 0
     again.wipe()
     assert not (tmp_path / "demo").exists()

@@ -1,0 +1,422 @@
+"""States without I/O: one on a store in memory, or all nine with scripted work.
+
+Imported by path (see tests/conftest.py); not collected.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+
+from easeml_ray.automl.messages import RunTrial, TrialDone
+from easeml_ray.cleaning.messages import Belief, ProposeRepairs
+from easeml_ray.cleaning.messages import Suggest as SuggestRepairs
+from easeml_ray.errors import EasemlError, WorkFailed
+from easeml_ray.feasibility.messages import Report, Studied, StudyVersion
+from easeml_ray.gate.messages import (
+    Evidence,
+    GivesVerdict,
+    JudgeModel,
+    ReleasedEra,
+    ReleaseEra,
+    ShowGate,
+)
+from easeml_ray.market.messages import Suggest as SuggestPurchases
+from easeml_ray.market.messages import ValueOffers
+from easeml_ray.messages import (
+    Action,
+    Command,
+    DatasetRef,
+    DataVersion,
+    Gain,
+    Option,
+    Pillar,
+    Principal,
+    Role,
+)
+from easeml_ray.oracle.messages import Answer, AnswerRequests, ListRequests, Skip
+from easeml_ray.pool.messages import (
+    AskedRow,
+    CollectWindow,
+    FinishRound,
+    PickRound,
+    ReleaseWindow,
+    ShowPool,
+    StoreSegment,
+)
+from easeml_ray.process.component import ComponentState, Job
+from easeml_ray.process.components import STATES
+from easeml_ray.process.host import Host
+from easeml_ray.process.issue import command_of, refusal
+from easeml_ray.process.local import LocalSystem
+from easeml_ray.process.messages import CreateProject, ShowBill, ShowNext, ShowProject
+from easeml_ray.registry.messages import (
+    AddTestSet,
+    AddVersion,
+    KeepVersion,
+    Part,
+    RepairAlternatives,
+    ReviseVersion,
+    Seal,
+)
+from easeml_ray.store.memory import MemoryEventStore
+
+START = 1_000_000.0
+HOUR = 3600.0
+
+
+def digest(text: object) -> str:
+    return hashlib.sha256(repr(text).encode()).hexdigest()
+
+
+def version(number: int = 1, *, project: str = "p", uncertain: int = 0) -> DataVersion:
+    def ref(pillar: Pillar) -> DatasetRef:
+        return DatasetRef(project, pillar, number, digest((pillar, number)), "schema", 100)
+
+    return DataVersion(
+        project,
+        number,
+        number - 1,
+        ref(Pillar.TRAIN),
+        ref(Pillar.DEVELOPMENT),
+        "schema",
+        "encoder",
+        2,
+        uncertain,
+    )
+
+
+def parts(number: int) -> tuple[Part, ...]:
+    return (Part(digest(("part", number)), 100, 1000),)
+
+
+def seal(project: str = "p", *, rows: int = 1000) -> Seal:
+    made = version(1, project=project)
+    return Seal("upload", "csv", 500, made, parts(1), parts(1), "stable-1", rows, "held-out-1")
+
+
+def replayed(state_type: type[ComponentState], store: MemoryEventStore) -> ComponentState:
+    """Return a fresh state that has folded the log, checked as it went."""
+    fresh = state_type()
+    for event in store.read(prefix="" if fresh.follows else f"{fresh.component}/"):
+        fresh.fold(event)
+    fresh.validate()
+    return fresh
+
+
+class Driven:
+    """One component's state, told commands; ``now`` is the clock that its commands carry."""
+
+    def __init__(self, state_type: type[ComponentState], *, actor: str = "driven") -> None:
+        self.store = MemoryEventStore()
+        self.type = state_type
+        self.now = START
+        self.count = 0
+        self.host = Host(state_type(), self.store, actor=actor)
+        self.host.start()
+
+    @property
+    def state(self) -> Any:
+        return self.host.state
+
+    def tell(
+        self,
+        body: Any,
+        *,
+        project: str = "p",
+        tenant: str = "lab",
+        actor: str = "ann",
+        command_id: str | None = None,
+    ) -> dict[str, Any]:
+        self.count += 1
+        principal = Principal(tenant, Role.TENANT, actor)
+        identity = command_id or f"command-{self.count}"
+        reply = self.host.handle(Command(identity, project, principal, self.now, self.count, body))
+        self.state.validate()
+        return reply
+
+    def refused(self, error: type[EasemlError], body: Any, **how: Any) -> Any:
+        """Check that a command is refused with just this class and leaves no trace."""
+        before, length = repr(vars(self.state)), len(self.store.read())
+        with pytest.raises(error) as caught:
+            self.tell(body, **how)
+        assert type(caught.value) is error
+        assert caught.value.hint
+        assert (repr(vars(self.state)), len(self.store.read())) == (before, length)
+        return caught.value
+
+    def ask(self, query: Any, project: str = "p") -> dict[str, Any]:
+        return self.state.read(project, query)
+
+    def due(self, kind: type) -> list[Action]:
+        return [action for action in self.state.due() if isinstance(action.body, kind)]
+
+    def report(self, action: Action, result: Any) -> None:
+        """Hand in the result of a piece of work."""
+        self.host.handle(command_of(action, self.type.component, result, now=self.now))
+        self.state.validate()
+
+    def fail(self, action: Action, error: EasemlError | None = None) -> None:
+        self.report(action, refusal(action, error or WorkFailed("it broke", hint="Mend it.")))
+
+    def pass_time(self, seconds: float) -> None:
+        """Move the clock and issue what the component sends to itself by it."""
+        self.now += seconds
+        for action in self.state.due():
+            if action.to == self.type.component and action.at <= self.now:
+                self.report(action, action.body)
+
+    def told(self, kind: type) -> list[Any]:
+        return [event.body for event in self.store.read() if isinstance(event.body, kind)]
+
+    def check_replay(self) -> None:
+        """Check that folding the log again gives the same state, what is due included."""
+        assert repr(vars(replayed(self.type, self.store))) == repr(vars(self.state))
+
+
+# -- all nine ---------------------------------------------------------------------------------
+
+TASK: dict[str, Any] = {
+    "label": "y",
+    "target_accuracy": 0.9,
+    "gate": {"condition": "n > 0.6 +/- 0.2", "steps": 4},
+    "window_rows": 8,
+    "minimum_gain": 0.01,
+    "budgets": {"improvement_cents": 1000.0, "realtime_labels": 4},
+}
+
+
+def option(kind: str, number: int, keys: Iterable[int], *, each: float = 10.0, gain: float = 0.05) -> Option:
+    """Return an option of the Cleaner over the given rows."""
+    column = {"CLEAN_CELL": "age"}.get(kind)
+    name = "label" if column is None else "cell"
+    items = tuple(
+        {
+            "key": f"{name}:train:{row}" + (f":{column}" if column else ""),
+            "pillar": "train",
+            "row_id": row,
+            "bits": 1.0,
+            **({"column": column, "answer": "number"} if column else {}),
+        }
+        for row in keys
+    )
+    choices = () if column else ("no", "yes")
+    cost = each * len(items)
+    return Option(f"{kind}:v{number}", kind, "?", Gain(gain, 0.0, 0.1), cost, items, choices, "test")
+
+
+@dataclass
+class Script:
+    """What the work of a :class:`House` brings; tests change it as they go.
+
+    decisions : of the next studies, FEASIBLE when they are used up; repairs : what the Cleaner
+    proposes; worth : gain of an offer by its id; quality : development lower bound of an arm;
+    passes : whether a model (by arm) passes its gate; asks : rows a picking round asks for;
+    fails : work that ends with an error.
+    """
+
+    decisions: list[str] = field(default_factory=list)
+    repairs: Callable[[ProposeRepairs], tuple[Option, ...]] = lambda body: ()
+    worth: dict[str, float] = field(default_factory=dict)
+    quality: dict[str, float] = field(default_factory=dict)
+    passes: Callable[[str], bool] = lambda arm: True
+    asks: int = 2
+    fails: dict[type, EasemlError] = field(default_factory=dict)
+
+
+class House(LocalSystem):
+    """All nine components in one process, their work scripted; the clock stands still by itself."""
+
+    def __init__(self) -> None:
+        self.now = START
+        self.script = Script()
+        self.arms: dict[str, str] = {}  # model -> arm
+        self.done: list[Any] = []  # the bodies of all work that was performed
+        super().__init__(MemoryEventStore(), cast(Any, None), clock=lambda: self.now, slots=2)
+
+    def work_of(self, component: str) -> dict[type, Callable[[Job, Any], Any]]:
+        return {kind: self._perform for kind in _WORK}
+
+    def _perform(self, job: Job, bench: Any) -> Any:
+        self.done.append(job.body)
+        if type(job.body) in self.script.fails:
+            raise self.script.fails[type(job.body)]
+        return _WORK[type(job.body)](self, job.body)
+
+    # What a test does.
+
+    def tell(self, component: str, body: Any, *, project: str = "p", actor: str = "ann") -> dict[str, Any]:
+        principal = Principal("lab", Role.TENANT, actor)
+        reply = self._handle(component, project, principal, body)
+        self.go_on()
+        return reply
+
+    def go_on(self) -> None:
+        self.settle(limit=2000)
+        for host in self.hosts.values():
+            host.state.validate()
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += seconds
+        self.go_on()
+
+    def begin(self, project: str = "p", **changes: Any) -> None:
+        """Create a project and upload its data."""
+        self.tell("process", CreateProject(project, {**TASK, **changes}), project=project)
+        self.tell("registry", seal(project), project=project)
+
+    def show(self, project: str = "p") -> dict[str, Any]:
+        return self.hosts["process"].state.read(project, ShowProject())
+
+    def next(self, project: str = "p") -> dict[str, Any]:
+        return self.hosts["process"].state.read(project, ShowNext())
+
+    def bill(self, project: str = "p") -> dict[str, Any]:
+        return self.hosts["process"].state.read(project, ShowBill())
+
+    def gate(self, project: str = "p") -> dict[str, Any]:
+        return self.hosts["gate"].state.read(project, ShowGate())
+
+    def pool(self, project: str = "p") -> dict[str, Any]:
+        return self.hosts["pool"].state.read(project, ShowPool())
+
+    def requests(self, kind: str | None = None, project: str = "p") -> list[dict[str, Any]]:
+        """Return the open requests, oldest first."""
+        query = ListRequests(state="OPEN", limit=1000)
+        found = self.hosts["oracle"].state.read(project, query)["requests"]
+        return [r for r in reversed(found) if kind in (None, r["kind"])]
+
+    def queue(self, project: str = "p") -> dict[str, Any]:
+        return self.hosts["oracle"].state.read(project, ListRequests())
+
+    def answer(self, value: Any, kind: str | None = None, *, actor: str = "ann") -> int:
+        """Answer all open requests of a kind with one value; return how many."""
+        asked = self.requests(kind)
+        answers = tuple(Answer(r["id"], value) for r in asked)
+        self.tell("oracle", AnswerRequests(actor, answers))
+        return len(asked)
+
+    def skip(self, kind: str | None = None) -> int:
+        asked = tuple(r["id"] for r in self.requests(kind))
+        self.tell("oracle", Skip("ann", asked))
+        return len(asked)
+
+    def segment(self, name: str, rows: int = 4, *, window_rows: int = 8, labels: int = 4) -> None:
+        self.tell("pool", StoreSegment(name, digest(name), rows, 0, window_rows, labels))
+
+    def test_set(self, number: int) -> None:
+        self.tell("registry", AddTestSet(f"upload-{number}", f"stable-{number}", 1000, f"held-{number}"))
+
+    def phases(self) -> list[str]:
+        """Return the phases in which the project was, in order."""
+        bodies = [event.body for event in self.store.read(prefix="process/")]
+        return [body.phase for body in bodies if type(body).__name__ == "PhaseEntered"]
+
+    def told(self, kind: type) -> list[Any]:
+        return [event.body for event in self.store.read() if isinstance(event.body, kind)]
+
+    def model(self, arm: str, number: int = 1) -> str:
+        return digest((number, arm))
+
+    def check_replay(self) -> None:
+        assert isinstance(self.store, MemoryEventStore)
+        for name, host in self.hosts.items():
+            assert repr(vars(replayed(STATES[name], self.store))) == repr(vars(host.state)), name
+
+
+def _study(house: House, body: StudyVersion) -> Report:
+    decisions = house.script.decisions
+    decision = decisions.pop(0) if decisions else "FEASIBLE"
+    error = {"FEASIBLE": 0.05, "UNDECIDED": 0.1}.get(decision, 0.3) - 0.001 * body.version.number
+    bounds = (error - 0.02, error + 0.02)
+    return Report(
+        Studied(
+            body.version.number,
+            body.target_accuracy,
+            decision,
+            0.5,
+            bounds[0],
+            bounds[1],
+            bounds,
+            "raw",
+            (),
+            "test",
+            "report",
+        )
+    )
+
+
+def _repairs(house: House, body: ProposeRepairs) -> SuggestRepairs:
+    belief = Belief(0, 0.1, 0.1, None, None, None, None, None, 0.0)
+    return SuggestRepairs(body.version.number, house.script.repairs(body), belief)
+
+
+def _purchases(house: House, body: ValueOffers) -> SuggestPurchases:
+    options = tuple(
+        Option(
+            f"buy:{made.offer}",
+            "BUY_ROW",
+            "?",
+            Gain(house.script.worth.get(made.offer, 0.0), 0.0, 1.0),
+            float(made.price_cents),
+            ({"key": f"offer:{made.offer}", "offer": made.offer},),
+            ("yes", "no"),
+        )
+        for made in body.offers
+    )
+    return SuggestPurchases(body.version.number, options)
+
+
+def _revise(house: House, body: ReviseVersion) -> AddVersion:
+    number = body.version.number + 1
+    made = version(number, project=body.version.project)
+    added = 10.0 * (len(body.purchases) + len(body.absorbed))
+    return AddVersion(made, parts(number), parts(number), body.reason, {"added": added})
+
+
+def _trial(house: House, body: RunTrial) -> TrialDone:
+    model = digest((body.version.number, body.arm))
+    house.arms[model] = body.arm
+    lower = house.script.quality.get(body.arm, 0.5)
+    floor = body.arm == "dummy"
+    return TrialDone(body.version.number, body.arm, model, floor, lower + 0.05, lower, 2.0)
+
+
+def _judge(house: House, body: JudgeModel) -> GivesVerdict:
+    passed = house.script.passes(house.arms.get(body.model, body.model))
+    return GivesVerdict(body.era, body.model, passed, Evidence(1000, 800, 700, 90, "TRUE"), "")
+
+
+def _pick(house: House, body: PickRound) -> FinishRound:
+    rows = sum(count for _, _, count in body.segments)
+    said = tuple(j % 2 for j in range(len(body.candidates)))
+    wanted = min(house.script.asks, body.labels_left, rows - body.start)
+    if wanted == 0:
+        return FinishRound(body.window, body.start, rows, (), ("no", "yes"))
+    asked = tuple(
+        AskedRow(body.start + i, f"{body.window}:{body.start + i}", 0.5, said) for i in range(wanted)
+    )
+    return FinishRound(body.window, body.start, body.start + wanted, asked, ("no", "yes"))
+
+
+def _collect(house: House, body: CollectWindow) -> ReleaseWindow:
+    rows = len(body.labelled)
+    return ReleaseWindow(body.window, digest(("window", body.window)) if rows else "", rows)
+
+
+_WORK: dict[type, Callable[[House, Any], Any]] = {
+    StudyVersion: _study,
+    ProposeRepairs: _repairs,
+    ValueOffers: _purchases,
+    RepairAlternatives: lambda house, body: KeepVersion(body.version.number),
+    ReviseVersion: _revise,
+    RunTrial: _trial,
+    JudgeModel: _judge,
+    ReleaseEra: lambda house, body: ReleasedEra(body.era, digest(("era", body.era)), 100),
+    PickRound: _pick,
+    CollectWindow: _collect,
+}
