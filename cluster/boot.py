@@ -67,6 +67,7 @@ async def ensure_admin(system: ActorSystem, token: str) -> None:
 def serve_http(system: str, port: int) -> None:
     """Run the control and the prediction application on Ray Serve, on loopback."""
     import ray.serve as ray_serve
+
     from serve.control.deployment import application as control
     from serve.prediction.deployment import application as prediction
 

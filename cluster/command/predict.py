@@ -28,6 +28,8 @@ def predict(
     """Have rows answered by the deployed model: label, probability, and the id for feedback."""
     records = read_rows(rows)
     client = session.client()
+    if not _is_json(rows):
+        records = _of_model(session, records, client.served(project))
     parts = [client.predict(project, records[i : i + _AT_ONCE]) for i in range(0, len(records), _AT_ONCE)]
     listed = ("labels", "probabilities", "request_ids")
     joined = {name: [value for part in parts for value in part[name]] for name in listed}
@@ -42,7 +44,7 @@ def read_rows(text: str) -> list[dict[str, Any]]:
     UnreadableFile, InvalidArgument
         There is no such file, or it holds no rows.
     """
-    if text.lstrip()[:1] in ("{", "["):
+    if _is_json(text):
         records = _parsed(text)
     else:
         path = Path(text)
@@ -64,6 +66,21 @@ def read_rows(text: str) -> list[dict[str, Any]]:
             "there are no rows to answer", hint="Give records: column names and values.", argument="rows"
         )
     return records
+
+
+def _is_json(text: str) -> bool:
+    return text.lstrip()[:1] in ("{", "[")
+
+
+def _of_model(
+    session: Session, records: list[dict[str, Any]], served: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Leave out the columns of a file that the model does not know: ids, the label itself."""
+    known = [column["name"] for column in served["inputs"]]
+    others = [name for name in records[0] if name not in known]
+    if others:
+        session.err.print(f"Left out, as the model does not know them: {', '.join(others)}", markup=False)
+    return [{name: value for name, value in record.items() if name in known} for record in records]
 
 
 def _parsed(text: str) -> list[dict[str, Any]]:

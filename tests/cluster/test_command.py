@@ -275,6 +275,16 @@ def test_rows_to_predict_come_from_text_and_files(tmp_path: Path) -> None:
         read_rows("[]")
 
 
+def test_columns_of_a_file_that_the_model_does_not_know_are_left_out(
+    easeml: Any, stars: Client, tmp_path: Path
+) -> None:
+    found = easeml("predict", "stars", "--rows", write(tmp_path, "more.csv", table(30, seed=21)), "--json")
+    assert found.exit_code == 0, found.output
+    assert len(json.loads(found.stdout)["labels"]) == 30
+    assert "Left out" in found.stderr
+    assert "id, kind" in found.stderr
+
+
 def test_submit_needs_a_file_inside_what_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EASEML_STATE", str(tmp_path / "state"))
     assert invoke("submit", str(tmp_path / "none.yaml")).exit_code == 2

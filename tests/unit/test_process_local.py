@@ -26,7 +26,7 @@ from easeml_ray.pool.messages import ShowPool
 from easeml_ray.process.components import STATES
 from easeml_ray.process.local import LocalSystem, open_local
 from easeml_ray.process.messages import CreateProject, ShowBill, ShowProject
-from easeml_ray.registry.messages import FindLatest, ShowVersions
+from easeml_ray.registry.messages import ShowVersions
 
 CANARY_COLUMN = "y"
 

@@ -1,0 +1,129 @@
+"""Cleaner's state: proposals, what was learned, and what is not asked again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from harness import Driven, option, version
+
+from easeml_ray.cleaning.messages import (
+    AnsweredItem,
+    Belief,
+    Learn,
+    Learned,
+    Propose,
+    ProposeRepairs,
+    ShowCleaning,
+    Suggest,
+)
+from easeml_ray.cleaning.state import CleaningState
+from easeml_ray.errors import NotFound, TooLarge
+from easeml_ray.messages import MAX_MESSAGE_BYTES, Option, dump
+
+ROWS = 6
+
+
+@pytest.fixture
+def cleaner() -> Iterator[Driven]:
+    driven = Driven(CleaningState)
+    yield driven
+    driven.check_replay()
+
+
+def belief(noise: float = 0.3) -> Belief:
+    return Belief(ROWS, noise, noise / 2, 0.7, 0.9, 0.8, 0.85, 0.5, 12.0)
+
+
+def propose(cleaner: Driven, number: int = 1, *options: Option, noise: float = 0.3) -> ProposeRepairs:
+    """Have repairs proposed; return what the work was given."""
+    cleaner.tell(Propose(version(number), 0.8, 0.9, 10.0, 5.0, 100))
+    (work,) = cleaner.due(ProposeRepairs)
+    cleaner.report(work, Suggest(number, options, belief(noise)))
+    return work.body
+
+
+def learned(*answers: tuple[str, str | None]) -> Learn:
+    return Learn("RELABEL", tuple(AnsweredItem(key, value, 0.9, 10.0) for key, value in answers))
+
+
+def test_a_proposal_carries_what_was_asked_and_is_shown_when_it_comes(cleaner: Driven) -> None:
+    body = propose(cleaner, 1, option("RELABEL", 1, [1, 2]))
+    assert (body.price_label, body.price_cell, body.items) == (10.0, 5.0, 100)
+    assert (body.skipped, body.noise) == ((), None)
+    shown = cleaner.ask(ShowCleaning())
+    assert [o["id"] for o in shown["options"]] == ["RELABEL:v1"]
+    assert shown["belief"]["source_noise"] == 0.3
+
+
+def test_nothing_is_shown_before_the_first_proposal(cleaner: Driven) -> None:
+    with pytest.raises(NotFound):
+        cleaner.ask(ShowCleaning())
+    cleaner.tell(Propose(version(), 0.8, 0.9, 10.0, 5.0, 100))
+    with pytest.raises(NotFound):
+        cleaner.ask(ShowCleaning())
+
+
+def test_the_noise_of_the_first_version_is_handed_on(cleaner: Driven) -> None:
+    propose(cleaner, 1, noise=0.4)
+    assert propose(cleaner, 2).noise == 0.4
+
+
+def test_the_ledger_line_counts_what_was_answered_and_not_what_was_skipped(cleaner: Driven) -> None:
+    cleaner.tell(learned(("a", "yes"), ("b", None), ("c", "no")))
+    (event,) = cleaner.told(Learned)
+    assert (event.answered, event.skipped) == (("a", "c"), ("b",))
+    line = event.ledger
+    assert (line.count, line.cost_cents, line.entropy_before) == (2, 20.0, pytest.approx(1.8))
+
+
+def test_skipped_items_are_left_out_of_later_proposals(cleaner: Driven) -> None:
+    cleaner.tell(learned(("a", None)))
+    cleaner.tell(learned(("b", None), ("c", "yes")))
+    assert propose(cleaner).skipped == ("a", "b")
+    shown = cleaner.ask(ShowCleaning())
+    assert (shown["answered"], shown["skipped"]) == (1, 2)
+
+
+def test_the_newest_skips_are_remembered_as_far_as_a_message_has_room(cleaner: Driven) -> None:
+    names = [f"cell:train:{row}:{'column' * 40}" for row in range(900)]
+    for start in range(0, 900, 100):
+        cleaner.tell(learned(*((name, None) for name in names[start : start + 100])))
+    body = propose(cleaner)
+    assert len(json.dumps(dump(body))) < MAX_MESSAGE_BYTES
+    assert 100 < len(body.skipped) < 200
+    assert body.skipped == tuple(names[-len(body.skipped) :])
+
+
+def test_work_that_failed_is_settled_and_the_old_proposal_stays(cleaner: Driven) -> None:
+    propose(cleaner, 1, option("RELABEL", 1, [1]))
+    cleaner.tell(Propose(version(2), 0.8, 0.9, 10.0, 5.0, 100))
+    cleaner.fail(cleaner.due(ProposeRepairs)[0])
+    assert not cleaner.state.due()
+    assert cleaner.ask(ShowCleaning())["version"] == 1
+
+
+def test_a_proposal_that_no_message_can_carry_is_settled_as_failed_work(cleaner: Driven) -> None:
+    """It would come again and again otherwise: the same work has the same result."""
+    cleaner.tell(Propose(version(), 0.8, 0.9, 10.0, 5.0, 100))
+    (work,) = cleaner.due(ProposeRepairs)
+    cleaner.report(work, Suggest(1, (option("RELABEL", 1, range(2000)),), belief()))
+    assert not cleaner.state.due()
+    rejection = cleaner.store.find(work.id)[0].body
+    assert rejection.error["kind"] == TooLarge.__name__
+    with pytest.raises(NotFound):
+        cleaner.ask(ShowCleaning())
+
+
+def test_projects_do_not_see_one_another(cleaner: Driven) -> None:
+    cleaner.tell(learned(("a", None)))
+    cleaner.tell(learned(("b", None)), project="q")
+    assert propose(cleaner).skipped == ("a",)
+
+
+def test_what_is_no_command_or_query_is_a_fault_of_the_caller(cleaner: Driven) -> None:
+    with pytest.raises(TypeError, match="no command"):
+        cleaner.tell(ShowCleaning())
+    with pytest.raises(TypeError, match="no query"):
+        cleaner.ask(learned())

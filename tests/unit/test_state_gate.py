@@ -1,0 +1,276 @@
+"""CIGate's eras: the rules on which the reliability of a verdict rests, and that every era ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from harness import Driven
+
+from easeml_ray.errors import Conflict, NotReady, TooFewTestRows
+from easeml_ray.gate.messages import (
+    AnnounceKey,
+    EraActivated,
+    EraExhausted,
+    EraReleased,
+    Evidence,
+    GateModels,
+    GivesVerdict,
+    JudgeModel,
+    ModelsQueued,
+    OpenEra,
+    ReleasedEra,
+    ReleaseEra,
+    ShowGate,
+    ShowKey,
+    TestSetWanted,
+    VerdictGiven,
+)
+from easeml_ray.gate.state import GateState
+from easeml_ray.process.messages import WorkRejected
+
+EVIDENCE = Evidence(900, 700, 650, 80, "TRUE")
+
+
+@pytest.fixture
+def gate() -> Iterator[Driven]:
+    driven = Driven(GateState)
+    yield driven
+    driven.check_replay()
+
+
+def era(adaptivity: str = "none", *, steps: int = 3, rows: int = 900, old: str | None = None) -> OpenEra:
+    return OpenEra(
+        "sealed", rows, "schema", "n > 0.6 +/- 0.1", 0.95, steps, adaptivity, "fp-free", "hoeffding", old
+    )
+
+
+def judge(gate: Driven, passed: bool = False, *, evidence: Evidence | None = EVIDENCE) -> str:
+    """Give the verdict that is due; return the model."""
+    (work,) = gate.due(JudgeModel)
+    gate.report(work, GivesVerdict(work.body.era, work.body.model, passed, evidence, "sealed"))
+    return work.body.model
+
+
+def judge_all(gate: Driven, passed: bool = False) -> list[str]:
+    judged = []
+    while gate.due(JudgeModel):
+        judged.append(judge(gate, passed))
+    return judged
+
+
+def shown(gate: Driven, number: int = 0) -> dict[str, Any]:
+    return gate.ask(ShowGate())["eras"][number - 1]
+
+
+def waiting(gate: Driven) -> list[str]:
+    return gate.ask(ShowGate())["waiting"]
+
+
+# -- opening ----------------------------------------------------------------------------------
+
+
+def test_too_few_rows_are_refused_with_ways_out(gate: Driven) -> None:
+    error = gate.refused(TooFewTestRows, era(rows=50))
+    assert error.available == 50 < error.required
+    assert error.ways_out
+    assert gate.tell(era(rows=error.required)) == {"era": 1, "required_rows": error.required}
+
+
+def test_one_era_is_open_at_a_time(gate: Driven) -> None:
+    gate.tell(era())
+    gate.refused(Conflict, era())
+    assert shown(gate)["state"] == "SEALED"
+    gate.tell(GateModels(("a",), "floor"))
+    gate.refused(Conflict, era())
+    judge_all(gate)
+    assert gate.tell(era())["era"] == 2
+
+
+def test_the_key_that_sealed_eras_stays_the_gates_key(gate: Driven) -> None:
+    with pytest.raises(NotReady):
+        gate.ask(ShowKey(), "_system")
+    gate.tell(AnnounceKey("aa"), project="_system")
+    gate.tell(AnnounceKey("aa"), project="_system")
+    gate.refused(Conflict, AnnounceKey("bb"), project="_system")
+    assert gate.ask(ShowKey(), "_system") == {"public_key": "aa"}
+
+
+# -- adaptivity none --------------------------------------------------------------------------
+
+
+def test_the_models_are_fixed_before_the_first_verdict(gate: Driven) -> None:
+    gate.tell(era(steps=4))
+    assert gate.tell(GateModels(("a", "b"), "floor")) == {"era": 1, "queued": 2}
+    gate.tell(GateModels(("c",), "floor"))  # two steps are left, and not for it
+    assert waiting(gate) == ["c"]
+    (wanted,) = gate.told(TestSetWanted)
+    assert "fixed before its first verdict" in wanted.why
+    assert wanted.rows == shown(gate)["required_rows"]
+    assert judge_all(gate) == ["a", "b"]
+
+
+def test_an_era_ends_when_its_fixed_models_are_judged_though_steps_are_left(gate: Driven) -> None:
+    gate.tell(era(steps=4))
+    gate.tell(GateModels(("a", "b"), "floor"))
+    judge(gate, True)
+    assert shown(gate)["state"] == "ACTIVE"
+    judge(gate)
+    assert shown(gate)["state"] == "EXHAUSTED"
+    assert shown(gate)["steps_left"] == 2
+    gate.report(gate.due(ReleaseEra)[0], ReleasedEra(1, "rows", 900))
+    assert shown(gate)["state"] == "RELEASED"
+    assert gate.told(EraReleased)[0].rows == 900
+
+
+def test_a_batch_of_more_models_than_steps_waits_as_a_whole(gate: Driven) -> None:
+    gate.tell(era(steps=2))
+    gate.tell(GateModels(("a", "b", "c"), "floor"))
+    assert waiting(gate) == ["a", "b", "c"]
+    assert shown(gate)["state"] == "SEALED"
+
+
+def test_with_fixed_models_the_evidence_is_shown(gate: Driven) -> None:
+    gate.tell(era())
+    gate.tell(GateModels(("a",), "floor"))
+    judge(gate, True)
+    (verdict,) = shown(gate)["verdicts"]
+    assert (verdict["verdict"], verdict["evidence"]["new_correct"]) == ("PASS", 700)
+
+
+# -- full and firstChange ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("adaptivity", ["full", "firstChange"])
+def test_nothing_but_pass_or_fail_leaves_where_models_may_adapt(gate: Driven, adaptivity: str) -> None:
+    gate.tell(era(adaptivity))
+    gate.tell(GateModels(("a",), "floor"))
+    judge(gate, False, evidence=EVIDENCE)  # even if the work should give it
+    assert shown(gate)["verdicts"] == [{"model": "a", "verdict": "FAIL", "step": 1, "evidence": None}]
+    assert gate.told(VerdictGiven)[0].evidence is None
+
+
+def test_full_takes_models_one_by_one_until_its_steps_are_spent(gate: Driven) -> None:
+    gate.tell(era("full", steps=2))
+    gate.tell(GateModels(("a",), "floor"))
+    judge(gate, True)
+    assert shown(gate)["state"] == "ACTIVE"
+    gate.tell(GateModels(("b",), "a"))
+    gate.tell(GateModels(("c",), "a"))  # the second step is promised to b
+    assert waiting(gate) == ["c"]
+    judge(gate, True)
+    assert shown(gate)["state"] == "EXHAUSTED"
+
+
+def test_first_change_retires_at_the_first_pass(gate: Driven) -> None:
+    gate.tell(era("firstChange"))
+    gate.tell(GateModels(("a",), "floor"))
+    judge(gate, False)
+    assert shown(gate)["state"] == "ACTIVE"
+    gate.tell(GateModels(("b",), "floor"))
+    judge(gate, True)
+    assert shown(gate)["state"] == "EXHAUSTED"
+    assert not gate.due(JudgeModel)
+
+
+def test_what_is_queued_behind_the_first_change_waits_for_the_next_era(gate: Driven) -> None:
+    gate.tell(era("firstChange", steps=4))
+    for model in "abc":
+        gate.tell(GateModels((model,), "floor"))
+    judge(gate, True)
+    assert not gate.due(JudgeModel)  # judged now, it would be judged on a retired test set
+    assert waiting(gate) == ["b", "c"]
+    assert gate.told(TestSetWanted)
+    gate.tell(era("firstChange", steps=4, old="a"))
+    assert waiting(gate) == []
+    assert judge(gate, False) == "b"
+    assert shown(gate, 2)["old"] == "a"
+
+
+# -- what o stands for ------------------------------------------------------------------------
+
+
+def test_o_is_fixed_for_the_life_of_an_era(gate: Driven) -> None:
+    gate.tell(era("full"))
+    gate.tell(GateModels(("a",), "floor"))
+    judge(gate, True)
+    gate.tell(GateModels(("b",), "a"))
+    assert gate.due(JudgeModel)[0].body.old == "floor"
+    assert [(e.era, e.old) for e in gate.told(EraActivated)] == [(1, "floor")]
+
+
+def test_o_is_what_is_deployed_when_the_era_opens_and_not_when_models_began_to_wait(gate: Driven) -> None:
+    gate.tell(GateModels(("a",), "deployed-then"))
+    gate.tell(era(old="deployed-now"))
+    assert gate.due(JudgeModel)[0].body.old == "deployed-now"
+
+
+# -- waiting ----------------------------------------------------------------------------------
+
+
+def test_waiting_models_are_judged_when_a_new_era_opens(gate: Driven) -> None:
+    gate.tell(GateModels(("a", "b"), "floor"))
+    assert waiting(gate) == ["a", "b"]
+    assert gate.told(TestSetWanted)[0].rows == 0
+    gate.tell(era(steps=2))
+    assert waiting(gate) == []
+    assert judge_all(gate) == ["a", "b"]
+
+
+def test_more_waiting_models_than_steps_ask_for_another_test_set_at_the_end(gate: Driven) -> None:
+    gate.tell(GateModels(tuple("abc"), "floor"))
+    gate.tell(era(steps=2))
+    assert waiting(gate) == ["c"]
+    judge_all(gate)
+    assert len(gate.told(TestSetWanted)) == 2
+    gate.tell(era(steps=2))
+    assert judge_all(gate) == ["c"]
+    assert len(gate.told(TestSetWanted)) == 2  # nobody waits any more
+
+
+def test_models_that_no_message_could_name_are_queued_in_turns(gate: Driven) -> None:
+    for start in range(0, 900, 300):
+        gate.tell(GateModels(tuple(f"{n:064d}" for n in range(start, start + 300)), "floor"))
+    gate.tell(era(steps=1000, rows=10**6))
+    assert len(gate.told(ModelsQueued)[-1].models) + len(waiting(gate)) == 900
+
+
+# -- every era ends ---------------------------------------------------------------------------
+
+
+def test_a_model_that_cannot_be_judged_fails_and_the_era_goes_on(gate: Driven) -> None:
+    gate.tell(era())
+    gate.tell(GateModels(("a", "b"), "floor"))
+    gate.fail(gate.due(JudgeModel)[0])
+    assert gate.told(WorkRejected)
+    assert [(v["model"], v["verdict"]) for v in shown(gate)["verdicts"]] == [("a", "FAIL")]
+    gate.fail(gate.due(JudgeModel)[0])  # the last: otherwise no era would ever open again
+    assert shown(gate)["state"] == "EXHAUSTED"
+    gate.tell(era())
+
+
+def test_a_release_that_fails_leaves_the_verdicts_of_the_next_era_alone(gate: Driven) -> None:
+    gate.tell(era())
+    gate.tell(GateModels(("a",), "floor"))
+    judge(gate)
+    gate.tell(era())
+    gate.tell(GateModels(("b", "c"), "floor"))
+    gate.fail(gate.due(ReleaseEra)[0])
+    assert len(gate.due(JudgeModel)) == 1
+    assert judge_all(gate) == ["b", "c"]
+    assert shown(gate, 1)["state"] == "EXHAUSTED"
+    assert len(gate.told(EraExhausted)) == 2
+
+
+def test_projects_have_eras_of_their_own(gate: Driven) -> None:
+    gate.tell(era())
+    assert gate.tell(era(), project="q")["era"] == 1
+    assert gate.ask(ShowGate(), "unknown") == {"project": "unknown", "waiting": [], "eras": []}
+
+
+def test_what_is_no_command_or_query_is_a_fault_of_the_caller(gate: Driven) -> None:
+    with pytest.raises(TypeError, match="no command"):
+        gate.tell(ShowGate())
+    with pytest.raises(TypeError, match="no query"):
+        gate.ask(era())

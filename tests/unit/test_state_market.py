@@ -1,0 +1,178 @@
+"""Market's offers and purchases: bought or declined once, in a chain that shows every change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from harness import Driven, digest, version
+
+from easeml_ray.errors import AlreadyExists, Conflict, NotFound, TooLarge
+from easeml_ray.market.chain import GENESIS
+from easeml_ray.market.messages import (
+    Buy,
+    Decline,
+    MakeOffer,
+    Payment,
+    Propose,
+    Purchased,
+    ShowMarket,
+    Suggest,
+    ValueOffers,
+)
+from easeml_ray.market.state import MarketState
+from easeml_ray.messages import MAX_MESSAGE_BYTES, Gain, Option, dump
+
+
+@pytest.fixture
+def market() -> Iterator[Driven]:
+    driven = Driven(MarketState)
+    yield driven
+    driven.check_replay()
+
+
+def offer(name: str, seller: str = "eve", cents: int = 100, terms: str = "") -> MakeOffer:
+    return MakeOffer(name, seller, 30, digest(name), cents, terms)
+
+
+def value(market: Driven) -> ValueOffers:
+    """Have the standing offers valued; return what the work was given."""
+    market.tell(Propose(version(), 0.8, 0.9, 1000.0))
+    (work,) = market.due(ValueOffers)
+    options = tuple(
+        Option(f"buy:{o.offer}", "BUY_ROW", "?", Gain(0.01, 0, 1), float(o.price_cents))
+        for o in work.body.offers[:50]
+    )
+    market.report(work, Suggest(1, options))
+    return work.body
+
+
+def options(market: Driven, seller: str | None = None) -> list[str]:
+    return [o["id"] for o in market.ask(ShowMarket(seller))["options"]]
+
+
+def test_an_offer_is_made_once(market: Driven) -> None:
+    assert market.tell(offer("o1")) == {"offer": "o1", "rows": 30}
+    assert market.refused(AlreadyExists, offer("o1", seller="bob")).name == "o1"
+    market.tell(offer("o1"), project="q")
+
+
+def test_an_offer_longer_than_a_message_has_room_for_is_refused(market: Driven) -> None:
+    assert market.refused(TooLarge, offer("o1", terms="x" * 5000)).limit == 4096
+    market.tell(offer("o1", terms="x" * 2000))
+
+
+def test_an_offer_is_bought_once_and_paid_to_its_seller(market: Driven) -> None:
+    market.tell(offer("o1"))
+    assert market.tell(Buy("o1", "ann", 1)) == {"offer": "o1", "cents": 100}
+    market.refused(Conflict, Buy("o1", "ann", 1))
+    market.refused(Conflict, Decline("o1", "ann"))
+    assert market.refused(NotFound, Buy("o2", "ann", 1)).what == "offer"
+    (purchase,) = market.told(Purchased)
+    assert purchase.payments == (Payment("eve", 100),)
+    assert (purchase.ledger.cost_cents, purchase.ledger.count) == (100.0, 30)
+    assert purchase.previous == GENESIS
+
+
+def test_a_declined_offer_is_not_valued_again(market: Driven) -> None:
+    market.tell(offer("o1"))
+    market.tell(offer("o2"))
+    assert [o.offer for o in value(market).offers] == ["o1", "o2"]
+    assert options(market) == ["buy:o1", "buy:o2"]
+    market.tell(Decline("o1", "ann"))
+    assert options(market) == ["buy:o2"]
+    market.refused(Conflict, Buy("o1", "ann", 1))
+    market.refused(NotFound, Decline("o3", "ann"))
+    assert [o.offer for o in value(market).offers] == ["o2"]
+    market.tell(Buy("o2", "ann", 1))
+    assert options(market) == []
+    assert value(market).offers == ()
+
+
+def test_each_purchase_names_the_one_before(market: Driven) -> None:
+    for name in ("a", "b", "c"):
+        market.tell(offer(name))
+        market.tell(Buy(name, "ann", 1))
+    purchases = market.told(Purchased)
+    assert [p.previous for p in purchases] == [GENESIS, purchases[0].hash, purchases[1].hash]
+    assert market.state.verify("p")
+    assert market.ask(ShowMarket())["chain_intact"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"payments": (Payment("mallory", 100),)},
+        {"payments": (Payment("eve", 1),)},
+        {"approved_by": "mallory"},
+        {"version": 2},
+        {"previous": "1" * 64},
+        {"hash": "1" * 64},
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_purchase_changed_afterwards_breaks_the_chain(place: int, change: dict) -> None:
+    market = Driven(MarketState)
+    for name in ("a", "b"):
+        market.tell(offer(name))
+        market.tell(Buy(name, "ann", 1))
+    purchases = market.state.projects["p"].purchases
+    purchases[place] = replace(purchases[place], **change)
+    assert not market.ask(ShowMarket())["chain_intact"]
+
+
+def test_an_offer_changed_or_a_purchase_removed_afterwards_breaks_the_chain() -> None:
+    market = Driven(MarketState)
+    for name in ("a", "b"):
+        market.tell(offer(name))
+        market.tell(Buy(name, "ann", 1))
+    known = market.state.projects["p"]
+    known.offers["a"] = replace(known.offers["a"], price_cents=1)
+    assert not market.state.verify("p")
+    known.offers["a"] = replace(known.offers["a"], price_cents=100)
+    assert market.state.verify("p")
+    del known.purchases[0]
+    assert not market.state.verify("p")
+
+
+def test_a_seller_sees_its_own_alone(market: Driven) -> None:
+    market.tell(offer("o1", "eve"))
+    market.tell(offer("o2", "bob"))
+    value(market)
+    market.tell(Buy("o1", "ann", 1))
+    seen = market.ask(ShowMarket("bob"))
+    assert [o["offer"] for o in seen["offers"]] == ["o2"]
+    assert seen["purchases"] == []
+    assert options(market, "bob") == ["buy:o2"]
+    assert [p["offer"] for p in market.ask(ShowMarket("eve"))["purchases"]] == ["o1"]
+
+
+def test_many_offers_are_valued_in_turns_that_fit_into_a_message(market: Driven) -> None:
+    for number in range(100):
+        market.tell(offer(f"offer-{number:03d}", terms="x" * (number * 20)))
+    seen: set[str] = set()
+    for _ in range(12):
+        body = value(market)
+        assert 0 < len(json.dumps(dump(body))) < MAX_MESSAGE_BYTES
+        assert not {o.offer for o in body.offers} <= seen  # always some that were not seen yet
+        seen |= {o.offer for o in body.offers}
+        if len(seen) == 100:
+            break
+    assert len(seen) == 100
+
+
+def test_a_valuation_that_fails_leaves_the_offers_standing(market: Driven) -> None:
+    market.tell(offer("o1"))
+    market.tell(Propose(version(), 0.8, 0.9, 1000.0))
+    market.fail(market.due(ValueOffers)[0])
+    assert not market.state.due()
+    assert [o.offer for o in value(market).offers] == ["o1"]
+
+
+def test_what_is_no_command_or_query_is_a_fault_of_the_caller(market: Driven) -> None:
+    with pytest.raises(TypeError, match="no command"):
+        market.tell(ShowMarket())
+    with pytest.raises(TypeError, match="no query"):
+        market.ask(Buy("o1", "ann", 1))
