@@ -28,13 +28,13 @@ def _draw(out: Console, answer: dict[str, Any]) -> None:
     out.print(
         table(
             [
-                "version",
+                "v",
                 "target",
                 "decision",
                 "belief",
                 "Bayes error",
                 "90 % interval",
-                "1NN error",
+                "1NN",
                 "embedding",
             ],
             [

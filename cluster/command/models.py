@@ -48,5 +48,5 @@ def _draw(out: Console, answer: dict[str, Any]) -> None:
     if deployed:
         out.print(
             f"deployed: {deployed['arm']} ({deployed['model'][:12]}) of data version {deployed['version']}, "
-            f"because it was {deployed['because']}"
+            f"because: {deployed['because']}"
         )
