@@ -1,7 +1,8 @@
-"""A warm trial worker: it has imported scikit-learn once and trains one arm after another."""
+"""A warm trial worker: it has imported what training needs once and trains one arm after another."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import ray
@@ -17,7 +18,9 @@ class TrialWorkerActor:
     """One slot of the pool; a child of TenantScheduler, so that it ends with it."""
 
     def __init__(self, config: SystemConfig) -> None:
-        import sklearn.ensemble  # noqa: F401  (warm before the first trial)
+        # Warm before the first trial: scikit-learn and skops cost seconds to import.
+        import_module("easeml_ray.automl.work")
+        import_module("skops.io")
 
         if config.trial_gpus:
             import torch

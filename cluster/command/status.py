@@ -54,7 +54,7 @@ def _draw_all(out: Console, answer: dict[str, Any]) -> None:
         return
     out.print(
         table(
-            ["project", "tenant", "phase", "data version", "decision", "waits for", "deployed"],
+            ["project", "tenant", "phase", "v", "decision", "waits for", "deployed"],
             [
                 [
                     shown["project"],
