@@ -14,6 +14,7 @@ import secrets
 import time
 from typing import Any, ClassVar
 
+import ray
 from ray.exceptions import RayError, RayTaskError
 
 from actors.call import call, unwrapped
@@ -26,7 +27,7 @@ from easeml_ray.process.host import Host
 from easeml_ray.process.issue import command_of, is_final, refusal
 from easeml_ray.store import open_stores
 
-__all__ = ["Shell"]
+__all__ = ["Shell", "awaited"]
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ _POLL_SECONDS = 0.2  # how often a follower looks for events of others
 _IDLE_SECONDS = 5.0  # how often the others look at the clock
 _WORK_SECONDS = 900.0  # a piece of work that takes longer is issued again
 _ATTEMPTS = 3  # of work that fails without a typed error
+_LOST_ATTEMPTS = 8  # of work whose worker dies
 _MAX_PAUSE = 10.0
 
 
@@ -58,7 +60,7 @@ class Shell:
         self.flying: dict[str, asyncio.Task[None]] = {}
         self.attempts: dict[str, int] = {}
         store, self.blobs = await asyncio.to_thread(open_stores, config.store, config.blobs)
-        self.host = Host(self.state_type(), store, actor=f"{config.name}/{ACTORS[self.component]}")
+        self.host = Host(self.state_type(), store, actor=ACTORS[self.component])
         await asyncio.to_thread(self.host.start)
         await self.prepare()
         self.pump = asyncio.create_task(self._pump())
@@ -70,13 +72,14 @@ class Shell:
 
     async def ready(self) -> dict[str, Any]:
         """Answer once the state is folded: who this is, in which incarnation and process."""
-        return {
-            "actor": ACTORS[self.component],
-            "epoch": self.host.epoch,
-            "pid": os.getpid(),
-            "seq": self.host.cursor,
-            "due": len(self.host.state.due()),
-        }
+        async with self.lock:
+            return {
+                "actor": ACTORS[self.component],
+                "epoch": self.host.epoch,
+                "pid": os.getpid(),
+                "seq": self.host.cursor,
+                "due": len(self.host.state.due()),
+            }
 
     async def describe(self) -> SystemConfig:
         """Return the configuration of the system."""
@@ -115,10 +118,9 @@ class Shell:
         while True:
             changed = self.changed
             try:
-                if self.host.state.follows:
-                    async with self.lock:
-                        await asyncio.to_thread(self.host.follow)
-                next_at = self._issue_due()
+                await self._follow()
+                async with self.lock:  # a thread may be folding
+                    next_at = self._issue_due()
                 left = pause if next_at is None else min(pause, max(next_at - time.time(), 0.05))
                 await asyncio.wait_for(changed.wait(), left)
             except TimeoutError:
@@ -126,6 +128,11 @@ class Shell:
             except Exception:  # the pump must outlive a store that is away for a moment
                 log.exception("%s: the pump stumbled", self.component)
                 await asyncio.sleep(1.0)
+
+    async def _follow(self) -> None:
+        if self.host.state.follows:
+            async with self.lock:
+                await asyncio.to_thread(self.host.follow)
 
     def _issue_due(self) -> float | None:
         """Issue what is due and not in flight; return when the next timed action is due."""
@@ -145,16 +152,15 @@ class Shell:
     async def _issue(self, action: Action) -> None:
         attempt = self.attempts.get(action.id, 0)
         try:
-            await self._send(action) if action.to else await self._work(action)
+            await (self._send(action) if action.to else self._work(action))
             self.attempts.pop(action.id, None)
+            # What was sent is settled by an event that is followed: look before it is issued again.
+            await self._follow()
         except Exception as error:  # whatever it was, the action is still due
             self.attempts[action.id] = attempt + 1
             log.warning("%s: %s again: %r", self.component, kind_of(action.body), error)
             await asyncio.sleep(min(0.5 * 2**attempt, _MAX_PAUSE))
         finally:
-            if self.host.state.follows:
-                async with self.lock:
-                    await asyncio.to_thread(self.host.follow)
             self.flying.pop(action.id, None)
             self._wake()
 
@@ -181,19 +187,25 @@ class Shell:
     async def _work(self, action: Action) -> None:
         try:
             body = await asyncio.wait_for(self.perform(Job.of(action)), _WORK_SECONDS)
-        except (EasemlError, RayTaskError) as remote:
-            error = unwrapped(remote) if isinstance(remote, RayTaskError) else remote
-            if not isinstance(error, EasemlError) or not is_final(error):
-                if self.attempts.get(action.id, 0) + 1 < _ATTEMPTS:
-                    raise error from remote
-                error = WorkFailed(
-                    f"{kind_of(action.body)} failed {_ATTEMPTS} times: {error}",
-                    hint="The log of the actor has the whole story.",
-                    action=action.id,
-                    cause=repr(error),
-                )
-            body = refusal(action, error)
+        except Exception as error:
+            body = self._given_up(action, unwrapped(error) if isinstance(error, RayTaskError) else error)
         await self._settle(action, body)
+
+    def _given_up(self, action: Action, error: Exception) -> Any:
+        """Return the body that records a failure for good; raise while trying again may help."""
+        if isinstance(error, EasemlError) and is_final(error):
+            return refusal(action, error)
+        # A lost worker is not the work's fault, unless it takes every worker with it.
+        most = _LOST_ATTEMPTS if isinstance(error, ConnectionError) else _ATTEMPTS
+        if self.attempts.get(action.id, 0) + 1 < most:
+            raise error
+        failed = WorkFailed(
+            f"{kind_of(action.body)} failed {most} times: {type(error).__name__}: {error}",
+            hint="The log of the actor has the whole story.",
+            action=action.id,
+            cause=repr(error),
+        )
+        return refusal(action, failed)
 
     async def _settle(self, action: Action, body: Any) -> None:
         await self._handle(command_of(action, self.component, body, now=time.time()))
@@ -202,9 +214,17 @@ class Shell:
         """Do a piece of work: by default as a Ray task."""
         from actors.tasks.work import run
 
-        try:
-            return await run.remote(self.config, self.component, job)
-        except RayTaskError:
-            raise
-        except RayError as error:  # the worker or its node died: not the work's fault
-            raise ConnectionError(f"a worker was lost: {error}") from error
+        return await awaited(run.remote(self.config, self.component, job))
+
+
+async def awaited(reference: Any) -> Any:
+    """Await a task; one that is given up is cancelled, one whose worker died is a ConnectionError."""
+    try:
+        return await reference
+    except asyncio.CancelledError:
+        ray.cancel(reference)
+        raise
+    except RayTaskError:
+        raise
+    except RayError as error:
+        raise ConnectionError(f"a worker was lost: {error}") from error

@@ -6,9 +6,8 @@ import asyncio
 from typing import Any
 
 import ray
-from ray.exceptions import RayError, RayTaskError
 
-from actors.shell import Shell
+from actors.shell import Shell, awaited
 from actors.trials.worker import TrialWorker
 from easeml_ray.automl.messages import SetSlots
 from easeml_ray.automl.state import SchedulerState
@@ -25,10 +24,9 @@ class TenantSchedulerActor(Shell):
 
     async def prepare(self) -> None:
         """Start the pool (workers import in the background) and tell the state its size."""
-        options = {"num_cpus": self.config.trial_cpus, "num_gpus": self.config.trial_gpus}
         self.free: asyncio.Queue[Any] = asyncio.Queue()
         for _ in range(self.config.slots):
-            self.free.put_nowait(TrialWorker.options(**options).remote(self.config))
+            self.free.put_nowait(self._worker())
         state = self.host.state
         assert isinstance(state, SchedulerState)
         if state.slots != self.config.slots:
@@ -40,15 +38,18 @@ class TenantSchedulerActor(Shell):
         """Run a trial on the next free worker; a worker that died is replaced."""
         worker = await self.free.get()
         try:
-            return await worker.run.remote(job)
-        except RayTaskError:
+            return await awaited(worker.run.remote(job))
+        except (asyncio.CancelledError, ConnectionError):
+            # It died, or it is still at what nobody waits for any more.
+            ray.kill(worker)
+            worker = self._worker()
             raise
-        except RayError as error:
-            options = {"num_cpus": self.config.trial_cpus, "num_gpus": self.config.trial_gpus}
-            worker = TrialWorker.options(**options).remote(self.config)
-            raise ConnectionError(f"a trial worker was lost: {error}") from error
         finally:
             self.free.put_nowait(worker)
+
+    def _worker(self) -> Any:
+        options = {"num_cpus": self.config.trial_cpus, "num_gpus": self.config.trial_gpus}
+        return TrialWorker.options(**options).remote(self.config)
 
 
 TenantScheduler = ray.remote(TenantSchedulerActor)

@@ -20,14 +20,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from easeml_ray.errors import NotReady, StartupFailed
-from easeml_ray.process.keys import read_or_make_key
+from easeml_ray.process.keys import private_folder, read_or_make_key
 
 __all__ = ["Endpoint", "Options", "down", "endpoint", "ray_environment", "status", "up"]
 
@@ -58,6 +58,8 @@ class Endpoint:
         When that process began, in seconds since 1970: pids are used again.
     folder : str
         Temporary folder of the node.
+    ready : bool
+        Whether the start was seen to its end.
     """
 
     url: str
@@ -68,6 +70,7 @@ class Endpoint:
     pid: int
     started: float
     folder: str
+    ready: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,6 @@ def up(state: Path, options: Options = Options(), *, progress: Progress = print)
         Ray or a server did not start in three tries.
     """
     state = state.absolute()
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _lock(state):
         running = endpoint(state)
         if running is not None:
@@ -107,6 +109,9 @@ def up(state: Path, options: Options = Options(), *, progress: Progress = print)
                 reasons.append(str(error).splitlines()[0])
                 progress(f"start {attempt} of {_TRIES} failed: {reasons[-1]}")
                 _sweep(state)
+            except BaseException:  # Ctrl-C in the middle of a start
+                _sweep(state)
+                raise
         raise StartupFailed(
             f"the local system did not start in {_TRIES} tries: {reasons[-1]}",
             hint=f"Is the machine overloaded? Logs: {state / 'logs'}. easeml doctor looks further.",
@@ -117,7 +122,7 @@ def up(state: Path, options: Options = Options(), *, progress: Progress = print)
 def endpoint(state: Path) -> Endpoint | None:
     """Return the endpoint of a system that runs, None if none does."""
     found = _read(state)
-    return found if found is not None and _holder(found) is not None else None
+    return found if found is not None and found.ready and _holder(found) is not None else None
 
 
 def status(state: Path) -> dict[str, Any]:
@@ -224,6 +229,8 @@ def _start(state: Path, options: Options, progress: Progress) -> Endpoint:
     _write(state, found)  # before anything can fail: what is written can be ended
     _await_node(node, ray_port)
     _boot(state, options, found, progress)
+    found = replace(found, ready=True)
+    _write(state, found)
     return found
 
 
@@ -357,7 +364,7 @@ def _read(state: Path) -> Endpoint | None:
 @contextlib.contextmanager
 def _lock(state: Path) -> Iterator[None]:
     """Let one process at a time start or end the system of a folder."""
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(state)
     with (state / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -376,7 +383,7 @@ def _holder(found: Endpoint) -> psutil.Process | None:
 
 
 def _processes(found: Endpoint) -> list[psutil.Process]:
-    """Return every process of a system: the holder's descendants, and who carries its token.
+    """Return every process of a system: the holder's descendants, and who has its environment.
 
     Workers outlive a raylet that was killed; they are known by the environment that they inherited.
     """
@@ -389,9 +396,7 @@ def _processes(found: Endpoint) -> list[psutil.Process]:
         with contextlib.suppress(psutil.Error, OSError):
             if process.pid == os.getpid() or process.pid in mine:
                 continue
-            command = " ".join(process.cmdline())
-            inherited = process.environ().get("EASEML_FOLDER") == found.folder
-            if found.folder in command or inherited:
+            if process.environ().get("EASEML_FOLDER") == found.folder:
                 mine[process.pid] = process
     return list(mine.values())
 

@@ -239,7 +239,7 @@ class House(LocalSystem):
         super().__init__(MemoryEventStore(), cast(Any, None), clock=lambda: self.now, slots=2)
 
     def work_of(self, component: str) -> dict[type, Callable[[Job, Any], Any]]:
-        return {kind: self._perform for kind in _WORK}
+        return dict.fromkeys(_WORK, self._perform)
 
     def _perform(self, job: Job, bench: Any) -> Any:
         self.done.append(job.body)

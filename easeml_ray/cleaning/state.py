@@ -68,7 +68,8 @@ class CleaningState(ComponentState):
                     variable=f"{kind} answers of {command.project}",
                     entropy_before=sum(item.entropy_before for item in given),
                     entropy_after=0.0,
-                    cost_cents=sum(item.cost_cents for item in given),
+                    # Some of what stayed without a value had answers that were paid.
+                    cost_cents=sum(item.cost_cents for item in items),
                     evidence=", ".join(item.key for item in given[:3]) or "none",
                     count=len(given),
                 )

@@ -15,13 +15,17 @@ import pyarrow as pa
 
 from easeml_ray.embed import Classes
 from easeml_ray.errors import EasemlError
-from easeml_ray.gate.evaluation import Truth, Verdict, evaluate
+from easeml_ray.gate.evaluation import Verdict, evaluate
 from easeml_ray.gate.language import parse
 from easeml_ray.gate.messages import Evidence, GivesVerdict, JudgeModel, ReleasedEra, ReleaseEra
 from easeml_ray.gate.sealing import public_key, seal, unseal
 from easeml_ray.process.component import Bench, Job, Perform
+from easeml_ray.process.issue import is_final
 
 __all__ = ["WORK", "judge_model", "release_era", "seal_table"]
+
+
+_SEALED_BYTES = 256
 
 
 def seal_table(table: pa.Table, public: bytes) -> bytes:
@@ -48,12 +52,14 @@ def judge_model(job: Job, bench: Bench) -> GivesVerdict:
     labels = Classes(tuple(schema["classes"])).encode(table[schema["label"]])
     features = table.select([name for name, _ in schema["features"]])
     rows = len(labels)
+    old = bench.predict(job.tenant, body.old, features)
     try:
         new = bench.predict(job.tenant, body.model, features)
-        old = bench.predict(job.tenant, body.old, features)
-    except EasemlError:
-        evidence = Evidence(rows, 0, 0, rows, Truth.UNKNOWN.value)
-        return _outcome(bench, body, False, evidence)
+    except EasemlError as error:
+        if not is_final(error):
+            raise  # a store or a worker that is away says nothing about the model
+        # A model that cannot answer the rows got none of them right.
+        new = np.full(rows, -1, dtype=np.int64)
     correct, before, different = (int(np.sum(hit)) for hit in (new == labels, old == labels, new != old))
     evaluation = evaluate(
         parse(body.condition),
@@ -70,7 +76,8 @@ def _outcome(bench: Bench, body: JudgeModel, passed: bool, evidence: Evidence) -
     """Let the evidence out only where no later model can learn from it."""
     if body.adaptivity == "none":
         return GivesVerdict(body.era, body.model, passed, evidence, "")
-    text = json.dumps(asdict(evidence)).encode()
+    # Padded: the length of what is sealed must not tell the counts or the truth.
+    text = json.dumps(asdict(evidence)).encode().ljust(_SEALED_BYTES)
     sealed = seal(text, public_key(bench.gate_key())).hex()
     return GivesVerdict(body.era, body.model, passed, None, sealed)
 

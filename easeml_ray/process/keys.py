@@ -7,12 +7,20 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["new_key", "read_or_make_key"]
+__all__ = ["new_key", "private_folder", "read_or_make_key"]
 
 
 def new_key() -> bytes:
     """Return 32 random bytes."""
     return secrets.token_bytes(32)
+
+
+def private_folder(path: Path) -> Path:
+    """Make a folder if it is missing, and close it to everybody but its owner."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o700)
+    return path
 
 
 def read_or_make_key(path: Path, make: Callable[[], bytes]) -> bytes:

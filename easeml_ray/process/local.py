@@ -203,9 +203,10 @@ class LocalSystem(System):
 
 def open_local(state: Path, *, slots: int = 2) -> LocalSystem:
     """Open (or make) a state folder and run it in this process."""
-    from easeml_ray.process.keys import new_key, read_or_make_key
+    from easeml_ray.process.keys import new_key, private_folder, read_or_make_key
     from easeml_ray.store import open_stores
 
+    private_folder(state)
     store, blobs = open_stores(f"sqlite:///{state / 'easeml.db'}", str(state / "blobs"))
     return LocalSystem(
         store,

@@ -98,6 +98,8 @@ def react(state: ComponentState, project: Project, event: Event) -> None:
     match event.body:
         case PhaseEntered() as body:
             project.phase, project.because = Phase(body.phase), body.because
+            if body.event != PhaseEvent.FAILED.value:
+                project.problem = None
             project.version = body.version or project.version
             _entered(state, project, event)
         case ControlChanged(_, control):
@@ -372,13 +374,16 @@ def _proposals(state: ComponentState, project: Project, event: Event) -> None:
 def _oracle(state: ComponentState, project: Project, event: Event) -> None:
     match event.body:
         case Opened() as body:
-            fresh = Batch(body.batch, body.kind.value, body.choices, {}, {})
+            fresh = Batch(body.batch, body.kind.value, body.choices)
             batch = project.batches.setdefault(body.batch, fresh)
             for offset, item in enumerate(body.items):
-                batch.costs[item.key] = item.cost_cents * body.answers_per_item
+                batch.prices[item.key], batch.costs[item.key] = item.cost_cents, 0.0
                 batch.payloads[item.key] = item.payload
                 batch.open[body.first + offset] = item.key
-        case Answered(annotator, _, closed):
+        case Answered(annotator, answers, closed):
+            for batch in project.batches.values():
+                for key in (batch.open[a.request] for a in answers if a.request in batch.open):
+                    batch.costs[key] += batch.prices[key]
             _closed(state, project, event, {a.request: a.value for a in closed}, annotator)
         case Skipped(_, requests) | Expired(requests, _):
             _closed(state, project, event, dict.fromkeys(requests), "nobody")
@@ -455,7 +460,7 @@ def _realtime_labels(state: ComponentState, event: Event, batch: Batch, fresh: d
         LabelledRow(
             row=batch.payloads[key]["row"],
             label=None if value is None else batch.choices.index(str(value)),
-            cost_cents=0.0 if value is None else batch.costs[key],
+            cost_cents=batch.costs[key],
         )
         for key, value in fresh.items()
     )

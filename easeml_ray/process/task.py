@@ -54,7 +54,7 @@ class GateSpec(_Frozen):
     """The CI conditions and the guarantee that a verdict carries."""
 
     condition: str = "n > 0.5 +/- 0.2"
-    reliability: float = Field(default=0.95, gt=0, lt=1)
+    reliability: float = Field(default=0.95, ge=0.5, lt=1)
     steps: int = Field(default=4, ge=1, le=100_000)
     adaptivity: Literal["none", "full", "firstChange"] = "none"
     mode: Literal["fp-free", "fn-free"] = "fp-free"

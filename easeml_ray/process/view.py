@@ -20,15 +20,17 @@ __all__ = ["Batch", "BillLine", "Project", "gain_of"]
 class Batch:
     """A round of requests.
 
-    What was asked (key -> payload), which are still open (id -> key), and what was answered
-    (key -> value; None: skipped or expired).
+    What was asked (key -> payload) at which price an answer, which are still open (id -> key),
+    what was paid so far (key -> cents), and what was answered (key -> value; None: skipped or
+    expired).
     """
 
     id: str
     kind: str
     choices: tuple[str, ...]
-    costs: dict[str, float]
-    payloads: dict[str, dict[str, Any]]
+    prices: dict[str, float] = field(default_factory=dict)
+    payloads: dict[str, dict[str, Any]] = field(default_factory=dict)
+    costs: dict[str, float] = field(default_factory=dict)
     open: dict[int, str] = field(default_factory=dict)
     answers: dict[str, Any] = field(default_factory=dict)
 
@@ -52,7 +54,7 @@ class Project:
     batches : open rounds of requests by id; unanswered : rounds in a row that nobody answered;
     arms_left : trials that the open search still waits for; floor : model 0 of the newest
     version; ungated : admitted models that wait for model 0; test_sets : (sealed, rows, schema)
-    that wait for the open era to end; problem : the last refusal, for people.
+    that wait for the open era to end; problem : the last refusal in this phase, for people.
     """
 
     name: str

@@ -95,7 +95,7 @@ def test_an_older_incarnation_of_a_live_actor_cannot_write(system: ActorSystem) 
     handle = find_actor("shared", "Lifecycle")
     before = ray.get(handle.ready.remote(), timeout=30)
     store = open_event_store(system.config.store)
-    assert store.incarnate("shared/Lifecycle") == before["epoch"] + 1
+    assert store.incarnate("Lifecycle") == before["epoch"] + 1
     body = CreateProject("fenced", small_project().task)
     reply = run(system.handle("process", "fenced", WHO, body))
     assert reply["project"] == "fenced"

@@ -170,7 +170,7 @@ def test_a_newer_version_closes_the_search_of_the_older_one(scheduler: Driven) -
     search(scheduler, "p", "lab", number=2)
     search(scheduler, "q", "lab")
     searches = scheduler.ask(ShowSearches())["searches"]
-    assert [(s["state"], s["waiting"]) for s in searches][0] == ("BLOCKED", [])
+    assert (searches[0]["state"], searches[0]["waiting"]) == ("BLOCKED", [])
     # What runs already is finished, and what fails there is counted there.
     (old,) = [a for a in scheduler.due(RunTrial) if a.body.version.number == 1]
     scheduler.fail(old)

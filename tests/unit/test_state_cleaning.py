@@ -45,7 +45,8 @@ def propose(cleaner: Driven, number: int = 1, *options: Option, noise: float = 0
 
 
 def learned(*answers: tuple[str, str | None]) -> Learn:
-    return Learn("RELABEL", tuple(AnsweredItem(key, value, 0.9, 10.0) for key, value in answers))
+    items = (AnsweredItem(key, value, 0.9, 10.0 if value else 0.0) for key, value in answers)
+    return Learn("RELABEL", tuple(items))
 
 
 def test_a_proposal_carries_what_was_asked_and_is_shown_when_it_comes(cleaner: Driven) -> None:
@@ -76,6 +77,14 @@ def test_the_ledger_line_counts_what_was_answered_and_not_what_was_skipped(clean
     assert (event.answered, event.skipped) == (("a", "c"), ("b",))
     line = event.ledger
     assert (line.count, line.cost_cents, line.entropy_before) == (2, 20.0, pytest.approx(1.8))
+
+
+def test_what_was_paid_is_on_the_bill_though_it_came_to_nothing(cleaner: Driven) -> None:
+    """One of three annotators answered before the deadline."""
+    items = (AnsweredItem("a", "yes", 0.9, 30.0), AnsweredItem("b", None, 0.9, 10.0))
+    cleaner.tell(Learn("RELABEL", items))
+    line = cleaner.told(Learned)[0].ledger
+    assert (line.count, line.cost_cents, line.entropy_before) == (1, 40.0, 0.9)
 
 
 def test_skipped_items_are_left_out_of_later_proposals(cleaner: Driven) -> None:
