@@ -19,6 +19,7 @@ from actors.call import find_actor, unwrapped
 from actors.config import SystemConfig
 from easeml_ray.errors import DeadlineExceeded
 from easeml_ray.messages import DatasetRef
+from easeml_ray.process.keys import new_key, read_or_make_key
 from easeml_ray.registry.capability import Capability, mint
 from easeml_ray.store import open_blob_store
 
@@ -87,6 +88,10 @@ class TaskBench:
     def gate_key(self) -> bytes:
         """Refuse: the gate's key is opened by CIGate's own process alone."""
         raise AssertionError(f"a task of {self.component} asked for the gate's key")
+
+    def data_key(self) -> bytes:
+        """Return the key of held-out digests."""
+        return read_or_make_key(self.config.data_key_file, new_key)
 
     def predict(self, tenant: str, model: str, features: pa.Table) -> NDArray[np.int64]:
         """Return the class codes that a stored model gives to rows without labels."""

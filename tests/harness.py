@@ -202,7 +202,8 @@ def option(kind: str, number: int, keys: Iterable[int], *, each: float = 10.0, g
             "bits": 1.0,
             **({"column": column, "answer": "number"} if column else {}),
         }
-        for row in keys
+        # Other rows in each version: what was answered is never asked again.
+        for row in (key + 1000 * (number - 1) for key in keys)
     )
     choices = () if column else ("no", "yes")
     cost = each * len(items)

@@ -57,7 +57,7 @@ class RelabelEvidence:
     own_beliefs : ndarray of shape (n_relabelled,)
         Belief in the label that each of the rows carries now.
     n_rows : int
-        Train rows, all of them.
+        Rows that share the noise: train rows, and development rows if these are relabelled too.
     n_classes : int
         Number of classes.
     noise : float

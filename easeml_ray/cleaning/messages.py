@@ -42,11 +42,13 @@ class Belief:
 class Propose:
     """Rank what could be cleaned or relabelled in a version.
 
-    ``price_label`` and ``price_cell`` in cents; at most ``items`` requests an option.
+    ``accuracy`` is that of the deployed model, ``error`` the nearest neighbour's on development,
+    ``price_label`` and ``price_cell`` are in cents; at most ``items`` requests an option.
     """
 
     version: DataVersion
     accuracy: float
+    error: float
     target_accuracy: float
     price_label: float
     price_cell: float
@@ -59,6 +61,7 @@ class ProposalStarted:
 
     version: DataVersion
     accuracy: float
+    error: float
     target_accuracy: float
     price_label: float
     price_cell: float
@@ -75,6 +78,7 @@ class ProposeRepairs:
 
     version: DataVersion
     accuracy: float
+    error: float
     target_accuracy: float
     price_label: float
     price_cell: float

@@ -54,6 +54,7 @@ class CleaningState(ComponentState):
                 started = ProposalStarted(
                     body.version,
                     body.accuracy,
+                    body.error,
                     body.target_accuracy,
                     body.price_label,
                     body.price_cell,
@@ -88,6 +89,7 @@ class CleaningState(ComponentState):
                     ProposeRepairs(
                         body.version,
                         body.accuracy,
+                        body.error,
                         body.target_accuracy,
                         body.price_label,
                         body.price_cell,

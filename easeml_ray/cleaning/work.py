@@ -93,9 +93,7 @@ def _relabel_option(
         ]
     )
     order = order[: len(items)]
-    evidence = RelabelEvidence(
-        own[order], len(y), version.n_classes, labels.noise, min(max(1 - body.accuracy, 0.0), 1.0)
-    )
+    evidence = RelabelEvidence(own[order], len(y), version.n_classes, labels.noise, body.error)
     return labels, Option(
         id=f"relabel:v{version.number}",
         kind="RELABEL",

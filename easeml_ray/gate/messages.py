@@ -147,7 +147,7 @@ class VerdictGiven:
     evidence: Evidence | None
     sealed_evidence: str
     step: int
-    ledger: LedgerLine
+    ledger: LedgerLine | None
 
 
 @message
@@ -186,11 +186,13 @@ class ReleasedEra:
 
 @message
 class EraReleased:
-    """The rows of an era are in clear."""
+    """The rows of an era are in clear; ``ledger`` sums the verdicts whose lines were sealed."""
 
     era: int
     digest: str
     rows: int
+    sealed: str = ""
+    ledger: LedgerLine | None = None
 
 
 @message

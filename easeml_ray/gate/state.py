@@ -117,8 +117,11 @@ class GateState(ComponentState):
                 return self._gate(project, models, old)
             case GivesVerdict() as body:
                 return self._verdict(project, body)
-            case ReleasedEra(era, digest, rows):
-                return Decision((EraReleased(era, digest, rows),))
+            case ReleasedEra(number, digest, rows):
+                era = project.eras[number - 1]
+                told = era.sealed.adaptivity == "none"
+                ledger = None if told else _ledger(era, len(era.verdicts))
+                return Decision((EraReleased(number, digest, rows, era.sealed.sealed, ledger),))
         raise TypeError(f"{type(command.body).__name__} is no command of the gate")
 
     def _open(self, project: _Project, body: OpenEra) -> Decision:
@@ -180,13 +183,7 @@ class GateState(ComponentState):
             body.evidence if era.sealed.adaptivity == "none" else None,
             body.sealed_evidence,
             step,
-            LedgerLine(
-                variable=f"does {body.model[:12]} meet {era.sealed.condition}",
-                entropy_before=1.0,
-                entropy_after=0.0,
-                cost_cents=0.0,
-                evidence=f"era {body.era}, step {step} of {era.sealed.steps}",
-            ),
+            _ledger(era, 1) if era.sealed.adaptivity == "none" else None,
         )
         events: list[Any] = [given]
         if era.ends(body.passed):
@@ -238,7 +235,7 @@ class GateState(ComponentState):
                 era.state = ERA.next(era.state, EraEvent.EXHAUST, instance=event.stream)
                 era.queue.clear()
                 self.owe(event, ReleaseEra(number, era.sealed.sealed))
-            case EraReleased(number, digest, _):
+            case EraReleased(era=number, digest=digest):
                 era = project.eras[number - 1]
                 era.state = ERA.next(era.state, EraEvent.RELEASE, instance=event.stream)
                 era.released = digest
@@ -315,3 +312,15 @@ class GateState(ComponentState):
                 assert len(era.verdicts) <= era.sealed.steps
                 assert era.open or not (era.queue or era.judging)
                 assert era.old is not None or not era.verdicts
+
+
+def _ledger(era: _Era, verdicts: int) -> LedgerLine:
+    """Return the line of verdicts: a two-valued answer removes at most one bit."""
+    return LedgerLine(
+        variable=f"does a model meet {era.sealed.condition}",
+        entropy_before=float(verdicts),
+        entropy_after=0.0,
+        cost_cents=0.0,
+        evidence=f"era {era.sealed.era} of {era.sealed.steps} steps",
+        count=verdicts,
+    )

@@ -21,6 +21,7 @@ __all__ = [
     "ListRequests",
     "OpenRequests",
     "Opened",
+    "Passed",
     "ReleaseLeases",
     "Skip",
     "Skipped",
@@ -141,7 +142,15 @@ class Answered:
 
 @message
 class Skip:
-    """An annotator does not know; the request is closed without a value."""
+    """An annotator does not know; a request for one answer is closed without a value."""
+
+    annotator: str
+    requests: tuple[int, ...]
+
+
+@message
+class Passed:
+    """An annotator does not know, of items that others are asked as well: they stay open."""
 
     annotator: str
     requests: tuple[int, ...]

@@ -28,6 +28,7 @@ from easeml_ray.oracle.messages import (
     ListRequests,
     Opened,
     OpenRequests,
+    Passed,
     ReleaseLeases,
     Skip,
     Skipped,
@@ -88,6 +89,7 @@ class _Queue:
     requests: dict[int, Request] = field(default_factory=dict)
     batches: dict[str, list[int]] = field(default_factory=dict)
     by_key: dict[str, int] = field(default_factory=dict)
+    seen_by: dict[str, set[str]] = field(default_factory=dict)  # item key -> annotators
     volunteered: dict[str, tuple[str, Any]] = field(default_factory=dict)
     spent: float = 0.0
     reserved: float = 0.0
@@ -118,10 +120,7 @@ class OracleState(ComponentState):
             case AnswerRequests(annotator, answers):
                 return self._answer(command.project, queue, annotator, answers)
             case Skip(annotator, requests):
-                skipped = tuple(dict.fromkeys(requests))
-                for identity in skipped:
-                    self._pending_request(command.project, queue, identity, annotator)
-                return Decision((Skipped(annotator, skipped),), {"skipped": len(skipped)})
+                return self._skip(command.project, queue, annotator, tuple(dict.fromkeys(requests)))
             case Expire(batch) | Close(batch):
                 late = tuple(request.id for request in queue.pending(batch))
                 return Decision((Expired(late, batch),), {"expired": len(late)})
@@ -176,7 +175,7 @@ class OracleState(ComponentState):
             request
             for request in queue.requests.values()
             if request.state is RequestState.OPEN
-            and body.annotator not in request.answers
+            and body.annotator not in queue.seen_by.get(request.item.key, ())
             and (not body.kinds or request.opened.kind in body.kinds)
         ]
         # The most valuable first; within one batch in the order of the asker.
@@ -193,9 +192,9 @@ class OracleState(ComponentState):
         seen: set[int] = set()
         for answer in answers:
             request = self._pending_request(project, queue, answer.request, annotator)
-            if annotator in request.answers or answer.request in seen:
+            if annotator in queue.seen_by.get(request.item.key, ()) or answer.request in seen:
                 raise Conflict(
-                    f"{annotator} answered request {answer.request} already",
+                    f"{annotator} had the item of request {answer.request} already",
                     hint="One item is never asked twice of one annotator.",
                 )
             seen.add(answer.request)
@@ -209,6 +208,18 @@ class OracleState(ComponentState):
             (Answered(annotator, checked, tuple(closed)),),
             {"answered": len(answers), "closed": len(closed)},
         )
+
+    def _skip(self, project: str, queue: _Queue, annotator: str, requests: tuple[int, ...]) -> Decision:
+        """Close what one person was asked; what several are asked stays open for the others."""
+        asked = [self._pending_request(project, queue, identity, annotator) for identity in requests]
+        passed = tuple(r.id for r in asked if r.opened.answers_per_item > 1)
+        closed = tuple(r.id for r in asked if r.opened.answers_per_item == 1)
+        events: list[Any] = []
+        if passed:
+            events.append(Passed(annotator, passed))
+        if closed or not passed:
+            events.append(Skipped(annotator, closed))
+        return Decision(tuple(events), {"skipped": len(requests)})
 
     @staticmethod
     def _pending_request(project: str, queue: _Queue, identity: int, annotator: str) -> Request:
@@ -263,13 +274,22 @@ class OracleState(ComponentState):
                 for answer in answers:
                     request = queue.requests[answer.request]
                     request.answers[annotator] = answer.value
+                    queue.seen_by.setdefault(request.item.key, set()).add(annotator)
                     request.state, request.leased_to = RequestState.OPEN, None
                     queue.spent += request.item.cost_cents
                     queue.reserved -= request.item.cost_cents
                 for answer in closed:
                     request = queue.requests[answer.request]
                     request.state, request.value = RequestState.ANSWERED, answer.value
-            case Skipped(_, requests):
+            case Passed(annotator, requests):
+                for identity in requests:
+                    request = queue.requests[identity]
+                    request.state, request.leased_to = RequestState.OPEN, None
+                    queue.seen_by.setdefault(request.item.key, set()).add(annotator)
+            case Skipped(annotator, requests):
+                for identity in requests:
+                    key = queue.requests[identity].item.key
+                    queue.seen_by.setdefault(key, set()).add(annotator)
                 self._shut(queue, requests, RequestState.SKIPPED)
             case Expired(requests, _):
                 self._shut(queue, requests, RequestState.EXPIRED)

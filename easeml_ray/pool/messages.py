@@ -175,6 +175,7 @@ class PickRound:
     segments: tuple[tuple[str, str, int], ...]
     candidates: tuple[str, ...]
     start: int
+    proposals: int
     losses: tuple[float, ...]
     labels_left: int
     beta: float
@@ -189,17 +190,23 @@ class FinishRound:
     stop: int
     asked: tuple[AskedRow, ...]
     classes: tuple[str, ...]
+    proposals: int = 0
 
 
 @message
 class RoundFinished:
-    """Coins were thrown up to ``stop``; these rows want labels."""
+    """Coins were thrown up to ``stop``; these rows want labels.
+
+    ``proposals`` counts the rows so far that could have been asked for: with the labels spent,
+    rows pass by and tell the picker nothing.
+    """
 
     window: int
     start: int
     stop: int
     asked: tuple[AskedRow, ...]
     classes: tuple[str, ...]
+    proposals: int = 0
 
 
 @message

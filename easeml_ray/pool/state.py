@@ -54,8 +54,8 @@ def _entropy(probabilities: list[float]) -> float:
     return -sum(p * math.log2(p) for p in probabilities if p > 0)
 
 
-def _weights(losses: list[float], seen: int) -> list[float]:
-    return [float(weight) for weight in posterior(losses, seen)]
+def _weights(losses: list[float], proposals: int) -> list[float]:
+    return [float(weight) for weight in posterior(losses, proposals)]
 
 
 @dataclass
@@ -69,7 +69,8 @@ class _Window:
     """One stretch of realtime rows.
 
     segments : (id, digest, rows); wanted : rows at which it is full; asked : row -> what was
-    asked; pending : rows without an answer yet; seen : rows whose coin was thrown; labelled :
+    asked; pending : rows without an answer yet; seen : rows that passed;
+    proposals : of them, those whose coin was thrown; labelled :
     row -> label code.
     """
 
@@ -81,6 +82,7 @@ class _Window:
     wanted: int = 0
     labels_left: int = 0
     seen: int = 0
+    proposals: int = 0
     losses: list[float] = field(default_factory=list)
     asked: dict[int, AskedRow] = field(default_factory=dict)
     pending: set[int] = field(default_factory=set)
@@ -91,7 +93,7 @@ class _Window:
         return self.rows >= self.wanted or len(self.segments) >= _MOST_SEGMENTS
 
     def posterior(self) -> list[float]:
-        return _weights(self.losses, self.seen)
+        return _weights(self.losses, self.proposals)
 
 
 @dataclass
@@ -151,8 +153,8 @@ class PoolState(ComponentState):
                 return self._verdict(pool, model, passed)
             case StoreSegment() as body:
                 return self._segment(command.project, pool, body)
-            case FinishRound(window, start, stop, asked, classes):
-                finished = RoundFinished(window, start, stop, asked, classes)
+            case FinishRound(window, start, stop, asked, classes, proposals):
+                finished = RoundFinished(window, start, stop, asked, classes, proposals)
                 return self._finish_round(pool, finished)
             case ObserveLabels() as body:
                 return self._observe(pool, body)
@@ -166,7 +168,7 @@ class PoolState(ComponentState):
         match work:
             case PickRound():
                 window = self._window(pool, work.window)
-                return self._decide_window(pool, window, window.losses, window.seen, 0)
+                return self._decide_window(pool, window, window.losses, window.proposals, 0)
             case CollectWindow():
                 return (WindowReleased(work.window, "", 0),)
         return ()
@@ -342,7 +344,7 @@ class PoolState(ComponentState):
             raise Conflict("a round that was finished already", hint="Nothing to do.")
         events: tuple[Any, ...] = (finished,)
         if finished.stop >= window.rows and not finished.asked:
-            events += self._decide_window(pool, window, window.losses, finished.stop, 0)
+            events += self._decide_window(pool, window, window.losses, finished.proposals, 0)
         return Decision(events)
 
     def _observe(self, pool: _Pool, body: ObserveLabels) -> Decision:
@@ -355,7 +357,7 @@ class PoolState(ComponentState):
             )
         losses = _with_labels(window, body)
         before = window.posterior()
-        after = _weights(losses, window.seen)
+        after = _weights(losses, window.proposals)
         observed = LabelsObserved(
             body.window,
             body.labels,
@@ -371,7 +373,7 @@ class PoolState(ComponentState):
         done = window.pending == {label.row for label in body.labels}
         if done and (window.seen >= window.rows):
             given = sum(label.label is not None for label in body.labels)
-            events += self._decide_window(pool, window, losses, window.seen, given)
+            events += self._decide_window(pool, window, losses, window.proposals, given)
         return Decision(events)
 
     @staticmethod
@@ -384,9 +386,9 @@ class PoolState(ComponentState):
         )[1]
 
     def _decide_window(
-        self, pool: _Pool, window: _Window, losses: list[float], seen: int, given: int
+        self, pool: _Pool, window: _Window, losses: list[float], proposals: int, given: int
     ) -> tuple[Any, ...]:
-        weights = _weights(losses, seen)
+        weights = _weights(losses, proposals)
         best = self._best(pool, window, weights)
         labels = len(window.labelled) + given
         decided = WindowDecided(window.number, best, tuple(weights), window.candidates, labels, window.rows)
@@ -434,9 +436,9 @@ class PoolState(ComponentState):
                 window.candidates, window.rows, window.labels_left = candidates, rows, labels
                 window.losses = [0.0] * len(candidates)
                 self._owe_round(event, window)
-            case RoundFinished(number, _, stop, asked, _):
+            case RoundFinished(number, _, stop, asked, _, proposals):
                 window = self._window(pool, number)
-                window.seen = stop
+                window.seen, window.proposals = stop, proposals
                 for row in asked:
                     window.asked[row.row] = row
                     window.pending.add(row.row)
@@ -469,6 +471,7 @@ class PoolState(ComponentState):
                 tuple(window.segments),
                 window.candidates,
                 window.seen,
+                window.proposals,
                 tuple(window.losses),
                 window.labels_left,
                 _BETA,

@@ -32,22 +32,25 @@ def pick_round(job: Job, bench: Bench) -> FinishRound:
     requests = [f"{segment}:{i}" for segment, _, count in body.segments for i in range(count)]
     picker = ModelPicker.resumed(
         list(body.losses),
-        body.start,
+        body.proposals,
         n_classes=len(classes),
         beta=body.beta,
         rng=np.random.default_rng(job.seed),
     )
+    if body.labels_left == 0:
+        # Without labels no row can tell anything: they pass by.
+        return FinishRound(body.window, body.start, rows.num_rows, (), tuple(classes), body.proposals)
     asked: list[AskedRow] = []
     at_once = min(_ASKED_AT_ONCE, body.labels_left)
     stop = body.start
-    while stop < rows.num_rows and (body.labels_left == 0 or len(asked) < at_once):
+    while stop < rows.num_rows and len(asked) < at_once:
         said = predictions[stop]
         query = picker.propose(said)
-        if query.ask and body.labels_left > 0:
+        if query.ask:
             row = AskedRow(stop, requests[stop], query.probability, tuple(int(p) for p in said))
             asked.append(row)
         stop += 1
-    return FinishRound(body.window, body.start, stop, tuple(asked), tuple(classes))
+    return FinishRound(body.window, body.start, stop, tuple(asked), tuple(classes), picker.proposals)
 
 
 def collect_window(job: Job, bench: Bench) -> ReleaseWindow:

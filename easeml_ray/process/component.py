@@ -116,6 +116,10 @@ class Bench(Protocol):
         """Return the gate's private key; only the gate's own process has one."""
         ...
 
+    def data_key(self) -> bytes:
+        """Return the key of the digests of held-out rows."""
+        ...
+
     def predict(self, tenant: str, model: str, features: pa.Table) -> NDArray[np.int64]:
         """Return the class codes that a stored model gives to rows without labels."""
         ...

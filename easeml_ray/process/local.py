@@ -53,6 +53,10 @@ class LocalBench:
             raise AssertionError(f"{self._component} asked for the gate's key")
         return self._system.gate_key
 
+    def data_key(self) -> bytes:
+        """Return the key of held-out digests."""
+        return self._system.data_key
+
     def predict(self, tenant: str, model: str, features: pa.Table) -> NDArray[np.int64]:
         """Return class codes; see :class:`Bench`."""
         from easeml_ray.automl.model import load

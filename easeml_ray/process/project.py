@@ -95,7 +95,11 @@ PHASE: Machine[Phase, PhaseEvent] = Machine(
         (_P.CLEANING, _E.NOTHING_LEARNED): _P.IMPROVING,
         (_P.RELABELLING, _E.ANSWERED): _P.FEASIBILITY,
         (_P.RELABELLING, _E.NOTHING_LEARNED): _P.IMPROVING,
+        (_P.CLEANING, _E.ROWS_ADDED): _P.AUGMENTING,
+        (_P.RELABELLING, _E.ROWS_ADDED): _P.AUGMENTING,
         (_P.ACQUIRING, _E.ROWS_ADDED): _P.AUGMENTING,
+        # Everything that was bought may have come to be held out meanwhile.
+        (_P.ACQUIRING, _E.ANSWERED): _P.FEASIBILITY,
         (_P.ACQUIRING, _E.NOTHING_LEARNED): _P.IMPROVING,
         (_P.AUGMENTING, _E.FAILED): _P.STALLED,
         (_P.FEASIBILITY, _E.FAILED): _P.STALLED,

@@ -135,6 +135,16 @@ def _failed(
         _move(state, event, PhaseEvent.FAILED, f"{kind} failed: {error.get('message')}")
 
 
+def _current(project: Project) -> float:
+    """Return the accuracy that an action would raise: the deployed model's on development.
+
+    Before any model is deployed, what a nearest neighbour reaches stands for it.
+    """
+    if project.deployed is not None and project.deployed in project.development:
+        return project.development[project.deployed]
+    return _believed(project)
+
+
 def _believed(project: Project) -> float:
     """Return the accuracy that the newest study holds for surely reachable."""
     return 1 - project.report.ber_upper if project.report else 0.0
@@ -167,7 +177,8 @@ def _entered(state: ComponentState, project: Project, event: Event) -> None:
                 event,
                 ProposeRepairs(
                     version,
-                    _believed(project),
+                    _current(project),
+                    project.report.ber_upper if project.report else 1.0,
                     project.target,
                     prices.label * answers,
                     prices.cell * answers,
@@ -177,7 +188,7 @@ def _entered(state: ComponentState, project: Project, event: Event) -> None:
             )
             state.owe(
                 event,
-                ProposePurchases(version, _believed(project), project.target, project.budget_left),
+                ProposePurchases(version, _current(project), project.target, project.budget_left),
                 to="market",
             )
         case Phase.CLEANING | Phase.RELABELLING | Phase.ACQUIRING if project.chosen:
@@ -298,10 +309,13 @@ def _registry(state: ComponentState, project: Project, event: Event) -> None:
             _move(state, event, PhaseEvent.AUGMENTED, "machine-readable", version)
         case VersionAdded() as body:
             project.version = body.version
-            if body.reason == "answers":
+            if body.reason == "augmentation":
+                return
+            if body.counts.get("added"):
+                # New rows may have missing cells: they are repaired before anything is studied.
+                _move(state, event, PhaseEvent.ROWS_ADDED, "rows came", body.version)
+            else:
                 _move(state, event, PhaseEvent.ANSWERED, "answers are in", body.version)
-            elif body.reason == "purchase":
-                _move(state, event, PhaseEvent.ROWS_ADDED, "rows were bought", body.version)
 
 
 def _next_era(state: ComponentState, project: Project, event: Event) -> None:
@@ -487,6 +501,7 @@ def _automl(state: ComponentState, project: Project, event: Event) -> None:
                     state.owe(event, GateModels(project.ungated, body.model), to="gate")
                     project.ungated = ()
             task = project.task
+            project.development[body.model] = body.development_accuracy
             added = AddModel(
                 body.model,
                 body.arm,
@@ -557,8 +572,8 @@ def _gate(state: ComponentState, project: Project, event: Event) -> None:
         case EraExhausted():
             project.era_open = False
             _next_era(state, project, event)
-        case EraReleased(era, digest, rows):
-            state.owe(event, Absorb(f"era:{era}", digest, rows), to="registry")
+        case EraReleased(era, digest, rows, sealed):
+            state.owe(event, Absorb(f"era:{era}", digest, rows, sealed), to="registry")
         # While an era is open the gate will say so again at its end, if models still wait.
         case TestSetWanted(rows, why) if not (project.era_open or _asked_for(project, Kind.NEW_TEST_SET)):
             title = f"Models wait for a test: upload {rows} fresh labelled rows ({why})."

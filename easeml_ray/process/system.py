@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from easeml_ray.errors import AlreadyExists, NotFound
 from easeml_ray.gate.messages import ShowKey
@@ -121,14 +122,16 @@ class System(ABC):
     ) -> dict[str, Any]:
         """Upload a fresh stable test set; rows that train holds are refused."""
         task, tenant = await self._task(project)
-        version, _ = await self._latest(project)
+        version, held_out, absorbed = await self._latest(project)
         options = {
             "format": format,
             "tenant": tenant,
             "task": task,
             "schema": self.blobs.get_json(tenant, version.schema),
             "public_key": await self._public_key(),
-            "train": await self.table(version.train, "registry"),
+            "used": [await self.table(ref, "registry") for ref in (version.train, version.development)],
+            "held_out": held_out,
+            "absorbed": absorbed,
         }
         body = await self.prepare("prepare_test_set", data, options)
         return await self.handle("registry", project, principal, body, command_id=command_id)
@@ -148,7 +151,7 @@ class System(ABC):
     ) -> dict[str, Any]:
         """Offer a seller's rows; rows that a held-out pillar holds are refused."""
         task, tenant = await self._task(project)
-        version, held_out = await self._latest(project)
+        version, held_out, _ = await self._latest(project)
         options = {
             "offer": offer,
             "seller": seller,
@@ -180,11 +183,12 @@ class System(ABC):
 
     async def rows(self, project: str, pillar: str, row_ids: list[int]) -> list[dict[str, Any]]:
         """Return rows of train or development in their most probable world."""
-        version, _ = await self._latest(project)
+        version, *_ = await self._latest(project)
         ref = version.train if pillar == Pillar.TRAIN else version.development
         table = most_probable(await self.table(ref, "people"))
         hidden = ("parent_id", "group_id", "probability")
         table = table.drop_columns([name for name in hidden if name in table.column_names])
+        table = table.filter(pc.is_in(table["row_id"], value_set=pa.array(row_ids, pa.int64())))
         records = {record["row_id"]: record for record in table.to_pylist()}
         missing = [row_id for row_id in row_ids if row_id not in records]
         if missing:
@@ -224,12 +228,12 @@ class System(ABC):
         shown = await self.read("process", project, ShowProject())
         return parse_task(shown["task"]), str(shown["tenant"])
 
-    async def _latest(self, project: str) -> tuple[DataVersion, tuple[str, ...]]:
+    async def _latest(self, project: str) -> tuple[DataVersion, tuple[str, ...], tuple[str, ...]]:
         from pydantic import TypeAdapter
 
         found = await self.read("registry", project, FindLatest())
         version = TypeAdapter(DataVersion).validate_python(found["version"])
-        return version, tuple(found["held_out"])
+        return version, tuple(found["held_out"]), tuple(found["absorbed"])
 
     async def _has_data(self, project: str) -> bool:
         try:

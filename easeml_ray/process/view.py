@@ -50,11 +50,12 @@ class Project:
 
     target : the task's or an overridden one; version : newest known; report : newest study;
     repairs, purchases : proposals of this round of improving, None while they are awaited;
-    chosen : the option under way, with the accuracy that was believed before it;
-    batches : open rounds of requests by id; unanswered : rounds in a row that nobody answered;
-    arms_left : trials that the open search still waits for; floor : model 0 of the newest
-    version; ungated : admitted models that wait for model 0; test_sets : (sealed, rows, schema)
-    that wait for the open era to end; problem : the last refusal in this phase, for people.
+    chosen : the option under way, with the accuracy that was believed before it; development :
+    accuracy on development by model; batches : open rounds of requests by id; unanswered :
+    rounds in a row that nobody answered; arms_left : trials that the open search still waits
+    for; floor : model 0 of the newest version; ungated : admitted models that wait for model 0;
+    test_sets : (sealed, rows, schema) that wait for the open era to end; problem : the last
+    refusal in this phase, for people.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Project:
     unanswered: int = 0
     floor: str | None = None
     deployed: str | None = None
+    development: dict[str, float] = field(default_factory=dict)
     ungated: tuple[str, ...] = ()
     era_open: bool = False
     test_sets: list[tuple[str, int, str]] = field(default_factory=list)

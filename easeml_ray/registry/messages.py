@@ -54,6 +54,7 @@ class Seal:
     stable: str
     stable_rows: int
     held_out: str
+    stable_held_out: str = ""
 
 
 @message
@@ -67,7 +68,11 @@ class Uploaded:
 
 @message
 class PillarsSealed:
-    """The four pillars are apart; the stable rows are sealed to the gate's key."""
+    """The four pillars are apart; the stable rows are sealed to the gate's key.
+
+    ``held_out`` and ``stable_held_out`` are blobs of keyed digests, of the development rows and
+    of the stable ones.
+    """
 
     version: DataVersion
     train: tuple[Part, ...]
@@ -75,6 +80,7 @@ class PillarsSealed:
     stable: str
     stable_rows: int
     held_out: str
+    stable_held_out: str = ""
 
 
 @message
@@ -173,6 +179,7 @@ class AddVersion:
     development: tuple[Part, ...]
     reason: str
     counts: dict[str, float]
+    held_out: str = ""
 
 
 @message
@@ -191,6 +198,7 @@ class VersionAdded:
     development: tuple[Part, ...]
     reason: str
     counts: dict[str, float]
+    held_out: str = ""
 
 
 @message
@@ -207,15 +215,17 @@ class Absorb:
     source: str
     digest: str
     rows: int
+    sealed: str = ""
 
 
 @message
 class Absorbed:
-    """Labelled rows wait for the next version."""
+    """Labelled rows wait for the next version; ``sealed`` names the stable set that they were."""
 
     source: str
     digest: str
     rows: int
+    sealed: str = ""
 
 
 @message
@@ -225,7 +235,7 @@ class ShowVersions:
 
 @message
 class FindLatest:
-    """Query: the newest version and the blobs of held-out digests."""
+    """Query: the newest version, the blobs of held-out digests, and the rows that wait."""
 
 
 @message

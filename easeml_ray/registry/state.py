@@ -50,17 +50,17 @@ class _Version:
 class _Data:
     """One project's data.
 
-    versions : by number, without gaps from 1; held_out : blobs of keyed digests of all
-    held-out rows; absorbed : blobs of labelled rows that wait; next_row_id : larger than
-    every row_id ever given; busy : what work is under way, or None; taken : the absorbed
-    blobs that this work includes.
+    versions : by number, without gaps from 1; held_out : blobs of keyed digests of held-out
+    rows, of "development" and of each sealed stable set; absorbed : blobs of labelled rows that
+    wait; next_row_id : larger than every row_id ever given; busy : what work is under way, or
+    None; taken : the absorbed blobs that this work includes.
     """
 
     tenant: str
     uploads: list[dict[str, Any]] = field(default_factory=list)
     versions: dict[int, _Version] = field(default_factory=dict)
     stable: list[tuple[str, int]] = field(default_factory=list)
-    held_out: list[str] = field(default_factory=list)
+    held_out: dict[str, str] = field(default_factory=dict)
     absorbed: list[Absorbed] = field(default_factory=list)
     next_row_id: int = 0
     busy: str | None = None
@@ -69,6 +69,9 @@ class _Data:
     @property
     def latest(self) -> _Version:
         return self.versions[max(self.versions)]
+
+    def digests(self) -> tuple[str, ...]:
+        return tuple(blob for blob in self.held_out.values() if blob)
 
 
 class RegistryState(ComponentState):
@@ -99,7 +102,12 @@ class RegistryState(ComponentState):
                 return Decision((started,))
             case AddVersion():
                 added_version = VersionAdded(
-                    body.version, body.train, body.development, body.reason, body.counts
+                    body.version,
+                    body.train,
+                    body.development,
+                    body.reason,
+                    body.counts,
+                    body.held_out,
                 )
                 events: tuple[Any, ...] = (added_version,)
                 if body.reason == "augmentation":
@@ -109,7 +117,7 @@ class RegistryState(ComponentState):
                 version = self._version(command.project, body.number).version
                 return Decision((Augmented(version),), {"version": body.number})
             case Absorb():
-                return Decision((Absorbed(body.source, body.digest, body.rows),))
+                return Decision((Absorbed(body.source, body.digest, body.rows, body.sealed),))
         raise TypeError(f"{type(body).__name__} is no command of the registry")
 
     def _seal(self, project: str, body: Seal) -> Decision:
@@ -121,7 +129,13 @@ class RegistryState(ComponentState):
                 name=project,
             )
         sealed = PillarsSealed(
-            body.version, body.train, body.development, body.stable, body.stable_rows, body.held_out
+            body.version,
+            body.train,
+            body.development,
+            body.stable,
+            body.stable_rows,
+            body.held_out,
+            body.stable_held_out,
         )
         reply = {
             "rows": body.rows,
@@ -145,10 +159,10 @@ class RegistryState(ComponentState):
             case PillarsSealed():
                 self._add(event, data, body.version, body.train, body.development, "upload")
                 data.stable.append((body.stable, body.stable_rows))
-                data.held_out.append(body.held_out)
+                data.held_out = {"development": body.held_out, body.stable: body.stable_held_out}
             case TestSetAdded():
                 data.stable.append((body.stable, body.stable_rows))
-                data.held_out.append(body.held_out)
+                data.held_out[body.stable] = body.held_out
             case AugmentationStarted():
                 data.busy = "augmentation"
                 self.owe(event, RepairAlternatives(data.versions[body.number].version))
@@ -162,7 +176,7 @@ class RegistryState(ComponentState):
                         body.corrections,
                         body.purchases,
                         data.taken,
-                        tuple(data.held_out),
+                        data.digests(),
                         data.next_row_id,
                         body.reason,
                     ),
@@ -172,11 +186,13 @@ class RegistryState(ComponentState):
                 data.absorbed = [a for a in data.absorbed if a.digest not in data.taken]
                 data.taken = ()
                 data.next_row_id += int(body.counts.get("added", 0))
+                data.held_out["development"] = body.held_out or data.held_out["development"]
                 self._add(event, data, body.version, body.train, body.development, body.reason)
             case Augmented():
                 data.busy = None
             case Absorbed():
                 data.absorbed.append(body)
+                data.held_out.pop(body.sealed, None)  # a released set is held out no more
             case _:  # the work was rejected
                 data.busy = None
                 data.taken = ()
@@ -220,7 +236,11 @@ class RegistryState(ComponentState):
                     ],
                 }
             case FindLatest():
-                return {"version": asdict(data.latest.version), "held_out": list(data.held_out)}
+                return {
+                    "version": asdict(data.latest.version),
+                    "held_out": list(data.digests()),
+                    "absorbed": [a.digest for a in data.absorbed],
+                }
             case FindParts():
                 check(Capability.from_dict(query.capability), query.ref, query.verb)
                 return {"tenant": data.tenant, "parts": [p.digest for p in self._parts(query.ref)]}

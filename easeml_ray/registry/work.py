@@ -17,7 +17,6 @@ from easeml_ray.gate import parse, require
 from easeml_ray.gate.work import seal_table
 from easeml_ray.ingest import (
     group_digests,
-    overlap,
     prepare,
     read,
     row_digests,
@@ -107,7 +106,6 @@ def prepare_upload(
         "train_share": task.shares.train / (task.shares.train + task.shares.development),
     }
     tables = {pillar: _columns(table, schema) for pillar, table in prepared.tables.items()}
-    held_out = _held_out([tables[Pillar.DEVELOPMENT], tables[Pillar.STABLE]], schema, data_key)
     version, train, development = make_version(
         blobs,
         tenant,
@@ -128,7 +126,8 @@ def prepare_upload(
         development=development,
         stable=blobs.put(tenant, seal_table(tables[Pillar.STABLE], public_key)),
         stable_rows=prepared.rows[Pillar.STABLE],
-        held_out=blobs.put_json(tenant, held_out),
+        held_out=_held_out(blobs, tenant, tables[Pillar.DEVELOPMENT], schema, data_key),
+        stable_held_out=_held_out(blobs, tenant, tables[Pillar.STABLE], schema, data_key),
     )
 
 
@@ -141,13 +140,27 @@ def _columns(table: pa.Table, schema: dict[str, Any]) -> pa.Table:
     return table.select(["row_id", "parent_id", "group_id", *names, schema["label"]])
 
 
-def _held_out(tables: list[pa.Table], schema: dict[str, Any], key: bytes) -> list[str]:
+def _digests(table: pa.Table, schema: dict[str, Any], key: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the keyed digests of every row's features and of its group."""
     names = [name for name, _ in schema["features"]]
-    digests: set[str] = set()
-    for table in tables:
-        digests |= {d.hex() for d in row_digests(table, names, key)}
-        digests |= {d.hex() for d in group_digests(table["group_id"].to_pylist(), key)}
-    return sorted(digests)
+    groups = group_digests(table["group_id"].to_pylist(), key)
+    return list(zip(row_digests(table, names, key), groups, strict=True))
+
+
+def _held_out(blobs: BlobStore, tenant: str, table: pa.Table, schema: dict[str, Any], key: bytes) -> str:
+    """Store the digests of a held-out table and return the digest of that blob."""
+    known = {digest.hex() for pair in _digests(table, schema, key) for digest in pair}
+    return blobs.put_json(tenant, sorted(known))
+
+
+def _known(blobs: BlobStore, tenant: str, held_out: tuple[str, ...]) -> set[bytes]:
+    return {bytes.fromhex(digest) for blob in held_out for digest in blobs.get_json(tenant, blob)}
+
+
+def _seen(table: pa.Table, known: set[bytes], schema: dict[str, Any], key: bytes) -> NDArray[np.bool_]:
+    """Say which rows have features or a group that is known."""
+    pairs = _digests(table, schema, key)
+    return np.array([row in known or group in known for row, group in pairs], dtype=bool)
 
 
 def _labelled_rows(data: bytes, format: str | None, schema: dict[str, Any], task: TaskSpec) -> pa.Table:
@@ -161,11 +174,18 @@ def _labelled_rows(data: bytes, format: str | None, schema: dict[str, Any], task
             hint=f"Give the project's columns: {', '.join([*names, schema['label']][:20])}.",
             column=missing[0],
         )
+    if task.group_column is not None and task.group_column not in table.column_names:
+        # Without it nobody could tell whether an entity stands in a test set already.
+        raise SchemaMismatch(
+            f"the file lacks the group column {task.group_column!r}",
+            hint="Give the entity of every row, as in the project's first file.",
+            column=task.group_column,
+        )
     clean = validate(
         table,
         label=schema["label"],
         id_column=task.id_column if task.id_column in table.column_names else None,
-        group_column=task.group_column if task.group_column in table.column_names else None,
+        group_column=task.group_column,
         further=True,
     )
     kinds = dict(schema["features"])
@@ -208,7 +228,14 @@ def prepare_offer(
 ) -> MakeOffer:
     """Parse and check a seller's rows; rows that a held-out pillar holds are refused."""
     rows = _labelled_rows(data, format, schema, task)
-    _refuse_held_out(rows, schema, held_out, data_key, blobs, tenant)
+    found = int(_seen(rows, _known(blobs, tenant, held_out), schema, data_key).sum())
+    if found:
+        # Which rows they are would tell the seller what the test set holds.
+        raise HeldOutOverlap(
+            f"{found} rows of the offer are held out for testing",
+            hint="Offer rows that the project does not have.",
+            count=found,
+        )
     digest = blobs.put_table(tenant, rows)
     return MakeOffer(offer, seller, rows.num_rows, digest, price_cents, terms)
 
@@ -223,9 +250,15 @@ def prepare_test_set(
     public_key: bytes,
     data_key: bytes,
     blobs: BlobStore,
-    train: pa.Table,
+    used: list[pa.Table],
+    held_out: tuple[str, ...],
+    absorbed: tuple[str, ...],
 ) -> AddTestSet:
-    """Parse a fresh stable test set, refuse rows that train holds, and seal it."""
+    """Parse a fresh stable test set and seal it.
+
+    Refused are rows that were ever used: those of ``used`` (train and development), those held out
+    now, and those of a released era that wait to join train.
+    """
     rows = _labelled_rows(data, format, schema, task)
     gate = task.gate
     require(
@@ -236,16 +269,17 @@ def prepare_test_set(
         adaptivity=gate.adaptivity,
         bound=gate.bound,
     )
-    names = [name for name, _ in schema["features"]]
-    known = set(row_digests(train, names, data_key))
-    found = overlap(row_digests(rows, names, data_key), known)
-    if found:
+    waiting = [_released(blobs.get_table(tenant, digest), schema) for digest in absorbed]
+    known = _known(blobs, tenant, held_out)
+    for table in [*used, *waiting]:
+        known |= {digest for pair in _digests(table, schema, data_key) for digest in pair}
+    found = np.flatnonzero(_seen(rows, known, schema, data_key))
+    if len(found):
         raise HeldOutOverlap(
-            f"{len(found)} rows of the test set are train rows (first: row {found[0] + 1})",
-            hint="A model has seen them: give rows that were never used.",
+            f"{len(found)} rows of the test set were used before (first: row {found[0] + 1})",
+            hint="A test set is used once: give rows that were never in the project.",
             count=len(found),
         )
-    held_out = _held_out([rows], schema, data_key)
     stable = pa.table(
         {
             "row_id": pa.array(np.full(rows.num_rows, -1, dtype=np.int64)),
@@ -257,29 +291,8 @@ def prepare_test_set(
         upload=hashlib.sha256(data).hexdigest(),
         stable=blobs.put(tenant, seal_table(stable, public_key)),
         stable_rows=rows.num_rows,
-        held_out=blobs.put_json(tenant, held_out),
+        held_out=_held_out(blobs, tenant, rows, schema, data_key),
     )
-
-
-def _refuse_held_out(
-    rows: pa.Table,
-    schema: dict[str, Any],
-    held_out: tuple[str, ...],
-    key: bytes,
-    blobs: BlobStore,
-    tenant: str,
-) -> None:
-    names = [name for name, _ in schema["features"]]
-    known = {bytes.fromhex(d) for blob in held_out for d in blobs.get_json(tenant, blob)}
-    found = set(overlap(row_digests(rows, names, key), known))
-    found |= set(overlap(group_digests(rows["group_id"].to_pylist(), key), known))
-    if found:
-        # Which rows they are would tell the seller what the test set holds.
-        raise HeldOutOverlap(
-            f"{len(found)} rows of the offer are held out for testing",
-            hint="Offer rows that the project does not have.",
-            count=len(found),
-        )
 
 
 # -- new versions ---------------------------------------------------------------------------
@@ -327,6 +340,8 @@ def _added(
     *,
     verified: list[str] | None = None,
     added: int = 0,
+    refused: int = 0,
+    held_out: str = "",
 ) -> AddVersion:
     known = bench.blobs.get_json(job.tenant, base.verified) if base.verified else []
     version, train_parts, development_parts = make_version(
@@ -342,10 +357,11 @@ def _added(
     )
     counts = {
         "added": float(added),
+        "refused": float(refused),
         "corrected": float(len(verified or [])),
         "entropy_bits": UncertainTable(train).entropy() if "probability" in train.column_names else 0.0,
     }
-    return AddVersion(version, train_parts, development_parts, reason, counts)
+    return AddVersion(version, train_parts, development_parts, reason, counts, held_out)
 
 
 def revise_version(job: Job, bench: Bench) -> AddVersion:
@@ -356,15 +372,22 @@ def revise_version(job: Job, bench: Bench) -> AddVersion:
     train, development = bench.table(base.train), bench.table(base.development)
     train = _corrected(train, Pillar.TRAIN, body.corrections, schema)
     development = _corrected(development, Pillar.DEVELOPMENT, body.corrections, schema)
-    next_id = body.next_row_id
-    for digest in body.purchases:
-        rows = bench.blobs.get_table(job.tenant, digest)
-        train, next_id = _append(train, rows, next_id, schema)
-    for digest in body.absorbed:
-        rows = _released(bench.blobs.get_table(job.tenant, digest), schema)
-        to_train = _to_train(rows, schema)
+    key = bench.data_key()
+    known = _known(bench.blobs, job.tenant, body.held_out)
+    next_id, refused = body.next_row_id, 0
+    arrived = [(bench.blobs.get_table(job.tenant, digest), True) for digest in body.purchases]
+    arrived += [(_released(bench.blobs.get_table(job.tenant, d), schema), False) for d in body.absorbed]
+    for rows, bought in arrived:
+        # A row that a test set or development came to hold meanwhile must not be learnt from.
+        held = _seen(rows, known, schema, key)
+        refused += int(held.sum())
+        rows = rows.filter(pa.array(~held))
+        to_train = np.ones(rows.num_rows, dtype=bool) if bought else _to_train(rows, schema)
         train, next_id = _append(train, rows.filter(pa.array(to_train)), next_id, schema)
         development, next_id = _append(development, rows.filter(pa.array(~to_train)), next_id, schema)
+    held_out = (
+        _held_out(bench.blobs, job.tenant, development, schema, key) if next_id > body.next_row_id else ""
+    )
     return _added(
         job,
         bench,
@@ -375,6 +398,8 @@ def revise_version(job: Job, bench: Bench) -> AddVersion:
         body.reason,
         verified=[_key(c) for c in body.corrections],
         added=next_id - body.next_row_id,
+        refused=refused,
+        held_out=held_out,
     )
 
 

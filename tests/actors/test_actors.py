@@ -111,7 +111,7 @@ def test_pillars_come_back_after_their_owner_was_killed(system: ActorSystem) -> 
     task = {**known.task, "when_undecided": "ask"}
     run(system.handle("process", "data", WHO, CreateProject("data", task)))
     run(system.upload("data", WHO, known.data, format="csv"))
-    version, _ = run(system._latest("data"))
+    version, *_ = run(system._latest("data"))
     capability = mint("data", version.train.pillar, "people")
     table = resolve("shared", version.train, capability)
     assert table.num_rows == version.train.rows
@@ -121,7 +121,7 @@ def test_pillars_come_back_after_their_owner_was_killed(system: ActorSystem) -> 
 
 
 def test_the_registry_refuses_a_capability_that_nobody_minted(system: ActorSystem) -> None:
-    version, _ = run(system._latest("data"))
+    version, *_ = run(system._latest("data"))
     forged = Capability("data", version.train.pillar, frozenset({"read"}), "gate")
     with pytest.raises(CapabilityDenied):
         resolve("shared", version.train, forged)

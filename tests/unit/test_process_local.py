@@ -159,7 +159,7 @@ def test_data_is_given_once(lived: Any, ann: Principal) -> None:
 def test_nobody_but_the_holders_of_the_matrix_reads_a_pillar(lived: Any) -> None:
     _, _, _, state = lived
     system = open_local(state)
-    version, _ = run(system._latest("small"))
+    version, *_ = run(system._latest("small"))
     assert run(system.table(version.train, "cleaning")).num_rows > 0
     with pytest.raises(CapabilityDenied):
         run(system.table(version.train, "gate"))
@@ -212,7 +212,7 @@ def test_no_stable_row_is_in_clear_before_its_era_is_released(tmp_path: Path, an
     task = {**known.task, "gate": gate_task}
     run(system.handle("process", "small", ann, CreateProject("small", task)))
     run(system.upload("small", ann, data, format="csv"))
-    version, held_out = run(system._latest("small"))
+    version, held_out, _ = run(system._latest("small"))
     assert held_out
     schema = system.blobs.get_json("lab", version.schema)
     assert "note" in [name for name, _ in schema["features"]]

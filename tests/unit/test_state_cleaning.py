@@ -38,7 +38,7 @@ def belief(noise: float = 0.3) -> Belief:
 
 def propose(cleaner: Driven, number: int = 1, *options: Option, noise: float = 0.3) -> ProposeRepairs:
     """Have repairs proposed; return what the work was given."""
-    cleaner.tell(Propose(version(number), 0.8, 0.9, 10.0, 5.0, 100))
+    cleaner.tell(Propose(version(number), 0.8, 0.2, 0.9, 10.0, 5.0, 100))
     (work,) = cleaner.due(ProposeRepairs)
     cleaner.report(work, Suggest(number, options, belief(noise)))
     return work.body
@@ -61,7 +61,7 @@ def test_a_proposal_carries_what_was_asked_and_is_shown_when_it_comes(cleaner: D
 def test_nothing_is_shown_before_the_first_proposal(cleaner: Driven) -> None:
     with pytest.raises(NotFound):
         cleaner.ask(ShowCleaning())
-    cleaner.tell(Propose(version(), 0.8, 0.9, 10.0, 5.0, 100))
+    cleaner.tell(Propose(version(), 0.8, 0.2, 0.9, 10.0, 5.0, 100))
     with pytest.raises(NotFound):
         cleaner.ask(ShowCleaning())
 
@@ -107,7 +107,7 @@ def test_the_newest_skips_are_remembered_as_far_as_a_message_has_room(cleaner: D
 
 def test_work_that_failed_is_settled_and_the_old_proposal_stays(cleaner: Driven) -> None:
     propose(cleaner, 1, option("RELABEL", 1, [1]))
-    cleaner.tell(Propose(version(2), 0.8, 0.9, 10.0, 5.0, 100))
+    cleaner.tell(Propose(version(2), 0.8, 0.2, 0.9, 10.0, 5.0, 100))
     cleaner.fail(cleaner.due(ProposeRepairs)[0])
     assert not cleaner.state.due()
     assert cleaner.ask(ShowCleaning())["version"] == 1
@@ -115,7 +115,7 @@ def test_work_that_failed_is_settled_and_the_old_proposal_stays(cleaner: Driven)
 
 def test_a_proposal_that_no_message_can_carry_is_settled_as_failed_work(cleaner: Driven) -> None:
     """It would come again and again otherwise: the same work has the same result."""
-    cleaner.tell(Propose(version(), 0.8, 0.9, 10.0, 5.0, 100))
+    cleaner.tell(Propose(version(), 0.8, 0.2, 0.9, 10.0, 5.0, 100))
     (work,) = cleaner.due(ProposeRepairs)
     cleaner.report(work, Suggest(1, (option("RELABEL", 1, range(2000)),), belief()))
     assert not cleaner.state.due()
