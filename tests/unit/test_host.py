@@ -285,7 +285,9 @@ def test_only_what_would_be_refused_again_is_final(error: Exception, final: bool
 
 def test_folding_refuses_nothing_however_large_what_follows_is() -> None:
     """An event that cannot be folded would stop its actor, and all projects, for good."""
-    body = ProposeRepairs(version(), 0.8, 0.2, 0.9, 1.0, 1.0, 100, tuple("x" * 1000 for _ in range(100)), None)
+    body = ProposeRepairs(
+        version(), 0.8, 0.2, 0.9, 1.0, 1.0, 100, tuple("x" * 1000 for _ in range(100)), None
+    )
     with pytest.raises(TooLarge):
         dump(body)
     assert len(action_id("cleaning/p", 1, body)) == 64

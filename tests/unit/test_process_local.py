@@ -15,18 +15,20 @@ from easeml_ray.errors import (
     CapabilityDenied,
     HeldOutOverlap,
     RequestClosed,
+    SchemaMismatch,
     StaleIncarnation,
 )
 from easeml_ray.feasibility.messages import ShowReport
 from easeml_ray.gate.messages import ShowGate
+from easeml_ray.ingest import prepare
 from easeml_ray.market.messages import ShowMarket
-from easeml_ray.messages import Principal
+from easeml_ray.messages import Pillar, Principal
 from easeml_ray.oracle.messages import Answer, AnswerRequests, ListRequests
 from easeml_ray.pool.messages import ShowPool
 from easeml_ray.process.components import STATES
 from easeml_ray.process.local import LocalSystem, open_local
 from easeml_ray.process.messages import CreateProject, ShowBill, ShowProject
-from easeml_ray.registry.messages import ShowVersions
+from easeml_ray.registry.messages import Revise, ShowVersions
 
 CANARY_COLUMN = "y"
 
@@ -190,14 +192,72 @@ def test_offered_rows_that_are_held_out_are_refused_and_fresh_ones_are_taken(
     assert run(system.read("market", "small", ShowMarket()))["offers"][0]["offer"] == "o1"
 
 
+def test_a_test_set_is_used_once(lived: Any, ann: Principal) -> None:
+    """The rows of a released era, of train and of development are no fresh test set."""
+    import numpy as np
+
+    _, known, _, state = lived
+    system = open_local(state)
+    lines = known.data.decode().splitlines()
+    shares = {Pillar(k): v for k, v in known.task["shares"].items()}
+    parts = prepare(known.data, format="csv", label="y", id_column="id", shares=shares, salt=b"small:3")
+    for pillar in (Pillar.STABLE, Pillar.DEVELOPMENT, Pillar.TRAIN):
+        rows = parts.tables[pillar]["row_id"].to_pylist()
+        data = "\n".join([lines[0], *(lines[row + 1] for row in rows)]).encode()
+        while data.count(b"\n") < 170:  # as many rows as the condition needs
+            data += b"\n" + b"\n".join(data.splitlines()[1:]).replace(b'"r', b'"again')
+        with pytest.raises(HeldOutOverlap, match="used before"):
+            run(system.upload_test_set("small", ann, data, format="csv"))
+    rng = np.random.default_rng(9)
+    fresh = csv_bytes(table_of(rng.normal(size=(200, 3)), rng.integers(0, 2, 200), ["a", "b", "c"]))
+    taken = run(system.upload_test_set("small", ann, fresh.replace(b'"r', b'"fresh'), format="csv"))
+    assert taken == {"stable_rows": 200}
+    assert run(system.read("gate", "small", ShowGate()))["eras"][-1]["state"] in ("SEALED", "ACTIVE")
+
+
+def test_rows_that_came_to_be_held_out_are_not_learnt_from(tmp_path: Path, ann: Principal) -> None:
+    """An offer is made before a test set and bought after it: their common rows stay out of train."""
+    import numpy as np
+
+    known = small_project(noise=0.0, missing=0.0)
+    system = open_local(tmp_path)
+    task = {**known.task, "target_accuracy": 0.999, "when_undecided": "ask"}
+    run(system.handle("process", "small", ann, CreateProject("small", task)))
+    run(system.upload("small", ann, known.data, format="csv"))
+    rng = np.random.default_rng(4)
+    rows = csv_bytes(table_of(rng.normal(size=(200, 3)), rng.integers(0, 2, 200), ["a", "b", "c"]))
+    rows = rows.replace(b'"r', b'"sold')
+    part = b"\n".join(rows.splitlines()[:51])
+    terms = {"offer": "o", "seller": "s", "price_cents": 10, "terms": "", "format": "csv"}
+    run(system.offer("small", ann, part, **terms))
+    before, *_ = run(system._latest("small"))
+    run(system.upload_test_set("small", ann, rows, format="csv"))
+    (digest,) = [e.body.digest for e in system.store.read(prefix="market/") if hasattr(e.body, "digest")]
+    revise = Revise(before.number, (), (digest,), "purchase")
+    run(system.handle("registry", "small", ann, revise))
+    after = run(system.read("registry", "small", ShowVersions()))["versions"][-1]
+    assert after["number"] == before.number + 1
+    assert after["train_rows"] == before.train.rows  # all 50 were refused
+
+
+def test_a_file_without_the_group_column_is_refused(tmp_path: Path, ann: Principal) -> None:
+    known = small_project(noise=0.0, missing=0.0)
+    system = open_local(tmp_path)
+    lines = known.data.decode().splitlines()
+    grouped = [lines[0] + ',"who"', *(f'{line},"p{i // 2}"' for i, line in enumerate(lines[1:]))]
+    task = {**known.task, "group_column": "who"}
+    run(system.handle("process", "small", ann, CreateProject("small", task)))
+    run(system.upload("small", ann, "\n".join(grouped).encode(), format="csv"))
+    terms = {"offer": "o", "seller": "s", "price_cents": 10, "terms": "", "format": "csv"}
+    with pytest.raises(SchemaMismatch, match="group column 'who'"):
+        run(system.offer("small", ann, known.data.replace(b'"r', b'"new'), **terms))
+
+
 def test_no_stable_row_is_in_clear_before_its_era_is_released(tmp_path: Path, ann: Principal) -> None:
     """A canary label in a stable row must not be found in any file of the state folder."""
     known = small_project(noise=0.0, missing=0.0)
     system = open_local(tmp_path)
     # A feature value that stands in stable rows alone, as text, is the canary.
-    from easeml_ray.ingest import prepare
-    from easeml_ray.messages import Pillar
-
     shares = {Pillar(k): v for k, v in known.task["shares"].items()}
     parts = prepare(known.data, format="csv", label="y", id_column="id", shares=shares, salt=b"small:3")
     stable = parts.tables[Pillar.STABLE]["row_id"].to_pylist()
@@ -222,6 +282,9 @@ def test_no_stable_row_is_in_clear_before_its_era_is_released(tmp_path: Path, an
     assert era["verdicts"]
     # With full adaptivity nothing but PASS or FAIL is let out.
     assert all(verdict["evidence"] is None for verdict in era["verdicts"])
+    given = [e.body for e in system.store.read(prefix="gate/") if type(e.body).__name__ == "VerdictGiven"]
+    assert len({len(verdict.sealed_evidence) for verdict in given}) == 1  # its length tells nothing
+    assert all(verdict.ledger is None for verdict in given)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) > 10
     for path in files:
