@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import ray
-from ray.exceptions import RayTaskError
+from ray.exceptions import RayError, RayTaskError
 
 from actors.call import call, unwrapped
 from actors.config import NAMESPACE, SystemConfig, actor_name
@@ -68,6 +68,12 @@ def ensure(config: SystemConfig, *, seconds: float = 180.0) -> ActorSystem:
                 ray.get(reference, timeout=10)
             except RayTaskError as error:
                 raise unwrapped(error) from error
+            except RayError as error:
+                raise StartupFailed(
+                    f"{waiting[reference]} did not start: {str(error).splitlines()[0]}",
+                    hint="The last lines of its log under the node's folder say why.",
+                    attempts=1,
+                ) from error
             del waiting[reference]
     if waiting:
         raise StartupFailed(

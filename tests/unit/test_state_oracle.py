@@ -368,3 +368,25 @@ def test_what_is_no_command_or_query_is_a_fault_of_the_caller(oracle: Driven) ->
         oracle.tell(ListRequests())
     with pytest.raises(TypeError, match="no query"):
         oracle.ask(Close("b"))
+
+
+def test_an_item_that_comes_again_is_for_another_annotator(oracle: Driven) -> None:
+    oracle.tell(wanted(oracle, "a"))
+    oracle.tell(given((1, "yes"), by="ann"))
+    oracle.tell(wanted(oracle, "a", batch="again"))
+    assert oracle.tell(Lease("ann", (), 10, 60.0))["requests"] == []
+    oracle.refused(Conflict, given((2, "no"), by="ann"))
+    assert oracle.tell(Lease("bob", (), 10, 60.0))["requests"] == [2]
+    oracle.tell(given((2, "no"), by="bob"))
+    assert states(oracle) == {1: "ANSWERED", 2: "ANSWERED"}
+
+
+def test_where_several_are_asked_a_skip_is_one_annotators_own(oracle: Driven) -> None:
+    oracle.tell(wanted(oracle, "a", answers=2))
+    oracle.tell(given((1, "yes"), by="ann"))
+    oracle.tell(Skip("bob", (1,)))
+    assert states(oracle) == {1: "OPEN"}
+    oracle.refused(Conflict, given((1, "no"), by="bob"))
+    oracle.tell(given((1, "yes"), by="cid"))
+    assert states(oracle) == {1: "ANSWERED"}
+    assert money(oracle) == (4.0, 0.0)
