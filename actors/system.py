@@ -13,7 +13,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from actors.call import call, unwrapped
 from actors.config import NAMESPACE, SystemConfig, actor_name
-from easeml_ray.errors import StartupFailed
+from easeml_ray.errors import StartupFailed, StoreError
 from easeml_ray.messages import DatasetRef, Principal
 from easeml_ray.process.components import ACTORS
 from easeml_ray.process.system import System
@@ -69,10 +69,14 @@ def ensure(config: SystemConfig, *, seconds: float = 180.0) -> ActorSystem:
             except RayTaskError as error:
                 raise unwrapped(error) from error
             except RayError as error:
-                raise StartupFailed(
-                    f"{waiting[reference]} did not start: {str(error).splitlines()[0]}",
-                    hint="The last lines of its log under the node's folder say why.",
-                    attempts=1,
+                # The constructor refused: its own error stands among the lines of Ray's.
+                lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+                ours = [line for line in lines if line.startswith("easeml_ray.errors.")]
+                told = (ours or lines)[-1].removeprefix("easeml_ray.errors.")
+                hints = [line.removeprefix("Hint: ") for line in lines if line.startswith("Hint: ")]
+                raise StoreError(
+                    f"{waiting[reference]} did not start: {told}",
+                    hint=hints[-1] if hints else "Its log under the state folder says more.",
                 ) from error
             del waiting[reference]
     if waiting:

@@ -15,6 +15,7 @@ from typing import Any
 
 from actors.config import NAMESPACE, SystemConfig
 from actors.system import ActorSystem, ensure
+from easeml_ray.errors import EasemlError
 from easeml_ray.messages import SYSTEM, Principal, Role
 from easeml_ray.process.messages import CreateTenant, ShowTenants
 
@@ -25,8 +26,12 @@ ADMIN = "local"
 
 
 def main() -> None:
-    """Boot by the plan in the first argument."""
-    boot(json.loads(sys.argv[1]))
+    """Boot by the plan in the first argument; what went wrong is told as JSON in the last line."""
+    try:
+        boot(json.loads(sys.argv[1]))
+    except EasemlError as error:
+        print(f"easeml-error: {json.dumps(error.to_dict())}", flush=True)
+        sys.exit(error.exit_code)
 
 
 def _say(text: str) -> None:

@@ -26,7 +26,7 @@ from typing import Any
 
 import psutil
 
-from easeml_ray.errors import NotReady, StartupFailed
+from easeml_ray.errors import EasemlError, NotReady, StartupFailed
 from easeml_ray.process.keys import private_folder, read_or_make_key
 
 __all__ = ["Endpoint", "Options", "down", "endpoint", "ray_environment", "status", "up"]
@@ -268,14 +268,18 @@ def _boot(state: Path, options: Options, found: Endpoint, progress: Progress) ->
             text=True,
         )
     watchdog = _Watchdog(boot, _BOOT_SECONDS)
-    last = ""
+    last, problem = "", None
     with watchdog:
         assert boot.stdout is not None
         for line in boot.stdout:
             if line.startswith("easeml: "):
                 last = line.removeprefix("easeml: ").strip()
                 progress(last)
+            elif line.startswith("easeml-error: "):
+                problem = EasemlError.from_dict(json.loads(line.removeprefix("easeml-error: ")))
         code = boot.wait()
+    if problem is not None:
+        raise problem  # StartupFailed is tried again; what is wrong with the state is not
     if code != 0:
         late = f" within {_BOOT_SECONDS:.0f} s" if watchdog.fired else ""
         raise StartupFailed(f"the actors did not come up{late} (last: {last or 'nothing'})", attempts=1)
@@ -376,7 +380,8 @@ def _lock(state: Path) -> Iterator[None]:
 def _holder(found: Endpoint) -> psutil.Process | None:
     try:
         process = psutil.Process(found.pid)
-        same = abs(process.create_time() - found.started) < 1.0
+        # The time of the boot, from which it is computed, may be corrected by some seconds.
+        same = abs(process.create_time() - found.started) < 60.0
         return process if same and process.status() != psutil.STATUS_ZOMBIE else None
     except psutil.NoSuchProcess:
         return None

@@ -372,10 +372,12 @@ class Action:
         return int(self.id[:16], 16)
 
 
-def action_id(stream: str, version: int, body: object) -> str:
-    """Return sha256 of (stream, version of the event that made it due, action).
+def action_id(owner: str, stream: str, version: int, kind: str, ordinal: int) -> str:
+    """Return sha256 of (owner, stream, version of the event that made it due, kind, ordinal).
 
-    Of any size: states call it while they fold, where nothing may be refused any more.
+    ``owner`` is the component that owes it, ``ordinal`` counts the actions of one kind that one
+    event made due. The body is no part of it: a release that gives a message another field must
+    not do again what was done.
     """
-    text = json.dumps([stream, version, kind_of(body), _plain(body)], sort_keys=True)
+    text = json.dumps([owner, stream, version, kind, ordinal])
     return hashlib.sha256(text.encode()).hexdigest()

@@ -237,7 +237,7 @@ def no_project(name: str) -> NotFound:
     """Return the one answer to a project that is not there and to one of another tenant."""
     return NotFound(
         f"no project {name}",
-        hint="GET /v1/projects lists yours.",
+        hint="easeml status (GET /v1/projects) lists yours.",
         what="project",
         name=name,
     )

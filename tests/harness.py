@@ -183,7 +183,7 @@ class Driven:
 TASK: dict[str, Any] = {
     "label": "y",
     "target_accuracy": 0.9,
-    "gate": {"condition": "n > 0.6 +/- 0.2", "steps": 4},
+    "gate": {"condition": "n > 0.3 +/- 0.2", "steps": 4},
     "window_rows": 8,
     "minimum_gain": 0.01,
     "budgets": {"improvement_cents": 1000.0, "realtime_labels": 4},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from cluster.command.up import start
 from cluster.command.verb import Session, verb
 from cluster.follow import Standing, standing
 from cluster.narrator import Line, Narrator
-from easeml_ray.errors import NoModel, NotFound, NotReady, UnreadableFile, WorkFailed
+from easeml_ray.errors import AlreadyExists, NoModel, NotFound, NotReady, UnreadableFile, WorkFailed
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -74,7 +75,7 @@ def run(
     plan = _plan(file, name, task, gate)
     client = _client(session)
     _begin(session, client, plan)
-    if improve:
+    if improve and client.project(plan.name)["phase"] in ("READY", "UNDECIDED", "STALLED"):
         client.improve(plan.name, "easeml run --improve")
     if not wait:
         session.show(
@@ -161,6 +162,7 @@ def _begin(session: Session, client: Client, plan: _Plan) -> None:
     """Create the project and upload the file, unless that was done before."""
     try:
         shown = client.project(plan.name)
+        _refuse_other_file(client, plan, shown)
         session.say(f"{plan.name} is known already: going on with it, in {shown['phase']}.")
         _warn(session, plan, shown)
     except NotFound:
@@ -169,6 +171,21 @@ def _begin(session: Session, client: Client, plan: _Plan) -> None:
     if shown["version"] is None and shown["phase"] == "DEFINED":
         session.say(f"gate: {escape(plan.note)}")
         client.upload(plan.name, plan.data)
+
+
+def _refuse_other_file(client: Client, plan: _Plan, shown: dict[str, Any]) -> None:
+    """Refuse a file that is not the project's: it would be left unused without a word."""
+    if shown["version"] is None:
+        return
+    known = client.versions(plan.name)["uploads"][0]["digest"]
+    if known != hashlib.sha256(plan.data).hexdigest():
+        raise AlreadyExists(
+            f"project {plan.name} was made from another file than {plan.file}",
+            hint="A project keeps its data; start another: --name NEW-NAME. Further rows come by "
+            f"easeml market offer {plan.name}, a fresh test set by easeml data test-set {plan.name}.",
+            what="project",
+            name=plan.name,
+        )
 
 
 def _warn(session: Session, plan: _Plan, shown: dict[str, Any]) -> None:
@@ -238,7 +255,9 @@ def _end(session: Session, client: Client, plan: _Plan, where: Standing) -> None
             raise NoModel(
                 f"no model of {plan.name} passed its gate",
                 hint=f"easeml gate {plan.name} shows by how much. Better data: easeml run … --improve; "
-                "or another project with a lower --target or --condition.",
+                "or another project with a lower --target or --condition. Models that do well in development "
+                "and fail here may mean wrong labels in the test set: "
+                f"easeml data test-set {plan.name} FILE.",
                 project=plan.name,
             )
     session.show({**shown, "url": client.url}, lambda out, answer: _farewell(session, client, plan))

@@ -62,8 +62,8 @@ class Session:
     def __init__(self, as_json: bool = False, **overrides: Any) -> None:
         self.as_json = as_json
         self.overrides = {name: value for name, value in overrides.items() if value is not None}
-        self.out = Console(highlight=False)
-        self.err = Console(stderr=True, highlight=False)
+        self.out = Console(highlight=False, emoji=False)
+        self.err = Console(stderr=True, highlight=False, emoji=False)
 
     @functools.cached_property
     def settings(self) -> Settings:
@@ -133,7 +133,9 @@ class Session:
             problem = {"kind": kind, "detail": message, "hint": hint, "fields": fields, "exit_code": code}
             print(json.dumps(problem, indent=2, default=str), file=sys.stderr)
             return code
-        self.err.print(f"[red]{'Error' if known else 'Unexpected'}: {escape(message)}[/red]", soft_wrap=True)
+        # Waiting for people or for a start is the normal way, not a fault.
+        word = "Waiting" if isinstance(error, NotReady) else "Error" if known else "Unexpected"
+        self.err.print(f"[red]{word}: {escape(message)}[/red]", soft_wrap=True)
         if hint:
             self.err.print(f"Hint: {escape(hint)}", soft_wrap=True)
         return code

@@ -9,6 +9,7 @@ from easeml_ray.gate.evaluation import (
     Truth,
     Verdict,
     evaluate,
+    least_accuracy,
     reachable,
 )
 from easeml_ray.gate.language import parse
@@ -24,6 +25,7 @@ __all__ = [
     "Truth",
     "Verdict",
     "evaluate",
+    "least_accuracy",
     "new_private_key",
     "parse",
     "public_key",

@@ -30,7 +30,16 @@ from typing import Literal
 from easeml_ray.errors import InvalidArgument
 from easeml_ray.gate.condition import VARIABLES, Clause, Condition
 
-__all__ = ["ClauseEvaluation", "Evaluation", "Mode", "Truth", "Verdict", "evaluate", "reachable"]
+__all__ = [
+    "ClauseEvaluation",
+    "Evaluation",
+    "Mode",
+    "Truth",
+    "Verdict",
+    "evaluate",
+    "least_accuracy",
+    "reachable",
+]
 
 Mode = Literal["fp-free", "fn-free"]
 MODES = ("fp-free", "fn-free")
@@ -168,6 +177,25 @@ def reachable(clause: Clause) -> frozenset[Truth]:
     # Truth changes monotonically with the value, so only the middle needs another look.
     middle = compare(clause, min(max(Fraction(clause.threshold), smallest), largest))
     return frozenset([*ends, middle])
+
+
+def least_accuracy(condition: Condition) -> Fraction:
+    r"""Return the accuracy below which no model can meet a condition.
+
+    Of the clauses that ask for ``n`` alone to be large; 0 if there is none.
+
+    Examples
+    --------
+    >>> from easeml_ray.gate import parse
+    >>> least_accuracy(parse(r"n > 0.8 +/- 0.1 /\ n - o > 0.02 +/- 0.1"))
+    Fraction(4, 5)
+    """
+    floors = [
+        Fraction(clause.threshold) / clause.n
+        for clause in condition.clauses
+        if clause.comparison == ">" and clause.n > 0 and not clause.o and not clause.d
+    ]
+    return max(floors, default=Fraction(0))
 
 
 def evaluate_clause(clause: Clause, estimates: dict[str, Fraction]) -> ClauseEvaluation:

@@ -174,7 +174,8 @@ class OracleState(ComponentState):
         free = [
             request
             for request in queue.requests.values()
-            if request.state is RequestState.OPEN
+            if (request.state is RequestState.OPEN or request.leased_to == body.annotator)
+            and request.state in _PENDING
             and body.annotator not in queue.seen_by.get(request.item.key, ())
             and (not body.kinds or request.opened.kind in body.kinds)
         ]

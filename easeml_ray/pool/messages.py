@@ -63,12 +63,16 @@ class ModelAdded:
 
 @message
 class CloseIntake:
-    """The search of a version is done: with adaptivity none, admit a batch of at most ``steps``."""
+    """The search of a version is done: with adaptivity none, admit a batch of at most ``steps``.
+
+    Models below ``least`` on development cannot meet the condition and would use up the test set.
+    """
 
     version: int
     minimum_gain: float
     gates_a_day: int
     steps: int
+    least: float = 0.0
 
 
 @message

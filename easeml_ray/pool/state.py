@@ -243,13 +243,14 @@ class PoolState(ComponentState):
             and not model.added.floor
             and model.added.version == body.version
         ]
-        fresh.sort(key=lambda m: (m.development_lower, m.model))
+        fresh.sort(key=lambda m: (m.development_lower, m.arm))
         bar = pool.admitted[-1][1] if pool.admitted else -1.0
         chain: list[ModelAdded] = []
         for model in reversed(fresh):  # the best first, so that the best is always in
             above = chain[-1].development_lower if chain else math.inf
             if (
-                model.development_lower > bar + body.minimum_gain
+                model.development_accuracy >= body.least
+                and model.development_lower > bar + body.minimum_gain
                 and model.development_lower <= above - body.minimum_gain
             ):
                 chain.append(model)

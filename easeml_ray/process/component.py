@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from easeml_ray.messages import Action, Command, Decision, Event, action_id
+from easeml_ray.messages import Action, Command, Decision, Event, action_id, kind_of
 from easeml_ray.process.messages import WorkRejected
 
 if TYPE_CHECKING:
@@ -86,7 +86,10 @@ class ComponentState(ABC):
 
         ``project`` and ``tenant`` are the event's unless given.
         """
-        identity = action_id(event.stream, event.version, body)
+        kind, ordinal = kind_of(body), 0
+        made_by = (self.component, event.stream, event.version, kind)
+        while (identity := action_id(*made_by, ordinal)) in self.actions:
+            ordinal += 1  # nothing is settled while one event is taken in
         self.actions[identity] = Action(
             id=identity,
             project=project or event.project,

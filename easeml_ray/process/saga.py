@@ -14,6 +14,7 @@ from easeml_ray.cleaning.messages import AnsweredItem, Learn
 from easeml_ray.cleaning.messages import Propose as ProposeRepairs
 from easeml_ray.cleaning.messages import Proposed as RepairsProposed
 from easeml_ray.feasibility.messages import Studied, Study
+from easeml_ray.gate import least_accuracy, parse
 from easeml_ray.gate.messages import (
     EraExhausted,
     EraReleased,
@@ -309,6 +310,7 @@ def _registry(state: ComponentState, project: Project, event: Event) -> None:
             _move(state, event, PhaseEvent.AUGMENTED, "machine-readable", version)
         case VersionAdded() as body:
             project.version = body.version
+            project.repairs = project.purchases = None  # they were for the version before
             if body.reason == "augmentation":
                 return
             if body.counts.get("added"):
@@ -530,7 +532,9 @@ def _trial_over(state: ComponentState, project: Project, event: Event, version: 
 def _close_intake(state: ComponentState, project: Project, event: Event, version: int, steps: int) -> None:
     """Have the pool admit at most ``steps`` of a version's models and retire the others."""
     task = project.task
-    state.owe(event, CloseIntake(version, task.minimum_gain, task.gates_a_day, steps), to="pool")
+    least = float(least_accuracy(parse(task.gate.condition)))
+    close = CloseIntake(version, task.minimum_gain, task.gates_a_day, steps, least)
+    state.owe(event, close, to="pool")
 
 
 def _pool(state: ComponentState, project: Project, event: Event) -> None:

@@ -10,7 +10,6 @@ from harness import START, Driven, option, replayed, seal, version
 
 from easeml_ray.automl.messages import OpenSearch, RunTrial, SetSlots, TrialDone, TrialFailed
 from easeml_ray.automl.state import SchedulerState
-from easeml_ray.cleaning.messages import ProposeRepairs
 from easeml_ray.errors import (
     AlreadyExists,
     BlobMissing,
@@ -32,7 +31,6 @@ from easeml_ray.messages import (
     Event,
     Principal,
     Role,
-    action_id,
     dump,
 )
 from easeml_ray.oracle.messages import Answer, AnswerRequests, Asked, Kind, OpenRequests, Volunteer
@@ -281,16 +279,6 @@ def test_only_what_would_be_refused_again_is_final(error: Exception, final: bool
 
 
 # -- folding ----------------------------------------------------------------------------------
-
-
-def test_folding_refuses_nothing_however_large_what_follows_is() -> None:
-    """An event that cannot be folded would stop its actor, and all projects, for good."""
-    body = ProposeRepairs(
-        version(), 0.8, 0.2, 0.9, 1.0, 1.0, 100, tuple("x" * 1000 for _ in range(100)), None
-    )
-    with pytest.raises(TooLarge):
-        dump(body)
-    assert len(action_id("cleaning/p", 1, body)) == 64
 
 
 def test_large_answers_and_options_do_not_stop_lifecycle() -> None:

@@ -47,11 +47,17 @@ def test_every_message_is_frozen_and_slotted_and_documented() -> None:
         assert cls.__doc__, kind
 
 
-def test_an_action_id_depends_on_stream_version_and_body_and_on_nothing_else() -> None:
-    base = action_id("oracle/p", 3, opened())
-    assert base == action_id("oracle/p", 3, opened())
-    assert len({base, action_id("oracle/q", 3, opened()), action_id("oracle/p", 4, opened())}) == 3
-    assert base != action_id("oracle/p", 3, opened(2))
+def test_an_action_id_depends_on_what_made_it_due_and_not_on_the_form_of_its_body() -> None:
+    base = action_id("process", "oracle/p", 3, "oracle.Opened", 0)
+    assert base == action_id("process", "oracle/p", 3, "oracle.Opened", 0)
+    others = [
+        action_id("process", "oracle/q", 3, "oracle.Opened", 0),
+        action_id("process", "oracle/p", 4, "oracle.Opened", 0),
+        action_id("process", "oracle/p", 3, "oracle.Expire", 0),
+        action_id("process", "oracle/p", 3, "oracle.Opened", 1),
+        action_id("oracle", "oracle/p", 3, "oracle.Opened", 0),
+    ]
+    assert len({base, *others}) == 6
 
 
 def test_a_gain_outside_its_interval_is_refused() -> None:
