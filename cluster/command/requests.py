@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from cluster import wording
 from cluster.command.table import table
@@ -29,7 +30,7 @@ def list_(
     rows: Annotated[bool, typer.Option("--rows", help="With the rows that they are about.")] = False,
 ) -> None:
     """List requests, newest first; easeml label answers them."""
-    found = session.client().requests(project, within, kind, limit, rows)
+    found = session.client().requests(project, within and within.upper(), kind, limit, rows)
     session.show({"requests": found}, _draw)
 
 
@@ -51,23 +52,16 @@ def _draw(out: Console, answer: dict[str, Any]) -> None:
     if not answer["requests"]:
         out.print("Nobody is asked for anything.")
         return
-    out.print(
-        table(
-            ["id", "project", "batch", "kind", "state", "about", "choices", "cost", "answer"],
-            [
-                [
-                    r["id"],
-                    r["project"],
-                    r["batch"],
-                    r["kind"],
-                    r["state"],
-                    r["key"],
-                    " ".join(r["choices"][:12]),
-                    wording.money(r["cost_cents"]),
-                    r["value"],
-                ]
-                for r in answer["requests"]
-            ],
-            right=(0, 7),
-        )
-    )
+    several = len({r["project"] for r in answer["requests"]}) > 1
+    columns = ["id", "kind", "state", "about", "cost", "answer"]
+    rows = [
+        [r["id"], r["kind"], r["state"], r["key"], wording.money(r["cost_cents"]), r["value"]]
+        for r in answer["requests"]
+    ]
+    if several:
+        columns.insert(0, "project")
+        rows = [[r["project"], *row] for r, row in zip(answer["requests"], rows, strict=True)]
+    out.print(table(columns, rows, right=(int(several),)))
+    for batch in dict.fromkeys((r["batch"], r["title"], tuple(r["choices"])) for r in answer["requests"]):
+        name, title, choices = batch
+        out.print(f"{name}: {escape(title)}" + (f" One of: {', '.join(choices[:20])}." if choices else ""))
