@@ -56,7 +56,7 @@ def test_importing_the_science_brings_no_ray_and_no_heavy_library() -> None:
 
 
 def test_no_file_of_the_packages_is_long_without_a_reason() -> None:
-    reasons = {"errors.py", "client.py", "saga.py", "state.py", "work.py", "local.py", "cpclean.py"}
+    reasons = {"errors.py", "client.py", "state.py", "work.py", "local.py"}
     long = {
         path.name
         for package in PACKAGES
