@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import secrets
 import shutil
@@ -15,6 +16,9 @@ import pytest
 
 # Test modules are imported by path; what they share stands beside this file.
 sys.path.insert(0, str(Path(__file__).parent))
+
+# Thousands of small tests make little garbage in cycles; looking for it often costs seconds.
+gc.set_threshold(50_000, 20, 20)
 
 _home = tempfile.mkdtemp(prefix="easeml-home-")
 os.environ["HOME"] = _home

@@ -26,7 +26,7 @@ def train_tables(draw: st.DrawFn) -> pa.Table:
     return pa.table({"row_id": np.arange(n + 1), **columns, "label": [0] * (n + 1)})
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(train_tables())
 def test_alternatives_complete_each_row_and_keep_what_was_there(table: pa.Table) -> None:
     found = alternatives(table, ["x", "n", "c"], "label")

@@ -32,7 +32,7 @@ def container() -> bytes:
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=35, deadline=None)
 def test_a_damaged_container_is_refused_or_unharmed(data: Any) -> None:
     damaged = bytearray(container())
     for _ in range(data.draw(st.integers(1, 3))):
@@ -53,7 +53,7 @@ records = st.fixed_dictionaries(
 
 
 @given(st.lists(records, max_size=6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_a_row_s_answer_does_not_depend_on_the_others(rows: list[dict[str, Any]]) -> None:
     together = model().predict_proba(rows)
     assert together.shape == (len(rows), 2)

@@ -71,7 +71,7 @@ def cpclean(data: dict[str, Any]) -> CPClean:
     return CPClean(**arguments, X_dev=data["points"], y_dev=np.zeros(len(data["points"]), dtype=int))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(uncertain_data())
 def test_queries_equal_the_enumeration_of_worlds(data: dict[str, Any]) -> None:
     total, by_alternative = oracle(data)
@@ -81,7 +81,7 @@ def test_queries_equal_the_enumeration_of_worlds(data: dict[str, Any]) -> None:
     np.testing.assert_array_equal(possible_labels(**without_prior), total > 0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(uncertain_data())
 def test_probabilities_sum_to_one_and_conditioning_averages_back(data: dict[str, Any]) -> None:
     total, conditional = label_probabilities(**data), conditional_label_probabilities(**data)
@@ -120,7 +120,7 @@ def test_beliefs_are_ordered(data: dict[str, Any]) -> None:
     assert 0 <= belief.sd <= 0.5
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 4), st.integers(1, 5))
 def test_label_beliefs_are_distributions_and_orders_are_permutations(
     seed: int, n_classes: int, k: int

@@ -35,7 +35,7 @@ def row_by_row(encoder: Encoder, cells: list[tuple[float | None, str | None]]) -
     return np.array(encoded)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(train=rows, other=rows, most=st.integers(1, 4))
 def test_encoding_equals_the_loop_over_cells(train: list, other: list, most: int) -> None:
     encoder = Encoder.fit(as_table(train), ["x", "c"], max_categories=most)
@@ -46,7 +46,7 @@ def test_encoding_equals_the_loop_over_cells(train: list, other: list, most: int
         assert math.isclose(encoder.columns[0].mean, float(np.mean(present)), abs_tol=1e-9)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(-20, 20), min_size=1, max_size=20))
 def test_decoding_undoes_encoding(labels: list[int]) -> None:
     classes = Classes.fit(labels)

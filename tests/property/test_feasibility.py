@@ -26,7 +26,7 @@ def by_loops(X: np.ndarray, y: np.ndarray, Z: np.ndarray, z: np.ndarray) -> tupl
     return nearest, sum(int(y[j] != label) for j, label in zip(nearest, z, strict=True))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(seeds)
 def test_appending_in_parts_equals_the_loop_over_pairs(seed: int) -> None:
     rng, X, y, Z, z = problem(seed)
@@ -37,7 +37,7 @@ def test_appending_in_parts_equals_the_loop_over_pairs(seed: int) -> None:
     assert state.nearest.tolist() == nearest and state.errors == errors
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(seeds)
 def test_merging_parts_in_any_order_equals_the_whole(seed: int) -> None:
     rng, X, y, Z, z = problem(seed)
@@ -53,7 +53,7 @@ def test_merging_parts_in_any_order_equals_the_whole(seed: int) -> None:
     assert merged.nearest.tolist() == nearest and merged.errors == errors
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(seeds)
 def test_relabelling_equals_recomputation(seed: int) -> None:
     rng, X, y, Z, z = problem(seed)
@@ -67,7 +67,7 @@ def test_relabelling_equals_recomputation(seed: int) -> None:
         assert np.array_equal(state.wrong, NearestNeighbor(Z, z, 3).append(X, y).wrong)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(2, 50), st.floats(0, 1), st.floats(0, 1))
 def test_cover_hart_grows_and_stays_between_half_the_error_and_the_error(
     classes: int, a: float, b: float
@@ -78,7 +78,7 @@ def test_cover_hart_grows_and_stays_between_half_the_error_and_the_error(
     assert cut / 2 - 1e-12 <= bound <= cut + 1e-12
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(1, 200), st.data())
 def test_clopper_pearson_holds_the_observed_rate_and_widens_with_confidence(
     n: int, data: st.DataObject
@@ -101,7 +101,7 @@ def test_bootstrap_worlds_resample_all_embeddings_and_prefixes_together(seed: in
         assert np.allclose(rates[world], wrong[:, :, rows].mean(axis=2))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.floats(0.01, 1.5), st.floats(0.02, 0.3))
 def test_an_exact_power_law_gives_its_exponent_and_its_extrapolation(a: float, scale: float) -> None:
     sizes = np.arange(100, 1001, 100)

@@ -50,7 +50,7 @@ def clause_texts(draw: Any) -> str:
 
 
 @given(expressions)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=90, deadline=None)
 def test_the_parser_agrees_with_the_tree_that_wrote_the_text(tree: Tree) -> None:
     text, expected = tree
     expected = {v: c for v, c in expected.items() if c}
@@ -63,7 +63,7 @@ def test_the_parser_agrees_with_the_tree_that_wrote_the_text(tree: Tree) -> None
 
 
 @given(st.lists(clause_texts(), min_size=1, max_size=4).map(" /\\ ".join))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_the_text_of_a_condition_parses_to_it(text: str) -> None:
     try:
         condition = parse(text)
@@ -74,7 +74,7 @@ def test_the_text_of_a_condition_parses_to_it(text: str) -> None:
 
 
 @given(st.text(alphabet="nod0123456789.+-*/\\()<>= e±∧", max_size=40))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_any_text_parses_or_is_a_syntax_error_within_it(text: str) -> None:
     try:
         parse(text)
@@ -88,7 +88,7 @@ def test_any_text_parses_or_is_a_syntax_error_within_it(text: str) -> None:
     st.integers(2, 200),
     st.sampled_from(["none", "full", "firstChange"]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=35, deadline=None)
 def test_sizes_grow_with_steps_and_sharpness_and_shrink_with_better_bounds(
     expression: str, steps: int, tighter: int, adaptivity: str
 ) -> None:
@@ -109,7 +109,7 @@ def test_sizes_grow_with_steps_and_sharpness_and_shrink_with_better_bounds(
 @given(
     clause_texts(), st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), min_size=1, max_size=20)
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_verdict_on_rows_is_within_what_the_clause_can_reach(
     text: str, rows: list[tuple[bool, bool, bool]]
 ) -> None:

@@ -26,7 +26,7 @@ def try_split(groups: list[str], parts: list[int], salt: bytes):
         return None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(keys, weights, salts)
 def test_every_row_is_in_one_pillar_and_no_group_in_two(groups, parts, salt) -> None:
     made = try_split(groups, parts, salt)
@@ -40,7 +40,7 @@ def test_every_row_is_in_one_pillar_and_no_group_in_two(groups, parts, salt) -> 
     assert all(len(codes) == 1 for codes in pillar_of.values())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(keys, weights, salts)
 def test_a_pillar_misses_its_share_by_at_most_one_group(groups, parts, salt) -> None:
     made = try_split(groups, parts, salt)
@@ -53,7 +53,7 @@ def test_a_pillar_misses_its_share_by_at_most_one_group(groups, parts, salt) -> 
         assert (rows > 0) == (share > 0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(keys, weights, salts, st.randoms(use_true_random=False))
 def test_the_order_of_the_rows_does_not_matter(groups, parts, salt, random) -> None:
     made = try_split(groups, parts, salt)
@@ -66,7 +66,7 @@ def test_the_order_of_the_rows_does_not_matter(groups, parts, salt, random) -> N
         assert again.thresholds == made.thresholds
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(keys, weights, salts)
 def test_groups_that_were_split_are_assigned_where_they_are(groups, parts, salt) -> None:
     made = try_split(groups, parts, salt)
@@ -76,7 +76,7 @@ def test_groups_that_were_split_are_assigned_where_they_are(groups, parts, salt)
         assert assign(group, made.thresholds, salt=salt) is PILLARS[code]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(keys, weights, salts)
 def test_a_split_fails_only_when_a_cut_meets_another(groups, parts, salt) -> None:
     if try_split(groups, parts, salt) is None:
@@ -89,7 +89,7 @@ cells = st.one_of(st.none(), st.floats(allow_infinity=False), st.sampled_from([0
 texts = st.one_of(st.none(), st.sampled_from(["", "a", "b"]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(st.lists(st.tuples(cells, texts), min_size=1, max_size=20))
 def test_digests_are_equal_exactly_when_the_rows_are(rows) -> None:
     table = pa.table(
@@ -131,7 +131,7 @@ pieces = st.sampled_from(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.lists(pieces, max_size=30).map("".join), st.sampled_from(["", "a,b\n"]))
 def test_any_text_is_read_whole_or_refused_with_a_hint(text, header) -> None:
     try:

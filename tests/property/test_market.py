@@ -29,7 +29,7 @@ def worth_of_all(X: np.ndarray, y: np.ndarray, Z: np.ndarray, z: np.ndarray, k: 
     return float((right / (k if utility == "jia" else min(k, len(X)))).mean())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(seeds, ks, utilities, st.booleans())
 def test_efficiency_values_sum_to_the_worth_of_all_less_that_of_none(
     seed: int, k: int, utility: str, ties: bool
@@ -40,7 +40,7 @@ def test_efficiency_values_sum_to_the_worth_of_all_less_that_of_none(
     assert np.isclose(values.sum(), worth_of_all(X, y, Z, z, k, utility) - empty, atol=1e-10)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seeds, ks)
 def test_efficiency_holds_for_sellers(seed: int, k: int) -> None:
     X, y, Z, z = problem(seed, ties=True)
@@ -49,7 +49,7 @@ def test_efficiency_holds_for_sellers(seed: int, k: int) -> None:
     assert np.isclose(values.sum(), worth_of_all(X, y, Z, z, k, "jia"), atol=1e-10)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seeds, ks, utilities)
 def test_permuting_rows_permutes_their_values(seed: int, k: int, utility: str) -> None:
     X, y, Z, z = problem(seed)
@@ -59,7 +59,7 @@ def test_permuting_rows_permutes_their_values(seed: int, k: int, utility: str) -
     assert np.allclose(permuted, values[order], atol=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seeds, ks, utilities)
 def test_values_are_additive_over_development_rows(seed: int, k: int, utility: str) -> None:
     X, y, Z, z = problem(seed, ties=True)
@@ -71,7 +71,7 @@ def test_values_are_additive_over_development_rows(seed: int, k: int, utility: s
     assert np.allclose(whole, np.mean(each, axis=0), atol=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seeds, ks, utilities)
 def test_symmetry_same_labels_without_another_label_between_have_equal_values(
     seed: int, k: int, utility: str
@@ -84,7 +84,7 @@ def test_symmetry_same_labels_without_another_label_between_have_equal_values(
     assert np.allclose(values[1:][alike], values[:-1][alike], atol=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seeds, ks)
 def test_a_seller_that_matches_and_displaces_nothing_is_worth_nothing(seed: int, k: int) -> None:
     X, y, Z, z = problem(seed)
@@ -95,7 +95,7 @@ def test_a_seller_that_matches_and_displaces_nothing_is_worth_nothing(seed: int,
     assert values[4] == pytest.approx(0.0, abs=1e-12)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(seeds)
 def test_moving_and_turning_all_rows_changes_nothing(seed: int) -> None:
     X, y, Z, z = problem(seed)
@@ -104,7 +104,7 @@ def test_moving_and_turning_all_rows_changes_nothing(seed: int) -> None:
     assert np.allclose(knn_shapley(4 * X @ turn + 7, y, 4 * Z @ turn + 7, z, k=3), values, atol=1e-12)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(seeds, ks)
 def test_values_stay_within_their_range(seed: int, k: int) -> None:
     X, y, Z, z = problem(seed)
@@ -113,7 +113,7 @@ def test_values_stay_within_their_range(seed: int, k: int) -> None:
     assert values.min() >= -max(0.0, 1 / k - 1 / len(X)) - 1e-12
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=45, deadline=None)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=12), st.integers(0, 10**9))
 def test_payments_sum_to_the_amount_and_lie_within_a_cent_of_their_quotas(
     shares: list[float], cents: int

@@ -10,7 +10,7 @@ from easeml_ray.pool import ModelPicker
 
 
 @given(st.integers(1, 5), st.integers(2, 4), st.integers(0, 2**32 - 1), st.sampled_from([0.1, 1.0, 10.0]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_probabilities_are_probabilities_and_replay_is_exact(
     n_models: int, n_classes: int, seed: int, beta: float
 ) -> None:
@@ -37,7 +37,7 @@ def test_probabilities_are_probabilities_and_replay_is_exact(
 
 
 @given(st.integers(0, 2**32 - 1), st.permutations(range(4)))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_the_order_of_the_models_does_not_matter(seed: int, order: list[int]) -> None:
     rng = np.random.default_rng(seed)
     predictions = rng.integers(3, size=(30, 4))

@@ -27,7 +27,7 @@ from easeml_ray.oracle.messages import (
 )
 from easeml_ray.oracle.state import OracleState
 
-few = settings(max_examples=100, deadline=None)
+few = settings(max_examples=60, deadline=None)
 
 people = st.sampled_from(["ann", "bob", "cid"])
 values = st.sampled_from(["no", "yes", "perhaps", 1])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from easeml_ray.uncertain import UncertainTable
 
-SETTINGS = settings(max_examples=50, deadline=None)
+SETTINGS = settings(max_examples=30, deadline=None)
 
 
 @st.composite
