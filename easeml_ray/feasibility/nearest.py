@@ -6,14 +6,15 @@ T = test rows, n = train rows seen so far, d = features
 q = a test row, a = a train row
 d2 = squared Euclidean distance of a test row to its nearest train row so far, (T,)
 nearest = index of that train row, (T,), -1 before any train row
+label = class code of that row, (T,), -1 before any train row
 wrong = whether the nearest row has another label, (T,)
 
 The nearest of two rows is the smaller of (distance, index). Distances are float64 sums of
 squared differences, a pair's value does not depend on the batch it came in, so that states
-over any parts of train, merged in any order, agree with one over the whole.
+over any parts of train, merged in any order, agree with one over the whole bit for bit.
 
 A label never moves a neighbour: a changed train label touches the test rows whose nearest
-row it is, a changed test label touches itself.
+row it is, a changed test label touches itself. Only those are looked at.
 """
 
 from __future__ import annotations
@@ -23,12 +24,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from easeml_ray.embed.arrays import FloatArray, IntArray, as_features, as_labels, count_classes
 from easeml_ray.errors import InvalidArgument
+from easeml_ray.feasibility.distances import Metric
+from easeml_ray.feasibility.kernel import Queries, offer
+from easeml_ray.feasibility.neighbors import Found, train_indices
 
 __all__ = ["NearestNeighbor"]
-
-TEST_BLOCK = 512
-TRAIN_BLOCK = 2048
-PAIR_VALUES = 1 << 22  # differences held at once, 32 MiB
 
 
 class NearestNeighbor:
@@ -42,11 +42,15 @@ class NearestNeighbor:
         Their class codes.
     n_classes : int
         Classes; codes of train and test are smaller.
+    metric : {"euclidean", "cosine"}
+        ``euclidean``: squared Euclidean distance. ``cosine``: ``2 - 2 cos``, the squared
+        Euclidean distance of rows of length 1; a row of zeros counts as orthogonal to every
+        other row and equal to other rows of zeros.
 
     Raises
     ------
     InvalidArgument
-        If an array is unusable or a code does not fit `n_classes`.
+        If an array or the metric is unusable or a code does not fit `n_classes`.
 
     References
     ----------
@@ -63,8 +67,11 @@ class NearestNeighbor:
     1
     """
 
-    def __init__(self, X_test: ArrayLike, y_test: ArrayLike, n_classes: int) -> None:
+    def __init__(
+        self, X_test: ArrayLike, y_test: ArrayLike, n_classes: int, *, metric: Metric = "euclidean"
+    ) -> None:
         self.X_test = as_features(X_test, "X_test")
+        self.queries = Queries(self.X_test, metric)
         rows = self.X_test.shape[0]
         self.n_classes = count_classes(n_classes)
         self.y_test = as_labels(y_test, "y_test", n_rows=rows, n_classes=self.n_classes).copy()
@@ -72,17 +79,15 @@ class NearestNeighbor:
         self.nearest = np.full(rows, -1, dtype=np.int64)
         self.label = np.full(rows, -1, dtype=np.int64)  # of the nearest row; -1 before any
         self.n_train = 0  # one more than the largest train index seen
+        self.errors = rows  # test rows that the nearest-neighbour rule gets wrong
+        # Test rows in the order of `nearest`, and `nearest` in that order; made when asked for.
+        self._by_nearest: tuple[IntArray, IntArray] | None = None
 
     @property
     def wrong(self) -> NDArray[np.bool_]:
         """Whether the nearest row has another label, (T,); True before any train row."""
         wrong: NDArray[np.bool_] = self.label != self.y_test
         return wrong
-
-    @property
-    def errors(self) -> int:
-        """How many test rows the nearest-neighbour rule gets wrong."""
-        return int(np.count_nonzero(self.wrong))
 
     def append(
         self, X: ArrayLike, y: ArrayLike, *, start: int | None = None, index: ArrayLike | None = None
@@ -113,15 +118,14 @@ class NearestNeighbor:
         """
         rows = as_features(X, "X", n_features=self.X_test.shape[1], min_rows=0)
         labels = as_labels(y, "y", n_rows=rows.shape[0], n_classes=self.n_classes)
-        names = self._indices(rows.shape[0], start, index)
+        names = train_indices(rows.shape[0], start, index, after=self.n_train)
         if not names.size:
             return self
-        for begin in range(0, self.X_test.shape[0], TEST_BLOCK):
-            test = slice(begin, begin + TEST_BLOCK)
-            for first in range(0, rows.shape[0], TRAIN_BLOCK):
-                train = slice(first, first + TRAIN_BLOCK)
-                self._offer(test, rows[train], labels[train], names[train])
-        self.n_train = max(self.n_train, int(names.max()) + 1)
+        columns = self.distance[:, None], self.nearest[:, None]  # views
+        source = offer(self.queries, self.queries.points(rows), names, *columns)[:, 0]
+        new = np.flatnonzero(source >= 0)
+        self.label[new] = labels[source[new]]
+        self._moved(int(names.max()) + 1)
         return self
 
     def merge(self, other: NearestNeighbor) -> NearestNeighbor:
@@ -144,17 +148,79 @@ class NearestNeighbor:
         """
         if (
             self.n_classes != other.n_classes
-            or not np.array_equal(self.X_test, other.X_test)
+            or self.queries.digest != other.queries.digest
             or not np.array_equal(self.y_test, other.y_test)
         ):
             raise InvalidArgument(
                 "the two states are not over the same test rows and labels",
-                hint="Make both with the same X_test, y_test and n_classes.",
+                hint="Make both with the same X_test, y_test, n_classes and metric.",
                 argument="other",
             )
-        everything = slice(None)
-        self._keep_nearer(everything, other.distance, other.nearest, other.label)
-        self.n_train = max(self.n_train, other.n_train)
+        closer = self._keep_nearer(other.distance, other.nearest)
+        self.label[closer] = other.label[closer]
+        self._moved(other.n_train)
+        return self
+
+    def found(self) -> Found:
+        """Return what was found, without features and labels, for another process to merge.
+
+        Returns
+        -------
+        Found
+            16 bytes a test row. Copies, which later calls do not change.
+        """
+        return Found(
+            self.distance[:, None].copy(), self.nearest[:, None].copy(), self.n_train, self.queries.digest
+        )
+
+    def merge_found(self, found: Found, y_train: ArrayLike) -> NearestNeighbor:
+        """Take over what a search over the same test rows found elsewhere.
+
+        Parameters
+        ----------
+        found : Found
+            What :meth:`found` of such a state or of a
+            :class:`~easeml_ray.feasibility.neighbors.NearestNeighbors` returned.
+        y_train : array-like of int, shape (n,)
+            Class codes of all train rows, by index, as they are now.
+
+        Returns
+        -------
+        NearestNeighbor
+            Itself.
+
+        Raises
+        ------
+        InvalidArgument
+            If it is over other test rows or another metric, or a label is missing or unusable.
+
+        Examples
+        --------
+        >>> state = NearestNeighbor([[0.0], [10.0]], [0, 1], n_classes=2)
+        >>> part = NearestNeighbor([[0.0], [10.0]], [0, 1], n_classes=2).append([[9.0]], [0], start=4)
+        >>> state.merge_found(part.found(), y_train=[0, 0, 0, 0, 1]).errors
+        1
+        """
+        if found.digest != self.queries.digest:
+            raise InvalidArgument(
+                "what was found is not over the same test rows and metric",
+                hint="Search with the same X_test and metric.",
+                argument="found",
+            )
+        codes = np.asarray(y_train)
+        if codes.shape[0] < found.n_train:
+            raise InvalidArgument(
+                f"y_train has {codes.shape[0]} labels, the search saw row {found.n_train - 1}",
+                hint="Give the labels of all train rows, by index.",
+                argument="y_train",
+            )
+        distance, nearest = found.distance[:, 0], found.nearest[:, 0]
+        labels = as_labels(codes[nearest[nearest >= 0]], "y_train", n_classes=self.n_classes)
+        label = np.full(nearest.size, -1, dtype=np.int64)
+        label[nearest >= 0] = labels
+        closer = self._keep_nearer(distance, nearest)
+        self.label[closer] = label[closer]
+        self._moved(found.n_train)
         return self
 
     def relabel_train(self, index: ArrayLike, labels: ArrayLike) -> NearestNeighbor:
@@ -178,12 +244,8 @@ class NearestNeighbor:
             If an index was not seen or is given twice, or a code does not fit.
         """
         changed, codes = self._changes(index, labels, self.n_train, "train")
-        order = np.argsort(changed)
-        ranked = changed[order]
-        place = np.searchsorted(ranked, self.nearest)
-        touched = np.flatnonzero(place < ranked.size)
-        touched = touched[ranked[place[touched]] == self.nearest[touched]]
-        self.label[touched] = codes[order][place[touched]]
+        rows, which = self._holders(changed)
+        self._relabel(self.label, rows, codes[which])
         return self
 
     def relabel_test(self, index: ArrayLike, labels: ArrayLike) -> NearestNeighbor:
@@ -207,20 +269,8 @@ class NearestNeighbor:
             If a position is out of range or given twice, or a code does not fit.
         """
         changed, codes = self._changes(index, labels, self.y_test.shape[0], "test")
-        self.y_test[changed] = codes
+        self._relabel(self.y_test, changed, codes)
         return self
-
-    def _indices(self, rows: int, start: int | None, index: ArrayLike | None) -> IntArray:
-        if index is None:
-            first = self.n_train if start is None else int(start)
-            names = np.arange(first, first + rows, dtype=np.int64)
-        elif start is None:
-            names = as_labels(index, "index", n_rows=rows)
-        else:
-            raise InvalidArgument("both start and index are given", hint="Give one.", argument="index")
-        if names.size and names.min() < 0:
-            raise InvalidArgument(f"start is {start}", hint="Indices start at 0.", argument="start")
-        return names
 
     def _changes(
         self, index: ArrayLike, labels: ArrayLike, size: int, what: str
@@ -233,64 +283,45 @@ class NearestNeighbor:
                 hint="Relabel rows that were given before.",
                 argument="index",
             )
-        if np.unique(changed).size != changed.size:
+        order = np.argsort(changed)
+        changed, codes = changed[order], codes[order]
+        if (changed[1:] == changed[:-1]).any():
             raise InvalidArgument(
                 f"a {what} row is relabelled twice in one call", hint="Give each once.", argument="index"
             )
         return changed, codes
 
-    def _offer(self, test: slice, rows: FloatArray, labels: IntArray, names: IntArray) -> None:
-        """Compare one block of test rows with one block of train rows."""
-        queries = self.X_test[test]
-        row, column = _candidates(queries, rows, self.distance[test])
-        if not row.size:
-            return
-        exact = _pair_distances(queries, rows, row, column)
-        # Row by row the smallest (distance, index): candidates are sorted by row already.
-        ranked = np.lexsort((names[column], exact, row))
-        first = ranked[np.unique(row[ranked], return_index=True)[1]]
-        block = slice(test.start, test.start + queries.shape[0])
-        distance = np.full(queries.shape[0], np.inf)
-        nearest = np.full(queries.shape[0], np.iinfo(np.int64).max)
-        label = np.full(queries.shape[0], -1, dtype=np.int64)
-        distance[row[first]] = exact[first]
-        nearest[row[first]] = names[column[first]]
-        label[row[first]] = labels[column[first]]
-        self._keep_nearer(block, distance, nearest, label)
+    def _holders(self, changed: IntArray) -> tuple[IntArray, IntArray]:
+        """Return the test rows whose nearest row changed, and which of the changed ones it is."""
+        if self._by_nearest is None:
+            order = np.argsort(self.nearest)
+            self._by_nearest = order, self.nearest[order]
+        order, ranked = self._by_nearest
+        first, last = np.searchsorted(ranked, changed), np.searchsorted(ranked, changed, side="right")
+        held = last - first
+        which = np.repeat(np.arange(changed.size), held)
+        # Positions first .. last - 1 of each, one after another.
+        position = np.arange(which.size) + np.repeat(last - np.cumsum(held), held)
+        return order[position], which
 
-    def _keep_nearer(self, test: slice, distance: FloatArray, nearest: IntArray, label: IntArray) -> None:
-        """Replace what a smaller (distance, index) beats."""
-        mine, names = self.distance[test], self.nearest[test]
-        closer = (distance < mine) | ((distance == mine) & (nearest < names) & (nearest >= 0))
-        self.distance[test][closer] = distance[closer]
-        self.nearest[test][closer] = nearest[closer]
-        self.label[test][closer] = label[closer]
+    def _relabel(self, labels: IntArray, rows: IntArray, codes: IntArray) -> None:
+        """Change labels of test rows, or those of their nearest rows, each at most once."""
+        before = np.count_nonzero(self.label[rows] != self.y_test[rows])
+        labels[rows] = codes
+        after = np.count_nonzero(self.label[rows] != self.y_test[rows])
+        self.errors += int(after) - int(before)
 
+    def _keep_nearer(self, distance: FloatArray, nearest: IntArray) -> NDArray[np.bool_]:
+        """Replace what a smaller (distance, index) beats, and return where."""
+        closer: NDArray[np.bool_] = (distance < self.distance) | (
+            (distance == self.distance) & (nearest < self.nearest) & (nearest >= 0)
+        )
+        self.distance[closer] = distance[closer]
+        self.nearest[closer] = nearest[closer]
+        return closer
 
-def _candidates(queries: FloatArray, rows: FloatArray, best: FloatArray) -> tuple[IntArray, IntArray]:
-    """Return the (test, train) pairs of a block that can be the nearest, sorted by test row.
-
-    One matrix product ranks all pairs up to rounding; every pair within twice the rounding
-    error of the smallest, or of the best so far, is kept to be decided exactly.
-    """
-    centre = queries.mean(axis=0)
-    # Distances do not depend on the origin, but the rounding error of the product does.
-    q, a = queries - centre, rows - centre
-    q2, a2 = np.einsum("ij,ij->i", q, q), np.einsum("ij,ij->i", a, a)
-    approximate = q2[:, None] + a2[None, :] - 2.0 * (q @ a.T)
-    # |computed - true| for the product and for the sum of squared differences, generously:
-    # both have at most d + 5 roundings of terms that sum to at most 2 (|q|^2 + |a|^2).
-    slack = 8.0 * (q.shape[1] + 8) * np.finfo(np.float64).eps * (q2 + a2.max())
-    limit = np.minimum(approximate.min(axis=1), best) + 2.0 * slack
-    row, column = np.nonzero(approximate <= limit[:, None])
-    return row.astype(np.int64), column.astype(np.int64)
-
-
-def _pair_distances(queries: FloatArray, rows: FloatArray, row: IntArray, column: IntArray) -> FloatArray:
-    """Return the squared distance of each (test, train) pair by direct differences."""
-    step = max(1, PAIR_VALUES // queries.shape[1])
-    parts = [
-        np.square(queries[row[i : i + step]] - rows[column[i : i + step]]).sum(axis=1)
-        for i in range(0, row.size, step)
-    ]
-    return np.concatenate(parts)
+    def _moved(self, n_train: int) -> None:
+        """Take note that neighbours moved and rows up to this number were seen."""
+        self.n_train = max(self.n_train, n_train)
+        self.errors = int(np.count_nonzero(self.wrong))
+        self._by_nearest = None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from sklearn.decomposition import PCA
 
 from easeml_ray.errors import InvalidArgument
 from easeml_ray.feasibility import NearestNeighbor, cover_hart_lower_bound
+from easeml_ray.feasibility.neighbors import NearestNeighbors
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "data" / "one_nn_errors.json").read_text())
 EXACT = [case for case in GOLDEN["cases"] if not case["embedding"].startswith("nca")]
@@ -83,17 +85,6 @@ def test_near_ties_far_from_the_origin_are_decided_exactly() -> None:
     assert np.array_equal(state.distance, d2.min(axis=1))
 
 
-def test_more_rows_than_a_block_are_compared_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(1)
-    X, X_test = rng.integers(0, 3, (70, 4)).astype(float), rng.integers(0, 3, (30, 4)).astype(float)
-    whole = NearestNeighbor(X_test, np.zeros(30, dtype=int), 2).append(X, np.zeros(70, dtype=int))
-    monkeypatch.setattr("easeml_ray.feasibility.nearest.TEST_BLOCK", 7)
-    monkeypatch.setattr("easeml_ray.feasibility.nearest.TRAIN_BLOCK", 11)
-    monkeypatch.setattr("easeml_ray.feasibility.nearest.PAIR_VALUES", 16)
-    cut = NearestNeighbor(X_test, np.zeros(30, dtype=int), 2).append(X, np.zeros(70, dtype=int))
-    assert np.array_equal(cut.nearest, whole.nearest) and np.array_equal(cut.distance, whole.distance)
-
-
 def test_before_any_train_row_everything_is_wrong() -> None:
     state = NearestNeighbor([[0.0], [1.0]], [0, 1], 2)
     assert state.errors == 2 and state.n_train == 0
@@ -110,6 +101,50 @@ def test_merging_does_not_change_the_other_state() -> None:
     assert left.merge(right).errors == 0 and left.n_train == 2
     left.relabel_train([1], [1])
     assert left.errors == 1 and right.errors == 0
+
+
+def test_what_another_process_found_counts_by_the_labels_of_now() -> None:
+    rng = np.random.default_rng(2)
+    X, y = rng.standard_normal((60, 3)), rng.integers(0, 3, 60)
+    X_test, y_test = rng.standard_normal((20, 3)), rng.integers(0, 3, 20)
+    whole = NearestNeighbor(X_test, y_test, 3).append(X, y)
+    state = NearestNeighbor(X_test, y_test, 3)
+    for start in (40, 0, 20):
+        rows = slice(start, start + 20)
+        part = NearestNeighbors(X_test, 1).append(X[rows], start=start)
+        found = pickle.loads(pickle.dumps(part.found()))
+        state.merge_found(found, y)
+    assert np.array_equal(state.distance, whole.distance) and np.array_equal(state.nearest, whole.nearest)
+    assert np.array_equal(state.label, whole.label) and state.errors == whole.errors
+    assert state.n_train == 60
+    again = NearestNeighbor(X_test, y_test, 3).merge_found(whole.found(), (y + 1) % 3)
+    assert np.array_equal(again.label, (whole.label + 1) % 3)
+
+
+def test_a_state_goes_on_after_a_pickle_round_trip() -> None:
+    rng = np.random.default_rng(3)
+    X, y = rng.standard_normal((30, 2)), rng.integers(0, 2, 30)
+    state = NearestNeighbor(X[:9], y[:9], 2).append(X[:20], y[:20])
+    copy = pickle.loads(pickle.dumps(state))
+    assert copy.append(X[20:], y[20:]).errors == state.append(X[20:], y[20:]).errors
+    assert np.array_equal(copy.merge(state).nearest, state.nearest)
+
+
+def test_labels_change_after_rows_moved_as_before() -> None:
+    state = NearestNeighbor([[0.0], [10.0], [0.5]], [0, 0, 0], 2).append([[1.0], [9.0]], [1, 1])
+    assert state.relabel_train([0], [0]).errors == 1
+    state.append([[0.1]], [1])
+    assert state.errors == 3 and state.relabel_train([2, 1], [0, 0]).errors == 0
+    assert state.relabel_test([1, 0], [1, 0]).errors == 1
+    assert state.relabel_train([], []).errors == 1
+
+
+def test_cosine_looks_at_directions_only() -> None:
+    X = np.array([[1.0, 0.0], [0.0, 5.0], [3.0, 3.0]])
+    state = NearestNeighbor([[1e-9, 1e-10], [7.0, 6.0]], [0, 1], 2, metric="cosine").append(X, [0, 0, 1])
+    assert state.nearest.tolist() == [0, 2] and state.errors == 0
+    cosine = (7.0 + 6.0) / np.sqrt(2.0 * (49.0 + 36.0))
+    assert state.distance[1] == pytest.approx(2.0 - 2.0 * cosine, rel=1e-9)
 
 
 def test_bad_input_is_refused() -> None:
@@ -132,5 +167,15 @@ def test_bad_input_is_refused() -> None:
         state.relabel_train([0, 0], [0, 1])
     with pytest.raises(InvalidArgument, match="not over the same test rows"):
         state.merge(NearestNeighbor([[0.0, 0.0]], [1], 2))
+    with pytest.raises(InvalidArgument, match="not over the same test rows"):
+        state.merge(NearestNeighbor([[0.0, 0.0]], [0], 2, metric="cosine"))
+    with pytest.raises(InvalidArgument, match="not over the same test rows and metric"):
+        state.merge_found(NearestNeighbors([[0.0, 1.0]], 1).found(), [0])
+    with pytest.raises(InvalidArgument, match="y_train has 1 labels, the search saw row 4"):
+        state.merge_found(NearestNeighbors([[0.0, 0.0]], 1).append([[1.0, 1.0]], start=4).found(), [0])
+    with pytest.raises(InvalidArgument, match="code 7"):
+        state.merge_found(NearestNeighbors([[0.0, 0.0]], 1).append([[1.0, 1.0]]).found(), [7])
+    with pytest.raises(InvalidArgument, match="no metric 'manhattan'"):
+        NearestNeighbor([[0.0]], [0], 2, metric="manhattan")  # type: ignore[arg-type]
     with pytest.raises(InvalidArgument, match="n_classes is 1"):
         NearestNeighbor([[0.0]], [1], 1)
