@@ -1,44 +1,124 @@
-"""The family of embeddings by name: those of the library and those that the operator installed."""
+"""The family of embeddings by name: those of the library and those that the operator installed.
+
+A name is fixed (``raw``) or that of a family with a number (``pca-12``), which stands in lists
+as ``pca-<k>``. An installed package adds names by the entry point group
+``easeml_ray.embeddings``, each a callable that makes an :class:`Embedding`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from importlib.metadata import entry_points
 
+from easeml_ray.embed import efficientnet, sentence
 from easeml_ray.embed.base import Embedding
+from easeml_ray.embed.convolution import RandomConv
+from easeml_ray.embed.custom import called
+from easeml_ray.embed.discriminant import Discriminant
+from easeml_ray.embed.efficientnet import EfficientNet
+from easeml_ray.embed.extras import installed
+from easeml_ray.embed.forest import Forest
+from easeml_ray.embed.fourier import RandomFourier
+from easeml_ray.embed.hashed import Hashed
+from easeml_ray.embed.nca import Nca
 from easeml_ray.embed.pca import Pca
+from easeml_ray.embed.pixels import Pixels, PixelsPca
+from easeml_ray.embed.projection import RandomProjection
+from easeml_ray.embed.quantile import Quantile
 from easeml_ray.embed.raw import Raw
+from easeml_ray.embed.recipe import Recipe, Sized
+from easeml_ray.embed.rows import MODALITIES
+from easeml_ray.embed.sentence import Sentence
 from easeml_ray.embed.standardise import Standardise
+from easeml_ray.embed.tfidf import Tfidf, TfidfSvd
 from easeml_ray.errors import InvalidArgument
 
-__all__ = ["EMBEDDINGS", "ENTRY_POINT_GROUP", "available_embeddings", "embedding_named"]
+__all__ = [
+    "ENTRY_POINT_GROUP",
+    "FAMILIES",
+    "FIXED",
+    "available_embeddings",
+    "default_embeddings",
+    "embedding_named",
+    "is_reserved",
+]
 
 ENTRY_POINT_GROUP = "easeml_ray.embeddings"
 
-EMBEDDINGS: dict[str, Callable[[], Embedding]] = {
+FIXED: dict[str, type[Recipe]] = {
     "raw": Raw,
     "standardise": Standardise,
-    "pca-16": partial(Pca, 16),
-    "pca-8": partial(Pca, 8),
+    "quantile": Quantile,
+    "discriminant": Discriminant,
+    "tfidf": Tfidf,
+    "sentence": Sentence,
+    "pixels": Pixels,
+    "efficientnet-lite0": EfficientNet,
 }
+"""Embeddings without a number."""
+
+FAMILIES: dict[str, type[Sized]] = {
+    family.family: family
+    for family in (
+        Pca, RandomProjection, RandomFourier, Nca, Forest, TfidfSvd, Hashed, PixelsPca, RandomConv,
+    )
+}  # fmt: skip
+"""Embeddings with a number: of a name ``pca-12``, the part before the last hyphen."""
 
 
-def available_embeddings() -> list[str]:
+def is_reserved(name: str) -> bool:
+    """Return whether a name means one of the library's embeddings.
+
+    Parameters
+    ----------
+    name : str
+        Any name.
+
+    Returns
+    -------
+    bool
+        Also true if its extra is not installed.
+
+    Examples
+    --------
+    >>> is_reserved("pca-12"), is_reserved("pca-012"), is_reserved("mine")
+    (True, False, False)
+    """
+    return name in FIXED or _member(name) is not None
+
+
+def available_embeddings(modality: str | None = None) -> list[str]:
     """Return the names that :func:`embedding_named` knows, the library's own first.
+
+    Parameters
+    ----------
+    modality : str, optional
+        ``"table"``, ``"text"`` or ``"image"``: only embeddings of such rows.
 
     Returns
     -------
     list of str
-        Names; an installed embedding cannot take the name of one of the library's.
+        Names. One that ends in ``-<k>`` stands for all with a number in its place. Those
+        whose extra is not installed are left out. An installed embedding cannot take the
+        name of one of the library's.
+
+    Raises
+    ------
+    InvalidArgument
+        If there is no such modality, or an installed embedding cannot be made.
 
     Examples
     --------
-    >>> available_embeddings()[:2]
-    ['raw', 'standardise']
+    >>> available_embeddings("table")[:4]
+    ['raw', 'standardise', 'quantile', 'discriminant']
     """
-    installed = {point.name for point in entry_points(group=ENTRY_POINT_GROUP)}
-    return [*EMBEDDINGS, *sorted(installed - set(EMBEDDINGS))]
+    _check_modality(modality)
+    missing = {name for name, modules in _EXTRAS.items() if not installed(*modules)}
+    names = [name for name in FIXED if name not in missing] + [f"{family}-<k>" for family in FAMILIES]
+    others = {point.name for point in entry_points(group=ENTRY_POINT_GROUP)}
+    names += sorted(name for name in others if not is_reserved(name))
+    if modality is None:
+        return names
+    return [name for name in names if embedding_named(name.replace("<k>", "1")).modality == modality]
 
 
 def embedding_named(name: str) -> Embedding:
@@ -47,7 +127,7 @@ def embedding_named(name: str) -> Embedding:
     Parameters
     ----------
     name : str
-        One of :func:`available_embeddings`.
+        One of :func:`available_embeddings`, with a number for ``<k>``.
 
     Returns
     -------
@@ -57,21 +137,95 @@ def embedding_named(name: str) -> Embedding:
     Raises
     ------
     InvalidArgument
-        If there is none of that name.
+        If there is none of that name, its number is out of range, its extra is not
+        installed, or an installed one cannot be made.
 
     Examples
     --------
-    >>> embedding_named("pca-8").name
-    'pca-8'
+    >>> embedding_named("pca-12").name
+    'pca-12'
     """
-    if name in EMBEDDINGS:
-        return EMBEDDINGS[name]()
+    if name in FIXED:
+        return FIXED[name]()
+    member = _member(name)
+    if member is not None:
+        family, size = member
+        return family(size)
     for point in entry_points(group=ENTRY_POINT_GROUP):
         if point.name == name:
-            made: Embedding = point.load()()
+            factory = called(name, f"being loaded from {point.value}", point.load)
+            made = called(name, "being made", factory)
+            if not isinstance(made, Embedding):
+                raise InvalidArgument(
+                    f"the installed embedding {name!r} makes a {type(made).__name__}, which is none",
+                    hint="It needs name, modality, supervised, cost and fit.",
+                    argument="embeddings",
+                )
             return made
     raise InvalidArgument(
         f"there is no embedding named {name!r}",
         hint=f"Known: {', '.join(available_embeddings())}; others are entry points of {ENTRY_POINT_GROUP}",
         argument="embeddings",
     )
+
+
+def default_embeddings(modality: str = "table", n_features: int | None = None) -> list[str]:
+    """Return the names of the embeddings to look through when none are named.
+
+    Each can show a neighbour that the others hide. Random projections and random Fourier
+    features of standardised rows cannot: they repeat the distances of ``standardise``, with
+    noise.
+
+    Parameters
+    ----------
+    modality : str
+        ``"table"``, ``"text"`` or ``"image"``.
+    n_features : int, optional
+        Width of a table, or pixels times channels of an image; principal components that
+        would keep all of it are left out, as they only rotate.
+
+    Returns
+    -------
+    list of str
+        Names for :func:`embedding_named`, simple ones first. Those of an extra only where it
+        is installed.
+
+    Raises
+    ------
+    InvalidArgument
+        If there is no such modality.
+
+    Examples
+    --------
+    >>> default_embeddings("table", 12)
+    ['raw', 'standardise', 'quantile', 'pca-8', 'discriminant', 'nca-8', 'forest-256']
+    """
+    _check_modality(modality)
+    width = float("inf") if n_features is None else n_features
+    if modality == "table":
+        components = [f"pca-{k}" for k in (8, 16) if k < width]
+        return ["raw", "standardise", "quantile", *components, "discriminant", "nca-8", "forest-256"]
+    if modality == "text":
+        names = ["tfidf", "hashed-1024", "tfidf-svd-64", "sentence"]
+    else:
+        components = ["pixels-pca-32"] if width > 32 else []
+        names = ["pixels", *components, "random-conv-64", "efficientnet-lite0"]
+    return [name for name in names if installed(*_EXTRAS.get(name, ()))]
+
+
+_EXTRAS = {"sentence": sentence.MODULES, "efficientnet-lite0": efficientnet.MODULES}
+
+
+def _member(name: str) -> tuple[type[Sized], int] | None:
+    """Return the family and the number of a name, None if it is not of that form."""
+    family, _, size = name.rpartition("-")
+    if family not in FAMILIES or not (size.isascii() and size.isdigit()) or size != str(int(size)):
+        return None
+    return FAMILIES[family], int(size)
+
+
+def _check_modality(modality: str | None) -> None:
+    if modality is not None and modality not in MODALITIES:
+        raise InvalidArgument(
+            f"there is no modality {modality!r}", hint=f"Known: {', '.join(MODALITIES)}", argument="modality"
+        )

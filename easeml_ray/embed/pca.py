@@ -1,48 +1,30 @@
-"""The embedding onto the leading principal components of the standardised features.
-
-Symbols
--------
-k = components kept, at most min(n_rows, n_features)
-V = component directions, (k, n_features)
-c = mean of the standardised train rows, (n_features,)
-"""
+"""The embedding onto the leading principal components of the standardised features."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-import numpy as np
+from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.embed.linear import Linear, principal_directions
+from easeml_ray.embed.recipe import Sized
+from easeml_ray.embed.standardise import standardisation
 
-from easeml_ray.embed.arrays import FloatArray
-from easeml_ray.embed.standardise import FittedStandardise, Standardise
-
-__all__ = ["FittedPca", "Pca"]
-
-
-@dataclass(frozen=True, slots=True)
-class FittedPca:
-    """Scales, centre and directions."""
-
-    scaler: FittedStandardise
-    centre: FloatArray
-    directions: FloatArray
-
-    def transform(self, X: FloatArray) -> FloatArray:
-        """Project standardised rows onto the directions."""
-        return np.ascontiguousarray((self.scaler.transform(X) - self.centre) @ self.directions.T)
+__all__ = ["Pca"]
 
 
 @dataclass(frozen=True, slots=True)
-class Pca:
+class Pca(Sized):
     """Principal components of standardised features by a full decomposition.
 
     Parameters
     ----------
-    components : int
-        How many to keep; fewer when the rows or the features are fewer.
+    size : int
+        Components to keep; fewer when the rows or the features are fewer.
 
     Examples
     --------
+    >>> import numpy as np
     >>> rows = np.random.default_rng(0).standard_normal((20, 5))
     >>> Pca(2).fit(rows).transform(rows).shape
     (20, 2)
@@ -50,19 +32,10 @@ class Pca:
     'pca-2'
     """
 
-    components: int
+    family: ClassVar[str] = "pca"
+    cost: ClassVar[float] = 2.5
 
-    @property
-    def name(self) -> str:
-        """The family with the number of components."""
-        return f"pca-{self.components}"
-
-    def fit(self, X: FloatArray) -> FittedPca:
+    def learn(self, rows: FloatArray, y: IntArray) -> Linear:
         """Find the directions of the largest variance."""
-        from sklearn.decomposition import PCA
-
-        scaler = Standardise().fit(X)
-        kept = min(self.components, *X.shape)
-        # The full solver has no random start: the same rows give the same map.
-        model = PCA(kept, svd_solver="full").fit(scaler.transform(X))
-        return FittedPca(scaler, model.mean_, model.components_)
+        scaler = standardisation(rows)
+        return Linear(scaler.mean, scaler.scale, principal_directions(scaler(rows), self.size))

@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-import numpy as np
-
-from easeml_ray.embed.arrays import FloatArray
+from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.embed.recipe import Recipe
 
 __all__ = ["Raw"]
 
 
 @dataclass(frozen=True, slots=True)
-class Raw:
+class Identity:
+    """Gives back what it is given."""
+
+    n_dimensions: int
+
+    def __call__(self, rows: FloatArray) -> FloatArray:
+        """Return the rows."""
+        return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Raw(Recipe):
     """The identity.
 
     Examples
     --------
-    >>> Raw().fit(np.zeros((2, 3))).transform(np.ones((1, 3)))
+    >>> Raw().fit([[0, 0, 0]]).transform([[1, 1, 1]])
     array([[1., 1., 1.]])
     """
 
-    name: str = "raw"
+    name: ClassVar[str] = "raw"
+    cost: ClassVar[float] = 0.2
 
-    def fit(self, X: FloatArray) -> Raw:
-        """Return itself: there is nothing to fit."""
-        return self
-
-    def transform(self, X: FloatArray) -> FloatArray:
-        """Return the rows as they are."""
-        return np.ascontiguousarray(X, dtype=np.float64)
+    def learn(self, rows: FloatArray, y: IntArray) -> Identity:
+        """Remember the width."""
+        return Identity(rows.shape[1])

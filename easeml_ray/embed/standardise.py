@@ -9,12 +9,15 @@ scale = column standard deviations of train (ddof 0), 1 where the column is cons
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from easeml_ray.embed.arrays import FloatArray
+from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.embed.linear import Linear
+from easeml_ray.embed.recipe import Recipe
 
-__all__ = ["FittedStandardise", "Standardise", "column_scale"]
+__all__ = ["Standardise", "column_scale", "standardisation"]
 
 
 def column_scale(X: FloatArray) -> FloatArray:
@@ -41,30 +44,37 @@ def column_scale(X: FloatArray) -> FloatArray:
     return np.where(constant | (scale == 0.0), 1.0, scale)
 
 
+def standardisation(X: FloatArray) -> Linear:
+    """Return the map to zero mean and unit standard deviation in every column.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+        Train features.
+
+    Returns
+    -------
+    Linear
+        A map without directions.
+    """
+    # Exact where the column is constant, so that it is zero and not a rounding error.
+    constant = (X == X[:1]).all(axis=0)
+    return Linear(np.where(constant, X[0], X.mean(axis=0)), column_scale(X))
+
+
 @dataclass(frozen=True, slots=True)
-class FittedStandardise:
-    """Means and scales of the train columns."""
-
-    mean: FloatArray
-    scale: FloatArray
-
-    def transform(self, X: FloatArray) -> FloatArray:
-        """Subtract the means and divide by the scales."""
-        return np.ascontiguousarray((X - self.mean) / self.scale)
-
-
-@dataclass(frozen=True, slots=True)
-class Standardise:
+class Standardise(Recipe):
     """Zero mean and unit standard deviation in every column.
 
     Examples
     --------
-    >>> Standardise().fit(np.array([[0.0], [2.0]])).transform(np.array([[4.0]]))
+    >>> Standardise().fit([[0.0], [2.0]]).transform([[4.0]])
     array([[3.]])
     """
 
-    name: str = "standardise"
+    name: ClassVar[str] = "standardise"
+    cost: ClassVar[float] = 1.5
 
-    def fit(self, X: FloatArray) -> FittedStandardise:
+    def learn(self, rows: FloatArray, y: IntArray) -> Linear:
         """Measure means and scales."""
-        return FittedStandardise(X.mean(axis=0), column_scale(X))
+        return standardisation(rows)

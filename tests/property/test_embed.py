@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from easeml_ray.embed import Classes, Encoder
+from easeml_ray.embed import Classes, Encoder, embedding_named
 
 numbers = st.none() | st.floats(-1e6, 1e6)
 texts = st.none() | st.sampled_from(["", "a", "b", "other", "missing", "é"])
@@ -51,3 +52,48 @@ def test_encoding_equals_the_loop_over_cells(train: list, other: list, most: int
 def test_decoding_undoes_encoding(labels: list[int]) -> None:
     classes = Classes.fit(labels)
     assert classes.decode(classes.encode(labels)) == [str(label) for label in labels]
+
+
+# Rows that repeat, constant columns, single rows and single features all occur.
+tables = st.tuples(st.integers(1, 12), st.integers(1, 6)).flatmap(
+    lambda shape: arrays(np.float64, shape, elements=st.sampled_from([-1e6, -1.5, 0.0, 0.1, 2.0, 1e-9]))
+)
+table_names = st.sampled_from(
+    [
+        "raw",
+        "standardise",
+        "quantile",
+        "pca-3",
+        "random-projection-3",
+        "random-fourier-5",
+        "nca-2",
+        "discriminant",
+    ]
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(table_names, tables, st.data())
+def test_a_row_is_embedded_the_same_in_any_company(name: str, train: np.ndarray, data: st.DataObject) -> None:
+    labels = data.draw(arrays(np.int64, len(train), elements=st.integers(0, 2)))
+    fitted = embedding_named(name).fit(train, labels)
+    Z = fitted.transform(train)
+    assert Z.shape == (len(train), fitted.n_dimensions) and np.isfinite(Z).all()
+    index = data.draw(st.lists(st.integers(0, len(train) - 1), min_size=1, max_size=200))
+    assert np.array_equal(fitted.transform(train[index]), Z[index])
+
+
+@settings(max_examples=30, deadline=None)
+@given(tables)
+def test_quantiles_depend_only_on_the_order_of_values(train: np.ndarray) -> None:
+    rising = np.cbrt(train) * 3.0 + 1.0
+    before, after = (embedding_named("quantile").fit(X).transform(X) for X in (train, rising))
+    assert np.array_equal(before, after)
+
+
+@settings(max_examples=30, deadline=None)
+@given(tables, st.integers(1, 6))
+def test_components_never_lengthen_a_distance(train: np.ndarray, k: int) -> None:
+    S, Z = (embedding_named(name).fit(train).transform(train) for name in ("standardise", f"pca-{k}"))
+    longer = np.linalg.norm(Z[0] - Z, axis=1) - np.linalg.norm(S[0] - S, axis=1)
+    assert longer.max() < 1e-9

@@ -1,0 +1,96 @@
+"""The embedding onto the directions that hold the class means apart.
+
+Symbols
+-------
+S = standardised train rows, (n_rows, d); C = classes that occur
+B = covariance of the class means, weighted by the rows of each class, (d, d)
+W = mean covariance inside the classes, shrunk towards a multiple of the identity, (d, d)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.embed.linear import Linear, principal_directions
+from easeml_ray.embed.recipe import Recipe
+from easeml_ray.embed.standardise import standardisation
+
+__all__ = ["Discriminant", "discriminant_directions"]
+
+MOST_FEATURES = 256
+"""Above this, the leading principal components are taken first: the time grows with d³."""
+
+RIDGE = 1e-6
+
+
+def discriminant_directions(S: FloatArray, y: IntArray) -> FloatArray:
+    """Return the directions v of the largest ratio ``v'Bv / v'Wv``.
+
+    Parameters
+    ----------
+    S : ndarray of shape (n_rows, d)
+        Rows of mean zero.
+    y : ndarray of int64, shape (n_rows,)
+        Class codes.
+
+    Returns
+    -------
+    ndarray of shape (d, min(C - 1, d))
+        Directions with ``v'Wv = 1``, the best first. The first principal one when there is
+        nothing to learn from, that is when there is one class or no variance.
+
+    References
+    ----------
+    R. A. Fisher, "The use of multiple measurements in taxonomic problems", 1936; O. Ledoit
+    and M. Wolf, "A well-conditioned estimator for large-dimensional covariance matrices",
+    2004, for the shrinkage.
+    """
+    n, d = S.shape
+    classes, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
+    if len(classes) < 2 or not S.any():
+        return principal_directions(S, 1)
+    from scipy.linalg import eigh
+    from sklearn.covariance import ledoit_wolf_shrinkage
+
+    sums = np.zeros((len(classes), d))
+    np.add.at(sums, codes, S)
+    means = sums / counts[:, None]
+    B = (means.T * (counts / n)) @ means
+    inside = S - means[codes]
+    W = inside.T @ inside / n
+    shrinkage = float(ledoit_wolf_shrinkage(inside, assume_centered=True))
+    W = (1.0 - shrinkage) * W
+    # The last term keeps W positive when the rows of each class are all alike.
+    W[np.diag_indices(d)] += shrinkage * np.square(inside).mean() + RIDGE * np.square(S).mean()
+    V = eigh(B, W)[1][:, ::-1]
+    return np.ascontiguousarray(V[:, : len(classes) - 1])
+
+
+@dataclass(frozen=True, slots=True)
+class Discriminant(Recipe):
+    """Linear discriminants of standardised features: one less than there are classes.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> y = rng.integers(0, 3, 90)
+    >>> Discriminant().fit(rng.standard_normal((90, 5)) + y[:, None], y).n_dimensions
+    2
+    """
+
+    name: ClassVar[str] = "discriminant"
+    supervised: ClassVar[bool] = True
+    cost: ClassVar[float] = 5.0
+
+    def learn(self, rows: FloatArray, y: IntArray) -> Linear:
+        """Standardise, drop trailing components of wide tables, and solve."""
+        scaler = standardisation(rows)
+        S = scaler(rows)
+        if S.shape[1] <= MOST_FEATURES:
+            return Linear(scaler.mean, scaler.scale, discriminant_directions(S, y))
+        P = principal_directions(S, MOST_FEATURES)
+        return Linear(scaler.mean, scaler.scale, P @ discriminant_directions(S @ P, y))
