@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ray
 from ray.exceptions import (
@@ -12,13 +12,17 @@ from ray.exceptions import (
     GetTimeoutError,
     ObjectLostError,
     OwnerDiedError,
+    RayError,
     RayTaskError,
 )
 
 from actors.call import find_actor, unwrapped
 from actors.config import SystemConfig
+from actors.tasks.fan_out import TaskExecutor
 from easeml_ray.errors import DeadlineExceeded
 from easeml_ray.messages import DatasetRef
+from easeml_ray.process.component import Progress
+from easeml_ray.process.components import ACTORS
 from easeml_ray.process.keys import new_key, read_or_make_key
 from easeml_ray.registry.capability import Capability, mint
 from easeml_ray.store import open_blob_store
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["TaskBench", "resolve"]
 
 _SECONDS = 120.0  # for one resolution, the registry's restart included
+_QUIET = 0.25  # seconds between two notes of progress
 
 
 def resolve(system: str, ref: DatasetRef, capability: Capability) -> pa.Table:
@@ -73,12 +78,25 @@ def resolve(system: str, ref: DatasetRef, capability: Capability) -> pa.Table:
 
 
 class TaskBench:
-    """The :class:`easeml_ray.process.component.Bench` of a task: one component's rights."""
+    """The :class:`easeml_ray.process.component.Bench` of a task: one component's rights.
 
-    def __init__(self, config: SystemConfig, component: str) -> None:
+    Parameters
+    ----------
+    config : SystemConfig
+        Of the system.
+    component : str
+        Whose work it is.
+    action : str, optional
+        Which work it is; without, nobody is told of its progress.
+    """
+
+    def __init__(self, config: SystemConfig, component: str, action: str | None = None) -> None:
         self.config = config
         self.component = component
+        self.action = action
         self.blobs = open_blob_store(config.blobs)
+        self._owner: Any = None
+        self._told = ("", -_QUIET)  # the stage of the last note, and when that was
 
     def table(self, ref: DatasetRef) -> pa.Table:
         """Return a pillar, read with the component's capability."""
@@ -100,3 +118,20 @@ class TaskBench:
         servable = load(bytes(self.blobs.get(tenant, model)))
         codes: NDArray[np.int64] = servable.predict_proba(features).argmax(axis=1)
         return codes
+
+    def executor(self) -> TaskExecutor:
+        """Return an executor whose functions are tasks of this one."""
+        return TaskExecutor()
+
+    def progress(self, done: int, total: int, stage: str) -> None:
+        """Tell the component's actor, a few times a second at most; nobody waits for it."""
+        now, (before, at) = time.monotonic(), self._told
+        news = stage != before or 0 < total <= done
+        if self.action is None or (now - at < _QUIET and not news):
+            return
+        self._told = (stage, now)
+        try:
+            self._owner = self._owner or find_actor(self.config.name, ACTORS[self.component])
+            self._owner.note.remote(self.action, Progress(done, total, stage))
+        except (ValueError, RayError):
+            self._owner = None  # it restarts, and this work with it

@@ -21,7 +21,7 @@ from actors.call import call, unwrapped
 from actors.config import SystemConfig
 from easeml_ray.errors import EasemlError, StaleIncarnation, WorkFailed
 from easeml_ray.messages import Action, Command, Principal, kind_of
-from easeml_ray.process.component import ComponentState, Job
+from easeml_ray.process.component import ComponentState, Job, Progress
 from easeml_ray.process.components import ACTORS
 from easeml_ray.process.host import Host
 from easeml_ray.process.issue import command_of, is_final, refusal
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.2  # how often a follower looks for events of others
 _IDLE_SECONDS = 5.0  # how often the others look at the clock
-_WORK_SECONDS = 900.0  # a piece of work that takes longer is issued again
+_WORK_SECONDS = 900.0  # a piece of work without a sign of progress for so long is issued again
 _ATTEMPTS = 3  # of work that fails without a typed error
 _LOST_ATTEMPTS = 8  # of work whose worker dies
 _MAX_PAUSE = 10.0
@@ -59,6 +59,8 @@ class Shell:
         self.changed = asyncio.Event()
         self.flying: dict[str, asyncio.Task[None]] = {}
         self.attempts: dict[str, int] = {}
+        self.working: dict[str, asyncio.Task[Any]] = {}  # action id -> what performs it
+        self.heard: dict[str, float] = {}  # action id of those -> when it began or was last heard of
         store, self.blobs = await asyncio.to_thread(open_stores, config.store, config.blobs)
         self.host = Host(self.state_type(), store, actor=ACTORS[self.component])
         await asyncio.to_thread(self.host.start)
@@ -96,6 +98,12 @@ class Shell:
             if self.host.state.follows:
                 await asyncio.to_thread(self.host.follow)
             return self.host.state.read(project, query)
+
+    async def note(self, action: str, progress: Progress) -> None:
+        """Remember how far a piece of work is; in memory only."""
+        async with self.lock:  # a thread may be folding
+            if self.host.state.note(action, progress) and action in self.heard:
+                self.heard[action] = time.monotonic()
 
     # -- the machinery ------------------------------------------------------------------------
 
@@ -138,6 +146,7 @@ class Shell:
         """Issue what is due and not in flight; return when the next timed action is due."""
         now, next_at = time.time(), None
         busy: set[tuple[str, str]] = set()
+        self._call_off()
         for action in self.host.state.due():
             if action.at > now:
                 next_at = min(action.at, next_at or action.at)
@@ -149,6 +158,12 @@ class Shell:
             busy.add(lane)
         return next_at
 
+    def _call_off(self) -> None:
+        """End work that is not owed any more: somebody cancelled it."""
+        for identity, work in self.working.items():
+            if identity not in self.host.state.actions:
+                work.cancel()
+
     async def _issue(self, action: Action) -> None:
         attempt = self.attempts.get(action.id, 0)
         try:
@@ -156,7 +171,10 @@ class Shell:
             self.attempts.pop(action.id, None)
             # What was sent is settled by an event that is followed: look before it is issued again.
             await self._follow()
-        except Exception as error:  # whatever it was, the action is still due
+        except Exception as error:
+            if action.id not in self.host.state.actions:  # a result came too late to be wanted
+                self.attempts.pop(action.id, None)
+                return
             self.attempts[action.id] = attempt + 1
             log.warning("%s: %s again: %r", self.component, kind_of(action.body), error)
             await asyncio.sleep(min(0.5 * 2**attempt, _MAX_PAUSE))
@@ -185,11 +203,37 @@ class Shell:
             await self._settle(action, refusal(action, error))
 
     async def _work(self, action: Action) -> None:
+        work = self.working[action.id] = asyncio.create_task(self.perform(Job.of(action)))
         try:
-            body = await asyncio.wait_for(self.perform(Job.of(action)), _WORK_SECONDS)
+            await self._outlast(action.id, work)
+            body = work.result()
+        except asyncio.CancelledError:
+            if action.id in self.host.state.actions:
+                raise
+            return  # it was called off: nobody waits for a result
         except Exception as error:
             body = self._given_up(action, unwrapped(error) if isinstance(error, RayTaskError) else error)
+        finally:
+            del self.working[action.id]
+            self.heard.pop(action.id, None)
         await self._settle(action, body)
+
+    async def _outlast(self, action: str, work: asyncio.Task[Any]) -> None:
+        """Wait for the end of a piece of work as long as it shows progress.
+
+        Raises
+        ------
+        TimeoutError
+            It did not for too long, and was ended.
+        """
+        heard = self.heard[action] = time.monotonic()
+        while not work.done():
+            await asyncio.wait({work}, timeout=heard + _WORK_SECONDS - time.monotonic())
+            before, heard = heard, self.heard[action]
+            if not work.done() and heard == before:
+                work.cancel()
+                await asyncio.wait({work})
+                raise TimeoutError(f"no sign of progress for {_WORK_SECONDS:.0f} s")
 
     def _given_up(self, action: Action, error: Exception) -> Any:
         """Return the body that records a failure for good; raise while trying again may help."""
@@ -214,15 +258,19 @@ class Shell:
         """Do a piece of work: by default as a Ray task."""
         from actors.tasks.work import run
 
-        return await awaited(run.remote(self.config, self.component, job))
+        return await awaited(run.remote(self.config, self.component, job), force=True)
 
 
-async def awaited(reference: Any) -> Any:
-    """Await a task; one that is given up is cancelled, one whose worker died is a ConnectionError."""
+async def awaited(reference: Any, *, force: bool = False) -> Any:
+    """Await a task; one whose worker died is a ConnectionError.
+
+    One that is given up is cancelled with all its own tasks; ``force`` ends their processes, which
+    only pure work may suffer, and no method of an actor.
+    """
     try:
         return await reference
     except asyncio.CancelledError:
-        ray.cancel(reference)
+        ray.cancel(reference, force=force, recursive=True)
         raise
     except RayTaskError:
         raise

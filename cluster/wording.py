@@ -40,14 +40,14 @@ def belief(value: Mapping[str, Any]) -> str:
 
     Examples
     --------
-    >>> belief({"decision": "FEASIBLE", "target_accuracy": 0.9, "ber_lower": 0.055,
+    >>> belief({"decision": "FEASIBLE", "target_accuracy": 0.9, "ber_estimate": 0.055,
     ...         "ber_interval": [0.015, 0.151], "belief": 0.97})
     'FEASIBLE for target 0.9: Bayes error about 0.055, 90 % in [0.015, 0.151]; belief 0.97'
     """
     low, high = value["ber_interval"]
     return (
         f"{value['decision']} for target {value['target_accuracy']:g}: Bayes error about "
-        f"{value['ber_lower']:.3f}, 90 % in [{low:.3f}, {high:.3f}]; belief {value['belief']:.2f}"
+        f"{value['ber_estimate']:.3f}, 90 % in [{low:.3f}, {high:.3f}]; belief {value['belief']:.2f}"
     )
 
 

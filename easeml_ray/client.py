@@ -190,9 +190,26 @@ class Client:
 
     # -- beliefs ------------------------------------------------------------------------------
 
-    def feasibility(self, name: str, report: bool = False) -> Json:
-        """Return the belief about the Bayes error of each version; the whole report if asked."""
-        return self._get(self._of(name, "feasibility"), report=report or None)
+    def feasibility(self, name: str, report: bool = False, version: int | None = None) -> Json:
+        """Return the belief about the Bayes error of each data version, or of one.
+
+        With ``report``, ``report`` holds the whole of the newest of them, with the curves as
+        ``[n_train, errors, cover_hart]`` by embedding. While a study is under way, ``progress``
+        holds ``{done, total, stage}``.
+        """
+        return self._get(self._of(name, "feasibility"), report=report or None, version=version)
+
+    def feasibility_picture(self, name: str, kind: str = "svg", version: int | None = None) -> bytes:
+        """Return the newest report, or that of a data version, as an ``svg`` or ``png`` picture."""
+        path, query = self._of(name, "feasibility/picture"), {"kind": kind, "version": version}
+        response = self._request("GET", path, query=query)
+        if response.is_success and response.headers.get("Content-Type", "").startswith("image/"):
+            return response.content
+        raise _refusal(response)
+
+    def cancel_study(self, name: str, *, key: str | None = None) -> Json:
+        """Cancel the feasibility study that is under way; the project then asks how to go on."""
+        return self._send("POST", self._of(name, "feasibility/cancel"), key=key)
 
     def cleaning(self, name: str) -> Json:
         """Return what cleaning can reach, and the options."""
@@ -339,7 +356,10 @@ class Client:
         content = _contents(data) if isinstance(data, Path) else data
         return self._send(method, path, query=query, content=content, key=key)
 
-    def _send(
+    def _send(self, method: str, path: str, **sent: Any) -> Json:
+        return _answer_of(self._request(method, path, **sent))
+
+    def _request(
         self,
         method: str,
         path: str,
@@ -348,7 +368,7 @@ class Client:
         json: Any = None,
         content: bytes | None = None,
         key: str | None = None,
-    ) -> Json:
+    ) -> httpx.Response:
         headers = {**self._headers, **({"Idempotency-Key": key} if key else {})}
         if json is not None:
             content = _encoded(json)
@@ -356,7 +376,7 @@ class Client:
         elif content is not None:
             headers["Content-Type"] = "application/octet-stream"
         try:
-            response = self._http.request(
+            return self._http.request(
                 method,
                 self.url + path,
                 params={name: value for name, value in (query or {}).items() if value is not None},
@@ -386,7 +406,6 @@ class Client:
                 f"the connection to {self.url} broke: {error or type(error).__name__}",
                 hint="Try again; with the same key a command happens once.",
             ) from error
-        return _answer_of(response)
 
 
 def _contents(path: Path) -> bytes:
@@ -420,14 +439,23 @@ def _encoded(value: Any) -> bytes:
 
 def _answer_of(response: httpx.Response) -> Json:
     """Return the JSON of a success; raise what the problem document says otherwise."""
-    try:
-        body = response.json()
-    except ValueError:
-        body = None
-    if response.is_success and isinstance(body, dict):
+    if response.is_success and isinstance(body := _body(response), dict):
         return body
+    raise _refusal(response)
+
+
+def _body(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
+def _refusal(response: httpx.Response) -> EasemlError:
+    """Return the error of a problem document, or one for an answer that is none of ours."""
+    body = _body(response)
     if isinstance(body, dict) and "kind" in body:
-        raise EasemlError.from_dict(
+        return EasemlError.from_dict(
             {
                 "kind": body["kind"],
                 "message": body.get("detail", ""),
@@ -440,4 +468,4 @@ def _answer_of(response: httpx.Response) -> Json:
     if kind is None:
         kind = BadInput if 400 <= response.status_code < 500 else SystemFailure
     place = f"{response.request.method} {response.request.url.path}"
-    raise kind(f"{place} answered {response.status_code}: {response.text[:200]}")
+    return kind(f"{place} answered {response.status_code}: {response.text[:200]}")

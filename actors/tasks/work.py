@@ -21,7 +21,7 @@ __all__ = ["perform", "predict", "prepare", "run"]
 
 def perform(config: SystemConfig, component: str, job: Job) -> Any:
     """Do a piece of work in this process and return the command body that reports it."""
-    return work_of(component)[type(job.body)](job, TaskBench(config, component))
+    return work_of(component)[type(job.body)](job, TaskBench(config, component, job.id))
 
 
 @ray.remote(num_cpus=0.5, max_retries=0)

@@ -16,13 +16,12 @@ from cluster.command.up import start
 from cluster.command.verb import Session, verb
 from cluster.follow import Standing, standing
 from cluster.narrator import Line, Narrator
-from easeml_ray.errors import AlreadyExists, NoModel, NotFound, NotReady, UnreadableFile, WorkFailed
+from easeml_ray.errors import AlreadyExists, NoModel, NotFound, NotReady, WorkFailed
 
 if TYPE_CHECKING:
     from rich.status import Status
 
     from easeml_ray.client import Client
-    from easeml_ray.ingest import Prepared
 
 __all__ = ["run"]
 
@@ -92,18 +91,14 @@ def run(
 def _plan(file: Path, name: str | None, task: dict[str, Any], gate: dict[str, Any]) -> _Plan:
     """Read and check the file here, so that what is wrong with it is said before anything starts."""
     from cluster.defaults import default_condition, project_name
+    from cluster.files import contents, parted
     from easeml_ray.gate import parse, require
     from easeml_ray.messages import Pillar
 
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise UnreadableFile(
-            f"{file} cannot be read: {error.strerror}", hint="Give the path of a file."
-        ) from error
+    data = contents(file)
     project = name or project_name(file.stem)
     chosen = {key: value for key, value in gate.items() if value is not None}
-    prepared = _prepared(project, data, {**task, "gate": chosen})
+    prepared = parted(project, data, {**task, "gate": chosen})
     rows = prepared.rows[Pillar.STABLE]
     if gate["condition"] is None:
         found = default_condition(
@@ -123,24 +118,6 @@ def _plan(file: Path, name: str | None, task: dict[str, Any], gate: dict[str, An
     features = {column.name: example[column.name] for column in prepared.schema}
     note = f"{chosen['condition']} ({why}): {words}"
     return _Plan(project, file, data, {**task, "gate": chosen}, note, features)
-
-
-def _prepared(project: str, data: bytes, task: dict[str, Any]) -> Prepared:
-    """Split the file as the system will."""
-    from easeml_ray.ingest import prepare
-    from easeml_ray.messages import Pillar
-    from easeml_ray.process.task import parse_task
-
-    spec = parse_task(task)
-    return prepare(
-        data,
-        format=None,
-        label=spec.label,
-        id_column=spec.id_column,
-        group_column=spec.group_column,
-        shares={Pillar(pillar): share for pillar, share in spec.shares.model_dump().items()},
-        salt=f"{project}:{spec.seed}".encode(),
-    )
 
 
 # -- the beginning ------------------------------------------------------------------------------------
@@ -211,7 +188,7 @@ def _follow(session: Session, client: Client, name: str) -> Standing:
         while True:
             shown, models = client.project(name), client.models(name)
             narrator.look(shown)
-            _spin(spinner, shown, models)
+            _spin(spinner, shown, models, _study(client, shown))
             where = standing(shown, models)
             if where is not Standing.MOVING:
                 return where
@@ -228,8 +205,23 @@ def _follow(session: Session, client: Client, name: str) -> Standing:
             time.sleep(_POLL_SECONDS)
 
 
-def _spin(spinner: Status, shown: dict[str, Any], models: dict[str, Any]) -> None:
+def _study(client: Client, shown: dict[str, Any]) -> dict[str, Any] | None:
+    """Return how far the study is that the project is at."""
+    if shown["phase"] != "FEASIBILITY":
+        return None
+    try:
+        found: dict[str, Any] | None = client.feasibility(shown["project"]).get("progress")
+        return found
+    except NotFound:
+        return None  # it begins in a moment
+
+
+def _spin(
+    spinner: Status, shown: dict[str, Any], models: dict[str, Any], study: dict[str, Any] | None
+) -> None:
     text = f"{shown['phase']}: {shown['because']}"
+    if study and study["total"]:
+        text += f" | {study['stage']}, {study['done']} of {study['total']}"
     if shown["ber_interval"]:
         low, high = shown["ber_interval"]
         text += f" | Bayes error {low:.3f} .. {high:.3f}"

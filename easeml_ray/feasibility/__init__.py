@@ -12,31 +12,47 @@ from easeml_ray.feasibility.bounds import (
     noisy_bayes_error,
     noisy_nearest_neighbor_error,
 )
+from easeml_ray.feasibility.calibration import BayesBelief, Calibration, Summary, shipped_calibration
 from easeml_ray.feasibility.gain import to_gain
 from easeml_ray.feasibility.nearest import NearestNeighbor
+from easeml_ray.feasibility.neighbors import Found, NearestNeighbors, Votes, vote
+from easeml_ray.feasibility.picture import draw
 from easeml_ray.feasibility.report import (
+    Advice,
     CurvePoint,
     FeasibilityDecision,
     FeasibilityReport,
     SamplesNeeded,
+    Step,
 )
-from easeml_ray.feasibility.study import default_embeddings, study
+from easeml_ray.feasibility.study import Study, study
 
 __all__ = [
+    "Advice",
+    "BayesBelief",
+    "Calibration",
     "CurvePoint",
     "FeasibilityDecision",
     "FeasibilityReport",
+    "Found",
     "NearestNeighbor",
+    "NearestNeighbors",
     "NoiseConvention",
     "SamplesNeeded",
+    "Step",
+    "Study",
+    "Summary",
+    "Votes",
     "clean_bayes_error",
     "clopper_pearson",
     "cover_hart_lower_bound",
     "cover_hart_upper_bound",
-    "default_embeddings",
+    "draw",
     "noise_rate",
     "noisy_bayes_error",
     "noisy_nearest_neighbor_error",
+    "shipped_calibration",
     "study",
     "to_gain",
+    "vote",
 ]

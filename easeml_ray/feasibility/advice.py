@@ -1,9 +1,11 @@
-"""What a person should do about a feasibility decision, in sentences."""
+"""What a person should do about a feasibility decision, with numbers and in sentences."""
 
 from __future__ import annotations
 
 from easeml_ray.feasibility.bounds import noise_rate
-from easeml_ray.feasibility.report import FeasibilityDecision, SamplesNeeded
+from easeml_ray.feasibility.calibration import BayesBelief
+from easeml_ray.feasibility.report import Advice, FeasibilityDecision, SamplesNeeded, Step
+from easeml_ray.messages import Gain
 
 __all__ = ["advise"]
 
@@ -12,15 +14,16 @@ def advise(
     decision: FeasibilityDecision,
     tau: float,
     *,
-    ber_lower: float,
-    belief: float,
-    interval: tuple[float, float],
+    belief: BayesBelief,
+    best_limit: float,
+    model_error: float,
     needed: SamplesNeeded,
+    settled: bool,
     n_train: int,
     n_dev: int,
     n_classes: int,
     embeddings: int,
-) -> tuple[str, ...]:
+) -> tuple[Advice, ...]:
     """Say what to do next.
 
     Parameters
@@ -29,75 +32,134 @@ def advise(
         The answer of the study.
     tau : float
         Target error.
-    ber_lower : float
-        Estimated Bayes error.
-    belief : float
-        Share of bootstrap worlds in which the target is within reach.
-    interval : (float, float)
-        Interval of the Bayes error.
+    belief : BayesBelief
+        About the Bayes error.
+    best_limit : float
+        Confidence limit of the error of the best classifier so far.
+    model_error : float
+        Error that a model trained now is expected to have.
     needed : SamplesNeeded
-        Extrapolated number of train rows.
+        Train rows at which it is expected to meet the target.
+    settled : bool
+        Whether the learning curve stays on its side of the target.
     n_train, n_dev, n_classes, embeddings : int
         Size of the study.
 
     Returns
     -------
-    tuple of str
-        Sentences, the most useful first.
+    tuple of Advice
+        The most useful first.
 
     Examples
     --------
-    >>> advise(FeasibilityDecision.FEASIBLE_SURE, 0.1, ber_lower=0.01, belief=1.0, interval=(0.0, 0.05),
-    ...        needed=SamplesNeeded(100, 100, 100, False), n_train=100, n_dev=50, n_classes=2, embeddings=1)
-    ('Train now: a nearest-neighbour classifier alone reaches an accuracy of 90.0 %.',)
+    >>> from easeml_ray.feasibility import BayesBelief, FeasibilityDecision, SamplesNeeded
+    >>> advice = advise(FeasibilityDecision.FEASIBLE_SURE, 0.1, belief=BayesBelief(0.01, 0.02, 0.03),
+    ...                 best_limit=0.04, model_error=0.03, needed=SamplesNeeded(100, 100, 100, False),
+    ...                 settled=True, n_train=100, n_dev=50, n_classes=2, embeddings=1)
+    >>> [(option.step.value, option.sentence) for option in advice]
+    [('train', 'Train now: a classifier that was trained for this study reaches an accuracy of 90.0 %.')]
     """
-    goal = f"an accuracy of {1.0 - tau:.1%}".replace("%", " %")
+    goal = f"an accuracy of {_percent(1.0 - tau, 1)}"
     if decision is FeasibilityDecision.FEASIBLE_SURE:
-        return (f"Train now: a nearest-neighbour classifier alone reaches {goal}.",)
+        sentence = f"Train now: a classifier that was trained for this study reaches {goal}."
+        return (Advice(Step.TRAIN, sentence),)
+    rows = _rows(tau, belief, model_error, needed, n_train)
+    labels = _labels(tau, belief, n_classes)
     if decision is FeasibilityDecision.FEASIBLE:
-        return (
-            f"Train: {goal} is believed possible ({belief:.0%} of the resampled development sets), "
-            f"by a better model than the nearest neighbour; its own error is at most {interval[1]:.3f}.",
+        sentence = (
+            f"Train: {goal} is possible; the Bayes error is at most {belief.high:.3f} with 95 % "
+            f"confidence. The quick models of this study err on {model_error:.3f}."
         )
-    rows = _rows_sentence(needed, n_train)
-    labels = _labels_sentence(tau, ber_lower, n_classes)
+        return (Advice(Step.TRAIN, sentence), *rows)
+    lower = _lower_target(belief)
     if decision is FeasibilityDecision.INFEASIBLE:
         first = (
-            f"Do not train yet: even the low end of the interval of the Bayes error ({interval[0]:.3f}) "
-            f"is above the target error of {tau:.3f}, whatever the model."
+            f"Do not train yet: no model is expected to reach {goal}; even the low end of the Bayes "
+            f"error is {belief.low:.3f}."
         )
-        return (first, *labels, *rows, "Add features that tell the classes apart, or lower the target.")
+        return (
+            *(_led(first, labels) or (Advice(Step.CLEAN_LABELS, first),)),
+            Advice(
+                Step.TRY_EMBEDDINGS,
+                f"Add features, or embeddings (so far {embeddings}), that tell the classes apart.",
+            ),
+            *lower,
+        )
     return (
-        f"Undecided: the Bayes error lies between {interval[0]:.3f} and {interval[1]:.3f}, the target error "
-        f"of {tau:.3f} is inside; label more development rows (now {n_dev}) to narrow the interval.",
-        f"Try further embeddings (so far {embeddings}): each can only lower the estimate.",
         *rows,
-        *(labels if ber_lower > tau else ()),
+        Advice(
+            Step.LABEL_DEVELOPMENT,
+            f"Undecided: the Bayes error lies between {belief.low:.3f} and {belief.high:.3f}, and the target "
+            f"error of {tau:.3f} {'is inside' if settled else 'may be met as the curve falls'}; label more "
+            f"development rows (now {n_dev}) to narrow the interval.",
+            amount=(float(n_dev), 2.0 * n_dev, 4.0 * n_dev),
+        ),
+        *(labels if belief.median > tau else ()),
+        Advice(
+            Step.TRY_EMBEDDINGS,
+            f"Try further embeddings (so far {embeddings}); each can only lower the estimate.",
+        ),
+        *(lower if belief.median > tau else ()),
     )
 
 
-def _rows_sentence(needed: SamplesNeeded, n_train: int) -> tuple[str, ...]:
+def _led(first: str, rest: tuple[Advice, ...]) -> tuple[Advice, ...]:
+    """Put a sentence before the first of some advice."""
+    return tuple(
+        Advice(a.step, f"{first} {a.sentence}" if i == 0 else a.sentence, a.amount, a.gain)
+        for i, a in enumerate(rest)
+    )
+
+
+def _rows(
+    tau: float, belief: BayesBelief, model_error: float, needed: SamplesNeeded, n_train: int
+) -> tuple[Advice, ...]:
     if needed.n_hat <= n_train:
         return ()
-    if needed.capped:
-        return (
-            f"More rows of the same kind will hardly help: the curve does not meet the target within "
-            f"{needed.n_hat:,} train rows (now {n_train:,}).",
-        )
-    return (
-        f"By its curve, {needed.n_hat - n_train:,} more train rows may be enough "
-        f"(90 % interval: {needed.low - n_train:,} to {needed.high - n_train:,}).",
+    # More rows bring a model's error down to the Bayes error at most, and no further than asked.
+    gain = Gain(
+        mean=max(0.0, model_error - max(tau, belief.median)),
+        lower=0.0,
+        upper=max(0.0, model_error - max(tau, belief.low)),
     )
+    if needed.capped:
+        sentence = (
+            f"More rows of the same kind alone will hardly do: by its curve a model does not meet the "
+            f"target within {needed.n_hat:,} train rows (now {n_train:,})."
+        )
+        return (Advice(Step.ACQUIRE, sentence, gain=gain),)
+    amount = tuple(float(rows - n_train) for rows in (needed.low, needed.n_hat, needed.high))
+    sentence = (
+        f"About {needed.n_hat - n_train:,} more train rows may be enough for a model to meet the target "
+        f"(90 % interval: {needed.low - n_train:,} to {needed.high - n_train:,})."
+    )
+    return (Advice(Step.ACQUIRE, sentence, (amount[0], amount[1], amount[2]), gain),)
 
 
-def _labels_sentence(tau: float, ber_lower: float, n_classes: int) -> tuple[str, ...]:
+def _labels(tau: float, belief: BayesBelief, n_classes: int) -> tuple[Advice, ...]:
     """If wrong labels were the whole of the error, say how many there are and may be."""
     chance = (n_classes - 1) / n_classes
     if tau >= chance:
         return ()
-    now = noise_rate(0.0, min(ber_lower, chance), n_classes)
+    now = [noise_rate(0.0, min(b, chance), n_classes) for b in (belief.low, belief.median, belief.high)]
     allowed = noise_rate(0.0, tau, n_classes)
-    return (
-        f"Have labels checked: if label noise is the cause, about {now:.0%} of the labels are replaced by "
-        f"random ones (convention uniform); at most {allowed:.0%} may be.",
+    sentence = (
+        f"Have labels checked: if label noise is the cause, {_percent(now[0])} to {_percent(now[2])} of the "
+        f"labels are replaced by random ones (convention uniform); at most {_percent(allowed)} may be."
     )
+    gain = Gain(mean=max(0.0, belief.median - tau), lower=0.0, upper=max(0.0, belief.high - tau))
+    return (Advice(Step.CLEAN_LABELS, sentence, (0.0, allowed, allowed), gain),)
+
+
+def _lower_target(belief: BayesBelief) -> tuple[Advice, ...]:
+    likely, sure = 1.0 - belief.median, 1.0 - belief.high
+    sentence = (
+        (f"Or lower the target: {likely:.1%} is as likely possible as not, {sure:.1%} with 95 % confidence.")
+        .replace("%", " %")
+        .replace("95  %", "95 %")
+    )
+    return (Advice(Step.LOWER_TARGET, sentence, (sure, likely, 1.0 - belief.low)),)
+
+
+def _percent(share: float, digits: int = 0) -> str:
+    return f"{100.0 * share:.{digits}f} %"

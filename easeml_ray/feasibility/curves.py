@@ -20,16 +20,13 @@ feasibility studies for ML via quantitative understanding of data quality for ML
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
 from easeml_ray.embed.arrays import FloatArray, IntArray
 from easeml_ray.feasibility.bounds import cover_hart_lower_bound
-from easeml_ray.feasibility.nearest import NearestNeighbor
 
-__all__ = ["CAP", "bootstrap_errors", "decay_exponents", "extrapolate", "prefixes", "wrong_by_prefix"]
+__all__ = ["CAP", "bootstrap_errors", "decay_exponents", "extrapolate", "prefixes"]
 
 CAP = 10
 """Largest multiple of the train rows at hand that a curve is extrapolated to."""
@@ -60,49 +57,6 @@ def prefixes(n_train: int, count: int = 10) -> IntArray:
     return np.unique(np.maximum(1, n_train * np.arange(1, count + 1) // count)).astype(np.int64)
 
 
-def wrong_by_prefix(
-    X_train: FloatArray,
-    y_train: IntArray,
-    X_dev: FloatArray,
-    y_dev: IntArray,
-    *,
-    n_classes: int,
-    order: IntArray,
-    sizes: IntArray,
-    progress: Callable[[], None] | None = None,
-) -> NDArray[np.bool_]:
-    """Return where the nearest neighbour errs, for each prefix of an order of the train rows.
-
-    Parameters
-    ----------
-    X_train, y_train, X_dev, y_dev : ndarray
-        Embedded features and class codes.
-    n_classes : int
-        Classes C.
-    order : ndarray of int64, shape (n,)
-        Permutation of the train rows; ties still go to the smaller row index.
-    sizes : ndarray of int64, shape (P,)
-        Ascending prefix sizes.
-    progress : callable, optional
-        Called after each prefix.
-
-    Returns
-    -------
-    ndarray of bool, shape (P, T)
-        One row a prefix.
-    """
-    state = NearestNeighbor(X_dev, y_dev, n_classes)
-    wrong = np.empty((sizes.size, X_dev.shape[0]), dtype=np.bool_)
-    done = 0
-    for p, size in enumerate(sizes):
-        rows = order[done:size]
-        wrong[p] = state.append(X_train[rows], y_train[rows], index=rows).wrong
-        done = int(size)
-        if progress is not None:
-            progress()
-    return wrong
-
-
 def bootstrap_errors(wrong: NDArray[np.bool_], worlds: int, rng: np.random.Generator) -> FloatArray:
     """Return error rates in resampled development sets, jointly over embeddings and prefixes.
 
@@ -125,14 +79,19 @@ def bootstrap_errors(wrong: NDArray[np.bool_], worlds: int, rng: np.random.Gener
     step = max(1, WORLD_VALUES // rows)
     parts = []
     for begin in range(0, worlds, step):
-        picked = rng.multinomial(rows, np.full(rows, 1.0 / rows), size=min(step, worlds - begin))
+        size = min(step, worlds - begin)
+        # How often each row is drawn: all worlds of a step are counted at once.
+        drawn = rng.integers(0, rows, (size, rows)) + rows * np.arange(size)[:, None]
+        picked = np.bincount(drawn.ravel(), minlength=size * rows).reshape(size, rows)
         # Counts of rows below 2**24 are exact in float32.
         parts.append(picked.astype(np.float32) @ flat)
     rates: FloatArray = np.concatenate(parts).astype(np.float64) / rows
     return rates.reshape(worlds, *wrong.shape[:2])
 
 
-def decay_exponents(errors: FloatArray, sizes: IntArray, n_dev: int, n_classes: int) -> FloatArray:
+def decay_exponents(
+    errors: FloatArray, sizes: IntArray, n_dev: int, n_classes: int, done: IntArray | None = None
+) -> FloatArray:
     """Fit ``ln h = c - a ln n`` to error curves by weighted least squares.
 
     Each point weighs as much as its logarithm is certain (delta method on the binomial
@@ -148,11 +107,13 @@ def decay_exponents(errors: FloatArray, sizes: IntArray, n_dev: int, n_classes: 
         Development rows T behind each rate.
     n_classes : int
         Classes C.
+    done : ndarray of int64, shape (F,), optional
+        Points of each curve that were measured, of errors of shape (..., F, P); all by default.
 
     Returns
     -------
     ndarray of shape (...)
-        Exponents a, negative where the curve rises.
+        Exponents a, negative where the curve rises; 0 of a curve with a single point.
 
     Examples
     --------
@@ -168,10 +129,14 @@ def decay_exponents(errors: FloatArray, sizes: IntArray, n_dev: int, n_classes: 
     # d ln h / d e = 1 / (2 h sqrt(1 - e/most)); the root is kept off zero near chance.
     root = np.sqrt(np.maximum(1.0 - smooth / most, 1.0 / n_dev))
     weight = (2.0 * h * root) ** 2 / (smooth * (1.0 - smooth))
+    if done is not None:
+        weight = np.where(np.arange(sizes.size) < done[:, None], weight, 0.0)
     x = np.log(sizes.astype(np.float64))
     weight = weight / weight.sum(axis=-1, keepdims=True)
     spread = x - (weight * x).sum(axis=-1, keepdims=True)
-    slope: FloatArray = (weight * spread * np.log(h)).sum(axis=-1) / (weight * spread**2).sum(axis=-1)
+    # A curve of one point has no spread, and then no slope either.
+    squares = np.maximum((weight * spread**2).sum(axis=-1), 1e-12)
+    slope: FloatArray = (weight * spread * np.log(h)).sum(axis=-1) / squares
     return -slope
 
 

@@ -2,15 +2,17 @@
 
 Symbols
 -------
-b = estimated Bayes error (`ber_lower`), s = its standard deviation over bootstrap worlds
+b = estimated Bayes error, s = standard deviation of the belief above it
 tau = target error
 n = development rows at hand, r = rows to be labelled
-z = normal quantile of the belief that makes an answer clear
+z = normal quantile of the belief that makes an answer clear: the upper end of the interval
 g = distance of the best Cover-Hart value to the second best, m = embeddings tried
 
 Neither action makes any model better. Each may turn an open answer into FEASIBLE, upon which
 training starts; it is worth the probability of that times what training then is worth at
-most, the distance of the deployed accuracy to the target.
+most, the distance of the deployed accuracy to the target. All of s is taken to shrink with
+development rows, as that of counting does: what the halves of train disagree about does not,
+so the value of labelling is an upper estimate where they do.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ import math
 from statistics import NormalDist
 
 from easeml_ray.errors import InvalidArgument
+from easeml_ray.feasibility.calibration import Z_95
 from easeml_ray.feasibility.report import FeasibilityDecision, FeasibilityReport
-from easeml_ray.feasibility.study import CLEAR_BELIEF, CONFIDENCE
 from easeml_ray.messages import Gain
 
 __all__ = ["to_gain"]
@@ -82,10 +84,10 @@ def to_gain(
     room = max(0.0, report.target_accuracy - current_accuracy)
     if report.decision in (FeasibilityDecision.FEASIBLE_SURE, FeasibilityDecision.FEASIBLE):
         return Gain(0.0, 0.0, 0.0)
-    low, high = report.ber_lower_interval
+    low, high = report.ber_interval
+    middle = report.ber_estimate
     # No error among n rows leaves no spread; one row more or less is the least there is.
-    s = max((high - low) / (2.0 * NORMAL.inv_cdf((1.0 + CONFIDENCE) / 2.0)), 1.0 / report.n_dev)
-    middle = report.ber_lower
+    s = max((high - middle) / Z_95, 1.0 / report.n_dev)
     if development_rows:
         mean, worst, best = (
             _clear_after_rows(b, s, report.target_error, report.n_dev, development_rows)
@@ -105,7 +107,7 @@ def _clear_after_rows(b: float, s: float, tau: float, n: int, r: int) -> float:
     """Return P(belief clear after r rows): the new estimate is b + s sqrt(r/(n+r)) N(0, 1)."""
     spread_left = s * math.sqrt(n / (n + r))
     move = s * math.sqrt(r / (n + r))
-    return NORMAL.cdf((tau - b - NORMAL.inv_cdf(CLEAR_BELIEF) * spread_left) / move)
+    return NORMAL.cdf((tau - b - Z_95 * spread_left) / move)
 
 
 def _clear_after_probe(b: float, s: float, tau: float, gap: float, m: int, k: int) -> float:
@@ -114,7 +116,7 @@ def _clear_after_probe(b: float, s: float, tau: float, gap: float, m: int, k: in
     Exchangeable embeddings: one of the new ones is the best of all with chance k/(m+k), and
     it then leads by an exponential distance whose mean is the lead of the present best.
     """
-    drop = max(0.0, b + NORMAL.inv_cdf(CLEAR_BELIEF) * s - tau)
+    drop = max(0.0, b + Z_95 * s - tau)
     return k / (m + k) * math.exp(-drop / gap)
 
 

@@ -2,38 +2,78 @@
 
 from __future__ import annotations
 
-from easeml_ray.messages import DataVersion, message
+from easeml_ray.messages import DataVersion, LedgerLine, message
 
-__all__ = ["Report", "ShowReport", "Studied", "Study", "StudyStarted", "StudyVersion"]
+__all__ = [
+    "CancelStudy",
+    "Report",
+    "ShowReport",
+    "Studied",
+    "Study",
+    "StudyCancelled",
+    "StudyStarted",
+    "StudyVersion",
+]
 
 
 @message
 class Study:
-    """Estimate whether ``target_accuracy`` is possible with a version."""
+    """Estimate whether ``target_accuracy`` is possible with a version.
+
+    ``second_cents`` is the price of a second of one processor.
+    """
 
     version: DataVersion
     target_accuracy: float
+    second_cents: float = 0.0
 
 
 @message
 class StudyStarted:
-    """A study began."""
+    """A study began, from what is remembered of the study before, if there was one."""
 
     version: DataVersion
     target_accuracy: float
+    memory: str | None = None
+    second_cents: float = 0.0
+
+
+@message
+class CancelStudy:
+    """Stop the study that is under way.
+
+    ``resume``: its project only pauses, and will ask for the same study again.
+    """
+
+    resume: bool = False
+
+
+@message
+class StudyCancelled:
+    """The study of a version was called off; what it was at is lost, and no belief comes of it."""
+
+    number: int
+    target_accuracy: float
+    by: str
+    resume: bool
 
 
 @message
 class StudyVersion:
-    """Work: the study itself."""
+    """Work: the study itself; ``memory`` is the digest of what the study before left."""
 
     version: DataVersion
     target_accuracy: float
+    memory: str | None = None
+    second_cents: float = 0.0
 
 
 @message
 class Studied:
-    """The belief about a version in numbers; the whole report by digest."""
+    """The belief about a version in numbers; the whole report, and the study's memory, by digest.
+
+    ``ledger`` counts the bits of the question whether the target is possible.
+    """
 
     number: int
     target_accuracy: float
@@ -46,6 +86,11 @@ class Studied:
     advice: tuple[str, ...]
     method: str
     report: str
+    ber_estimate: float = 0.0
+    model_error: float = 1.0
+    memory: str | None = None
+    cost_cents: float = 0.0
+    ledger: LedgerLine | None = None
 
 
 @message
@@ -57,6 +102,6 @@ class Report:
 
 @message
 class ShowReport:
-    """Query: the beliefs of all versions, newest last; the newest report's digest."""
+    """Query: the beliefs of all versions, newest last, and how far the study under way is."""
 
     number: int | None = None

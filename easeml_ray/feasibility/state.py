@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import math
+from dataclasses import asdict, replace
 from typing import Any, ClassVar
 
-from easeml_ray.errors import NotFound
+from easeml_ray.errors import Conflict, NotFound
 from easeml_ray.feasibility.messages import (
+    CancelStudy,
     Report,
     ShowReport,
     Studied,
     Study,
+    StudyCancelled,
     StudyStarted,
     StudyVersion,
 )
-from easeml_ray.messages import Command, Decision, Event
-from easeml_ray.process.component import ComponentState
+from easeml_ray.messages import Command, Decision, Event, LedgerLine
+from easeml_ray.process.component import ComponentState, Progress
 
 __all__ = ["FeasibilityState"]
+
+_BEGINS = Progress(0, 0, "about to begin")
 
 
 class FeasibilityState(ComponentState):
@@ -32,17 +37,65 @@ class FeasibilityState(ComponentState):
     def decide(self, command: Command) -> Decision:
         """Judge a command; see :class:`ComponentState`."""
         match command.body:
-            case Study(version, target_accuracy):
-                return Decision((StudyStarted(version, target_accuracy),))
+            case Study(version, target_accuracy, second_cents):
+                known = self.beliefs.get(command.project)
+                memory = known[-1].memory if known else None
+                return Decision((StudyStarted(version, target_accuracy, memory, second_cents),))
+            case CancelStudy(resume):
+                return self._cancel(command, resume)
             case Report(outcome):
-                return Decision((outcome,), {"decision": outcome.decision})
+                if command.command_id not in self.actions:
+                    raise Conflict(
+                        f"nobody waits for a study of version {outcome.number} of {command.project}",
+                        hint="It was cancelled while it ran; ask for another one.",
+                    )
+                line = self._line(command.project, outcome)
+                return Decision((replace(outcome, ledger=line),), {"decision": outcome.decision})
         raise TypeError(f"{type(command.body).__name__} is no command of feasibility")
+
+    def _cancel(self, command: Command, resume: bool) -> Decision:
+        studies = self._under_way(command.project)
+        if not studies:
+            raise Conflict(
+                f"no study of {command.project} is under way",
+                hint="It may have ended just now: easeml feasibility shows what is believed.",
+            )
+        by = command.principal.actor
+        events = tuple(
+            StudyCancelled(study.version.number, study.target_accuracy, by, resume)
+            for study in studies.values()
+        )
+        return Decision(events, {"cancelled": [event.number for event in events]})
+
+    def _line(self, project: str, outcome: Studied) -> LedgerLine:
+        """Return the bits that a study removed from the question whether the target is possible."""
+        before = [b for b in self.beliefs.get(project, []) if b.target_accuracy == outcome.target_accuracy]
+        return LedgerLine(
+            variable=f"accuracy {outcome.target_accuracy:g} is possible",
+            # Before the first study nothing is known: one bit.
+            entropy_before=_bits(before[-1].belief) if before else 1.0,
+            entropy_after=_bits(outcome.belief),
+            cost_cents=outcome.cost_cents,
+            evidence=outcome.report,
+        )
+
+    def _under_way(self, project: str) -> dict[str, StudyVersion]:
+        """Return the studies of a project that are due, by action id."""
+        return {
+            identity: action.body
+            for identity, action in self.actions.items()
+            if action.project == project and isinstance(action.body, StudyVersion)
+        }
 
     def apply(self, event: Event) -> None:
         """Take in one event; see :class:`ComponentState`."""
         match event.body:
-            case StudyStarted(version, target_accuracy):
-                self.owe(event, StudyVersion(version, target_accuracy))
+            case StudyStarted(version, target_accuracy, memory, second_cents):
+                self.owe(event, StudyVersion(version, target_accuracy, memory, second_cents))
+            case StudyCancelled(number, target_accuracy):
+                for identity, study in self._under_way(event.project).items():
+                    if (study.version.number, study.target_accuracy) == (number, target_accuracy):
+                        self.settle(identity)
             case Studied() as studied:
                 self.beliefs.setdefault(event.project, []).append(studied)
 
@@ -50,14 +103,22 @@ class FeasibilityState(ComponentState):
         """Answer a query; see :class:`ComponentState`."""
         if not isinstance(query, ShowReport):
             raise TypeError(f"{type(query).__name__} is no query of feasibility")
-        beliefs = self.beliefs.get(project, [])
-        if query.number is not None:
-            beliefs = [b for b in beliefs if b.number == query.number]
-        if not beliefs:
+        wanted, beliefs = query.number, self.beliefs.get(project, [])
+        beliefs = [b for b in beliefs if wanted in (None, b.number)]
+        studies = [i for i, s in self._under_way(project).items() if wanted in (None, s.version.number)]
+        if not beliefs and not studies:
             raise NotFound(
                 f"nothing is known yet about the feasibility of {project}",
                 hint="The study starts by itself once data is uploaded; easeml status shows the phase.",
                 what="feasibility report",
                 name=project,
             )
-        return {"project": project, "beliefs": [asdict(b) for b in beliefs]}
+        reply: dict[str, Any] = {"project": project, "beliefs": [asdict(b) for b in beliefs]}
+        if studies:
+            reply["progress"] = asdict(self.progress.get(studies[-1], _BEGINS))
+        return reply
+
+
+def _bits(probability: float) -> float:
+    """Return the entropy of a question that is answered yes with this probability."""
+    return -sum(p * math.log2(p) for p in (probability, 1.0 - probability) if p > 0.0)

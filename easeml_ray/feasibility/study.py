@@ -1,80 +1,48 @@
 """Whether a target accuracy is within reach, told before any training.
 
-Symbols
--------
-F = embeddings, m = their number, P = prefixes, T = development rows, B = bootstrap worlds
-e = 1NN error rates, (F, P); in worlds (B, F, P)
-h = Cover-Hart values of e
-a = decay exponents of the curves, (F,); in worlds (B, F)
-tau = target error, 1 - target accuracy
+A study has two halves. The race embeds the train rows block by block and keeps the nearest of
+them for every development row, through several embeddings: Cover-Hart values, curves, and an
+answer to a changed label that costs next to nothing. The probes are trained on all train rows and
+on either half of them; from their errors and from what the halves disagree about comes the
+calibrated interval of the Bayes error.
 
-The Cover-Hart value bounds the Bayes error from below only as train grows without end. With
-finitely many rows a nearest-neighbour error, and so its Cover-Hart value, may lie above what
-better models reach, most of all in many dimensions. The lower end of the interval is
-therefore the smallest of three values over all embeddings: the Cover-Hart value of the
-Clopper-Pearson limit at level alpha/m, the bootstrap quantile of the Cover-Hart value, and
-the bootstrap quantile of the curve extrapolated to ten times the rows. The upper end is the
-smallest Clopper-Pearson limit of a 1NN error, which needs no such care.
-
-Measured on 118 studies of Gaussian mixtures with known Bayes error (2 to 50 dimensions, 500
-and 2,000 train rows): the interval covers it in 108; the lower end without extrapolation
-would lie above it in 34. The ten misses all have at least 25 dimensions of which only few
-tell the classes apart, and all lie below the interval: there, INFEASIBLE may be wrong.
+References
+----------
+C. Renggli et al., "Ease.ML/Snoopy", ICDE 2023: the race, and the smallest Cover-Hart value over
+embeddings. The interval and the decisions are this library's own; see
+:mod:`easeml_ray.feasibility.calibration`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from easeml_ray.embed import Embedding, as_features, as_labels, count_classes, embedding_named
+from easeml_ray.embed import Embedding, RowSchema, as_labels, modality_of
 from easeml_ray.embed.arrays import FloatArray, IntArray
-from easeml_ray.errors import InvalidArgument, OneClass, TooFewRows
-from easeml_ray.feasibility.advice import advise
-from easeml_ray.feasibility.bounds import clopper_pearson, cover_hart_lower_bound
-from easeml_ray.feasibility.curves import (
-    CAP,
-    bootstrap_errors,
-    decay_exponents,
-    extrapolate,
-    prefixes,
-    wrong_by_prefix,
-)
-from easeml_ray.feasibility.report import CurvePoint, FeasibilityDecision, FeasibilityReport, SamplesNeeded
+from easeml_ray.errors import InvalidArgument
+from easeml_ray.feasibility.calibration import Calibration
+from easeml_ray.feasibility.collect import Progress, Work, fit_embeddings, race, search, taken, train_probes
+from easeml_ray.feasibility.consensus import PARTS, consensus
+from easeml_ray.feasibility.curves import prefixes
+from easeml_ray.feasibility.evidence import Curve, Evidence
+from easeml_ray.feasibility.inputs import checked_labels, checked_target, chosen_embeddings
+from easeml_ray.feasibility.judge import judge
+from easeml_ray.feasibility.probes import MAX_PROBE_ROWS, PROBES, probe_view
+from easeml_ray.feasibility.race import StopRule, strategy_named
+from easeml_ray.feasibility.report import FeasibilityReport
 
-__all__ = ["CLEAR_BELIEF", "CONFIDENCE", "default_embeddings", "study"]
+if TYPE_CHECKING:
+    from easeml_ray.process.component import Executor
 
-CONFIDENCE = 0.90
-"""Confidence of every interval of a report."""
+__all__ = ["Study", "study"]
 
-CLEAR_BELIEF = 0.90
-"""Share of bootstrap worlds that must agree before the answer is FEASIBLE."""
-
-WORLDS = 1000
-
-
-def default_embeddings(n_features: int) -> list[str]:
-    """Return the names of the embeddings studied when none are named.
-
-    Parameters
-    ----------
-    n_features : int
-        Width of the features; a projection that would keep all of it is left out, as it
-        only rotates.
-
-    Returns
-    -------
-    list of str
-        Names for :func:`easeml_ray.embed.embedding_named`.
-
-    Examples
-    --------
-    >>> default_embeddings(10)
-    ['raw', 'standardise', 'pca-8']
-    """
-    return ["raw", "standardise", *(f"pca-{k}" for k in (16, 8) if k < n_features)]
+BLOCKS = 10
+RETRAIN_SHARE = 0.05
+"""Probes are trained again once so large a share of the train rows is news to them."""
 
 
 def study(
@@ -86,18 +54,21 @@ def study(
     target_accuracy: float,
     embeddings: Sequence[str | Embedding] | None = None,
     n_classes: int | None = None,
+    strategy: str = "uniform",
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
 ) -> FeasibilityReport:
     """Estimate the Bayes error and compare it with a target.
 
-    Labels are taken as they are: the Bayes error is that of the noisy labels of both sets,
-    and so is the accuracy that the target speaks of.
+    Labels are taken as they are: the Bayes error is that of the noisy labels of the development
+    rows, and so is the accuracy that the target speaks of.
 
     Parameters
     ----------
     X_train : array-like of shape (n_train, n_features)
-        Train features, at least two rows.
+        Train features, at least two rows. A sequence of n_train texts, or images of shape
+        (n_train, height, width[, channels]), go through embeddings of their kind.
     y_train : array-like of int, shape (n_train,)
         Class codes, at least two classes.
     X_dev : array-like of shape (n_dev, n_features)
@@ -107,13 +78,20 @@ def study(
     target_accuracy : float
         Accuracy asked for, above 0 and at most 1.
     embeddings : sequence of str or Embedding, optional
-        What to look at the features through; :func:`default_embeddings` if none are named.
+        What to look at the features through; by default those of
+        :func:`easeml_ray.embed.default_embeddings`.
     n_classes : int, optional
         Classes C; inferred from the codes by default.
+    strategy : str
+        The order in which embeddings see blocks of train rows, one of
+        :data:`easeml_ray.feasibility.race.STRATEGIES`.
     seed : int
-        Of the order of the prefixes and of the bootstrap.
+        Of the order of the train rows and of the bootstrap.
+    executor : Executor, optional
+        Where searches and probes run; here, one after the other, by default. The report does
+        not depend on it.
     progress : callable, optional
-        Called as ``progress(done, total)`` after each step.
+        Called as ``progress(done, total, stage)``.
 
     Returns
     -------
@@ -129,11 +107,6 @@ def study(
     InvalidArgument
         If an array, the target, an embedding or `n_classes` is unusable.
 
-    References
-    ----------
-    C. Renggli et al., "Ease.ML/Snoopy", ICDE 2023: the smallest Cover-Hart value over
-    embeddings as the estimate. The interval and the grades are this library's own.
-
     Examples
     --------
     >>> rng = np.random.default_rng(0)
@@ -143,182 +116,291 @@ def study(
     >>> report.decision.value
     'FEASIBLE_SURE'
     """
-    X, y, Z, z, classes = _checked(X_train, y_train, X_dev, y_dev, n_classes)
-    if not 0.0 < target_accuracy <= 1.0:
-        raise InvalidArgument(
-            f"target_accuracy is {target_accuracy}",
-            hint="Give a share above 0 and at most 1, e.g. 0.9.",
-            argument="target_accuracy",
-        )
-    chosen = _chosen(embeddings, X.shape[1])
-    rng = np.random.default_rng(seed)
-    sizes = prefixes(X.shape[0])
-    order = rng.permutation(X.shape[0])
-    wrong = np.empty((len(chosen), sizes.size, Z.shape[0]), dtype=np.bool_)
-    total, done = wrong.shape[0] * wrong.shape[1], 0
-
-    def step() -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress(done, total)
-
-    for f, embedding in enumerate(chosen):
-        fitted = embedding.fit(X)
-        wrong[f] = wrong_by_prefix(
-            fitted.transform(X), y, fitted.transform(Z), z,
-            n_classes=classes, order=order, sizes=sizes, progress=step,
-        )  # fmt: skip
-    names = [embedding.name for embedding in chosen]
-    worlds = bootstrap_errors(wrong, WORLDS, rng)
-    return _report(names, wrong.sum(axis=2), worlds, sizes, Z.shape[0], classes, target_accuracy, seed)
+    checked_target(target_accuracy)
+    made = Study(X_train, y_train, X_dev, y_dev, embeddings=embeddings, n_classes=n_classes, seed=seed)
+    made.run(strategy=strategy, executor=executor, progress=progress)
+    return made.report(target_accuracy)
 
 
-def _report(
-    names: list[str],
-    errors: IntArray,
-    worlds: FloatArray,
-    sizes: IntArray,
-    n_dev: int,
-    classes: int,
-    target_accuracy: float,
-    seed: int,
-) -> FeasibilityReport:
-    """Turn error counts (F, P) and bootstrap error rates (B, F, P) into a report."""
-    n, m = int(sizes[-1]), len(names)
-    tau = round(1.0 - target_accuracy, 12)
-    e = errors / n_dev
-    h, h_worlds = cover_hart_lower_bound(e, classes), cover_hart_lower_bound(worlds[:, :, -1], classes)
-    a, a_worlds = (decay_exponents(rates, sizes, n_dev, classes) for rates in (e, worlds))
-    tails = ((1.0 - CONFIDENCE) / 2.0, (1.0 + CONFIDENCE) / 2.0)
+class Study:
+    """A study that goes on: labels change, rows come, and the report follows.
 
-    limit_low, limit_high = clopper_pearson(errors[:, -1], n_dev, confidence=1.0 - (1.0 - CONFIDENCE) / m)
-    smallest = np.quantile(h_worlds.min(axis=1), tails)
-    capped = extrapolate(h_worlds, a_worlds, CAP)
-    low = min(
-        cover_hart_lower_bound(float(limit_low.min()), classes),
-        float(smallest[0]),
-        float(np.quantile(capped.min(axis=1), tails[0])),
-    )
-    high = float(limit_high.min())
+    Parameters
+    ----------
+    X_train, y_train, X_dev, y_dev : array-like
+        As for :func:`study`.
+    embeddings : sequence of str or Embedding, optional
+        As for :func:`study`.
+    n_classes : int, optional
+        Classes C; inferred from the codes by default.
+    seed : int
+        Of the order of the train rows and of the bootstrap.
 
-    best = int(np.argmin(e[:, -1]))
-    ber_lower, ber_upper = float(h[best, -1]), float(e[best, -1])
-    belief = float((h_worlds.min(axis=1) <= tau).mean())
-    at_cap = np.quantile(capped, tails[0], axis=0)
-    converged = {name: bool(h[f, -1] <= tau or at_cap[f] > tau) for f, name in enumerate(names)}
-    needed = _samples_needed(h[:, -1], a, h_worlds, a_worlds, n, tau, tails)
-    decision = _decide(tau, ber_lower, low, high, belief)
-    return FeasibilityReport(
-        decision=decision,
-        belief=belief,
-        target_accuracy=float(target_accuracy),
-        ber_lower=ber_lower,
-        ber_upper=ber_upper,
-        ber_interval=(low, high),
-        ber_lower_interval=(float(smallest[0]), float(smallest[1])),
-        curves={
-            name: tuple(
-                CurvePoint(int(size), int(count), float(value))
-                for size, count, value in zip(sizes, errors[f], h[f], strict=True)
-            )
-            for f, name in enumerate(names)
-        },
-        converged=converged,
-        samples_needed=needed,
-        advice=advise(
-            decision,
-            tau,
-            ber_lower=ber_lower,
-            belief=belief,
-            interval=(low, high),
-            needed=needed,
-            n_train=n,
-            n_dev=n_dev,
+    Attributes
+    ----------
+    evidence : Evidence
+        What was measured so far.
+
+    Raises
+    ------
+    TooFewRows, OneClass, InvalidArgument
+        As :func:`study`.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> y = rng.integers(0, 2, 300)
+    >>> X = rng.standard_normal((300, 2)) + 3.0 * y[:, None]
+    >>> made = Study(X[:200], y[:200], X[200:], y[200:], embeddings=["raw"]).run()
+    >>> before = made.evidence.errors()
+    >>> after = made.relabel_dev([0], [1 - y[200]]).evidence.errors()
+    >>> abs(int(after[0] - before[0]))
+    1
+    """
+
+    def __init__(
+        self,
+        X_train: ArrayLike,
+        y_train: ArrayLike,
+        X_dev: ArrayLike,
+        y_dev: ArrayLike,
+        *,
+        embeddings: Sequence[str | Embedding] | None = None,
+        n_classes: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.modality = modality_of(X_train)
+        self.schema, X = RowSchema.of(self.modality, X_train, "X_train")
+        self.X_dev = self.schema.read(X_dev, "X_dev")
+        y, z, classes = checked_labels(X, y_train, self.X_dev, y_dev, n_classes)
+        self.embeddings = chosen_embeddings(embeddings, self.modality, X)
+        self.seed = seed
+        self.evidence = Evidence(
+            y_train=y.copy(),
+            y_dev=z.copy(),
             n_classes=classes,
-            embeddings=m,
-        ),
-        best_embedding=names[best],
-        n_train=n,
-        n_dev=n_dev,
-        n_classes=classes,
-        method=(
-            f"smallest Cover-Hart value of the 1NN error over {m} embedding(s); {CONFIDENCE:.0%} interval: "
-            f"upper end Clopper-Pearson at alpha/{m} on the 1NN error; lower end the smallest of "
-            f"Cover-Hart of the Clopper-Pearson limit at alpha/{m}, its bootstrap quantile "
-            f"({WORLDS} resampled development sets, joint over embeddings), and that of the log-linear curve "
-            f"extrapolated to {CAP} times the rows, because Cover-Hart is no lower bound at finite train "
-            f"sizes"
-        ),
-        noise_convention="uniform",
-        seed=seed,
-    )
-
-
-def _decide(tau: float, ber_lower: float, low: float, high: float, belief: float) -> FeasibilityDecision:
-    if tau >= high:
-        return FeasibilityDecision.FEASIBLE_SURE
-    if tau >= ber_lower and belief >= CLEAR_BELIEF:
-        return FeasibilityDecision.FEASIBLE
-    # `low` covers the confidence limit and what ten times the rows would bring.
-    if low > tau:
-        return FeasibilityDecision.INFEASIBLE
-    return FeasibilityDecision.UNDECIDED
-
-
-def _samples_needed(
-    h: FloatArray,
-    a: FloatArray,
-    h_worlds: FloatArray,
-    a_worlds: FloatArray,
-    n: int,
-    tau: float,
-    tails: tuple[float, float],
-) -> SamplesNeeded:
-    """Solve ``h (N/n)^-a = tau`` for N, over the embedding that gets there first."""
-
-    def rows(values: FloatArray, exponents: FloatArray) -> FloatArray:
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            factor = np.where(exponents > 0.0, (values / tau) ** (1.0 / exponents), np.inf)
-        factor = np.where(values <= tau, 1.0, factor)
-        soonest: FloatArray = np.minimum(factor, CAP).min(axis=-1)
-        return soonest * n
-
-    low, high = np.ceil(np.quantile(rows(h_worlds, a_worlds), tails)).astype(int).tolist()
-    n_hat = int(np.ceil(rows(h, a)))
-    # The estimate is not a quantile of the worlds and may fall outside a narrow interval.
-    return SamplesNeeded(n_hat, min(low, n_hat), max(high, n_hat), n_hat >= CAP * n)
-
-
-def _chosen(embeddings: Sequence[str | Embedding] | None, n_features: int) -> list[Embedding]:
-    if embeddings is None:
-        embeddings = default_embeddings(n_features)
-    if not embeddings:
-        raise InvalidArgument("no embedding is named", hint="Name one, e.g. raw.", argument="embeddings")
-    chosen = [embedding_named(given) if isinstance(given, str) else given for given in embeddings]
-    names = [embedding.name for embedding in chosen]
-    if len(set(names)) != len(names):
-        raise InvalidArgument(
-            f"an embedding is named twice: {', '.join(names)}", hint="Name each once.", argument="embeddings"
+            order=np.random.default_rng(seed).permutation(y.size),
+            sizes=prefixes(y.size, BLOCKS),
+            curves={embedding.name: Curve() for embedding in self.embeddings},
         )
-    return chosen
+        self.fit_labels = y  # of the rows that embeddings are fitted to, whatever is relabelled later
+        self._rows: list[Any] = [X]  # train rows, part after part
+        self._maps: dict[str, Any] = {}
+        self._dev: dict[str, FloatArray] = {}  # embedded development rows
 
+    @classmethod
+    def resumed(
+        cls,
+        evidence: Evidence,
+        X_train: ArrayLike,
+        X_dev: ArrayLike,
+        *,
+        fit_labels: IntArray,
+        embeddings: Sequence[str | Embedding] | None = None,
+        seed: int = 0,
+    ) -> Study:
+        """Go on with a study whose evidence was kept.
 
-def _checked(
-    X_train: ArrayLike, y_train: ArrayLike, X_dev: ArrayLike, y_dev: ArrayLike, n_classes: int | None
-) -> tuple[FloatArray, IntArray, FloatArray, IntArray, int]:
-    X = as_features(X_train, "X_train", min_rows=0)
-    Z = as_features(X_dev, "X_dev", n_features=X.shape[1], min_rows=0)
-    for rows, name in ((X.shape[0], "train"), (Z.shape[0], "development")):
-        if rows < 2:
-            raise TooFewRows(
-                f"{name} has {rows} row(s); a study needs two", hint="Add rows.", required=2, available=rows
-            )
-    y = as_labels(y_train, "y_train", n_rows=X.shape[0])
-    z = as_labels(y_dev, "y_dev", n_rows=Z.shape[0])
-    classes = count_classes(n_classes, y, z)
-    if np.unique(y).size < 2:
-        raise OneClass(
-            "all train rows have the same label", hint="Give rows of at least two classes.", rows=[]
-        )
-    return X, y, Z, z, classes
+        Parameters
+        ----------
+        evidence : Evidence
+            What was measured; it belongs to the study from now on.
+        X_train, X_dev : array-like
+            The rows that it was measured on, in the same order.
+        fit_labels : ndarray of int64
+            Labels of the first train rows, those that the embeddings are fitted to.
+        embeddings, seed : optional
+            As they were.
+
+        Returns
+        -------
+        Study
+            The study; embeddings are fitted again only when rows are appended.
+        """
+        made = cls(
+            X_train, evidence.y_train, X_dev, evidence.y_dev,
+            embeddings=embeddings, n_classes=evidence.n_classes, seed=seed,
+        )  # fmt: skip
+        made.evidence, made.fit_labels = evidence, fit_labels
+        return made
+
+    def run(
+        self,
+        *,
+        strategy: str = "uniform",
+        stop: StopRule | None = None,
+        executor: Executor | None = None,
+        progress: Progress | None = None,
+    ) -> Study:
+        """Race the embeddings to their end, or until a rule stops them, and train the probes.
+
+        Parameters
+        ----------
+        strategy : str
+            As for :func:`study`.
+        stop : callable, optional
+            A rule of :mod:`easeml_ray.feasibility.race` that ends the race early. Every embedding
+            sees one block at least.
+        executor, progress : optional
+            As for :func:`study`.
+
+        Returns
+        -------
+        Study
+            Itself.
+        """
+        blocks = self.evidence.sizes.size
+        work = Work(executor, progress, len(self.embeddings) * (blocks + 1) + len(PROBES) * len(PARTS))
+        self._race(strategy, stop, work)
+        self._train_probes(work)
+        return self
+
+    def relabel_train(self, index: ArrayLike, labels: ArrayLike) -> Study:
+        """Change labels of train rows. No neighbour moves; probes become stale.
+
+        Parameters
+        ----------
+        index : array-like of int, shape (n_changed,)
+            Indices of train rows, each at most once.
+        labels : array-like of int, shape (n_changed,)
+            Their new class codes.
+
+        Returns
+        -------
+        Study
+            Itself.
+
+        Raises
+        ------
+        InvalidArgument
+            If an index is unknown or given twice, or a code does not fit.
+        """
+        self.evidence.relabel_train(index, labels)
+        return self
+
+    def relabel_dev(self, index: ArrayLike, labels: ArrayLike) -> Study:
+        """Change labels of development rows, as :meth:`relabel_train` does for train rows."""
+        self.evidence.relabel_dev(index, labels)
+        return self
+
+    def append(self, X: ArrayLike, y: ArrayLike, *, executor: Executor | None = None) -> Study:
+        """See more train rows: one more block of every curve, through the embeddings as fitted.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Features, or texts or images like the first ones.
+        y : array-like of int, shape (n_rows,)
+            Class codes below `n_classes`.
+        executor : Executor, optional
+            As for :func:`study`.
+
+        Returns
+        -------
+        Study
+            Itself. Embeddings whose race was stopped before its end stay where they are.
+        """
+        rows = self.schema.read(X, "X")
+        codes = as_labels(y, "y", n_rows=len(rows), n_classes=self.evidence.n_classes)
+        if not codes.size:
+            return self
+        complete = [
+            name for name, done in self.evidence.finished().items() if done == self.evidence.sizes.size
+        ]
+        index = self.evidence.grow(codes)
+        work = Work(executor, None, 2 * len(self.embeddings))
+        if not self._maps:
+            self._fit_embeddings(work)
+        self._rows.append(rows)
+        futures = {
+            name: work.submit(search, self._maps[name], rows, index, self._dev[name]) for name in complete
+        }
+        for name, future in futures.items():
+            self.evidence.curves[name].extend(future.result())
+        return self
+
+    @property
+    def stale(self) -> bool:
+        """Whether so much changed since the probes were trained that they should be again."""
+        return self.evidence.stale_rows > RETRAIN_SHARE * self.evidence.y_train.size
+
+    def retrain(self, *, executor: Executor | None = None, progress: Progress | None = None) -> Study:
+        """Train the probes on the rows and labels as they are now.
+
+        Returns
+        -------
+        Study
+            Itself.
+        """
+        self._train_probes(Work(executor, progress, len(PROBES) * len(PARTS)))
+        return self
+
+    def report(self, target_accuracy: float, *, calibration: Calibration | None = None) -> FeasibilityReport:
+        """Compare what was measured with a target.
+
+        Parameters
+        ----------
+        target_accuracy : float
+            Accuracy asked for, above 0 and at most 1.
+        calibration : Calibration, optional
+            The shipped one by default.
+
+        Returns
+        -------
+        FeasibilityReport
+            The report.
+
+        Raises
+        ------
+        InvalidArgument
+            If the target is out of range or nothing was measured yet.
+        """
+        checked_target(target_accuracy)
+        if not all(curve.nearest for curve in self.evidence.curves.values()):
+            raise InvalidArgument("nothing is measured yet", hint="Call run() first.", argument="self")
+        return judge(self.evidence, target_accuracy, seed=self.seed, calibration=calibration)
+
+    def _train(self) -> Any:
+        """Return all train rows as one."""
+        if len(self._rows) > 1:
+            # Texts are a list, everything else an array.
+            if isinstance(self._rows[0], list):
+                self._rows = [[row for part in self._rows for row in part]]
+            else:
+                self._rows = [np.concatenate(self._rows)]
+        return self._rows[0]
+
+    def _probe_view(self, rows: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Return train and development rows as probes look at them: numbers, and not too many."""
+        X, dev = taken(self._train(), rows), self.X_dev
+        if self.modality != "table":
+            # Texts and images have no features of their own: the best embedding gives them.
+            best = min(self.evidence.curves, key=self.evidence.last_error)
+            if not self._maps:
+                self._fit_embeddings(Work(None, None, len(self.embeddings)))
+            X, dev = self._maps[best].transform(X), self._dev[best]
+        return probe_view(X, dev)
+
+    def _fit_embeddings(self, work: Work) -> None:
+        X = self._train()[: self.fit_labels.size]
+        found = fit_embeddings(self.embeddings, X, self.fit_labels, self.X_dev, work)
+        self._maps = {name: map_ for name, (map_, _) in found.items()}
+        self._dev = {name: Z for name, (_, Z) in found.items()}
+
+    def _race(self, strategy: str, stop: StopRule | None, work: Work) -> None:
+        self._fit_embeddings(work)
+        arms = dict.fromkeys(self.evidence.curves, self.evidence.sizes.size)
+        named = strategy_named(strategy, arms)
+        race(self.evidence, self._train(), self._maps, self._dev, named, stop, work)
+
+    def _train_probes(self, work: Work) -> None:
+        evidence = self.evidence
+        # A random part of many rows; appended rows are as likely to be in it as the first.
+        chosen = evidence.order
+        if chosen.size > MAX_PROBE_ROWS or evidence.sizes.size > BLOCKS:
+            chosen = np.random.default_rng(self.seed).permutation(chosen.size)[:MAX_PROBE_ROWS]
+        train, dev = self._probe_view(chosen)
+        found = train_probes(train, evidence.y_train[chosen], dev, evidence.n_classes, work)
+        evidence.members = {name: P.argmax(axis=1) for name, P in found["all"].items()}
+        evidence.consensus = consensus(found, evidence.y_dev, seed=self.seed)
+        evidence.stale_rows = 0

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -24,7 +26,24 @@ if TYPE_CHECKING:
     from easeml_ray.messages import DatasetRef
     from easeml_ray.store.base import BlobStore
 
-__all__ = ["Bench", "ComponentState", "Job", "Perform"]
+__all__ = ["Bench", "ComponentState", "Executor", "Job", "Perform", "Progress"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a piece of work says it is.
+
+    Attributes
+    ----------
+    done, total : int
+        Of whatever the stage counts; ``total`` is 0 while that is not known.
+    stage : str
+        What it is at, in a few words for people.
+    """
+
+    done: int
+    total: int
+    stage: str
 
 
 class ComponentState(ABC):
@@ -35,6 +54,9 @@ class ComponentState(ABC):
     actions : dict of str to Action
         Everything that is due, by action id; invariant: no id in it is the command_id of
         an event that was folded.
+    progress : dict of str to Progress
+        What work that is due last said of itself, by action id. Never an event: it is lost with
+        the process, and no decision rests on it. Invariant: every id in it is due.
     """
 
     component: ClassVar[str]
@@ -43,6 +65,7 @@ class ComponentState(ABC):
 
     def __init__(self) -> None:
         self.actions: dict[str, Action] = {}
+        self.progress: dict[str, Progress] = {}
 
     @abstractmethod
     def decide(self, command: Command) -> Decision:
@@ -65,8 +88,20 @@ class ComponentState(ABC):
 
     def fold(self, event: Event) -> None:
         """Settle the action that the event names, then take it in."""
-        self.actions.pop(event.command_id, None)
+        self.settle(event.command_id)
         self.apply(event)
+
+    def settle(self, action: str) -> None:
+        """Take an action off what is due, if it is; also what :meth:`apply` calls one off with."""
+        self.actions.pop(action, None)
+        self.progress.pop(action, None)
+
+    def note(self, action: str, progress: Progress) -> bool:
+        """Remember how far a piece of work is; tell whether anybody waits for it still."""
+        if action not in self.actions:
+            return False
+        self.progress[action] = progress
+        return True
 
     def due(self) -> list[Action]:
         """Return what must happen next, oldest first."""
@@ -104,10 +139,37 @@ class ComponentState(ABC):
         """Check the invariants; tests call it after every event."""
         for identity, action in self.actions.items():
             assert identity == action.id
+        assert self.progress.keys() <= self.actions.keys()
+
+
+class Executor(Protocol):
+    """Runs plain functions beside the work that submits them, wherever there is room.
+
+    A function stands at the top of a module of easeml_ray, is pure, and may run more than once.
+    What it raises, its future raises: EasemlErrors as they are, anything else as WorkFailed. How
+    many are in flight at once, and so how many results are held, is the caller's business; what it
+    answers must not depend on :attr:`width`. Wait with ``future.result()``, best for the oldest
+    first: that lends the waiting task's own share of a processor to the others, which
+    ``concurrent.futures.wait`` does not.
+    """
+
+    width: int
+    """How many run at once if nobody else works: a few more than this in flight keep all busy."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any) -> Future[Any]:
+        """Run ``function(*args)``; small arguments by value, large ones as handles of :meth:`share`."""
+        ...
+
+    def share(self, value: Any) -> Any:
+        """Return a handle of a large value: sent once, it arrives as the value, not to be written to.
+
+        It stands for the value as an argument of :meth:`submit` itself, not inside a list or a tuple.
+        """
+        ...
 
 
 class Bench(Protocol):
-    """What a piece of work may touch: blobs, and pillars through the registry's check."""
+    """What a piece of work may touch: blobs, pillars through the registry's check, more processors."""
 
     blobs: BlobStore
 
@@ -125,6 +187,14 @@ class Bench(Protocol):
 
     def predict(self, tenant: str, model: str, features: pa.Table) -> NDArray[np.int64]:
         """Return the class codes that a stored model gives to rows without labels."""
+        ...
+
+    def executor(self) -> AbstractContextManager[Executor]:
+        """Return an executor; what is still pending at the end of the ``with`` is cancelled."""
+        ...
+
+    def progress(self, done: int, total: int, stage: str) -> None:
+        """Say how far the work is, as often as one likes; see :class:`Progress`."""
         ...
 
 

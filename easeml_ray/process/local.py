@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from easeml_ray.errors import Conflict, EasemlError
 from easeml_ray.gate.messages import AnnounceKey
 from easeml_ray.gate.sealing import new_private_key, public_key
 from easeml_ray.messages import SYSTEM, Action, Command, DatasetRef, Principal, Role
-from easeml_ray.process.component import Bench, Job
+from easeml_ray.process.component import Bench, Executor, Job, Progress
 from easeml_ray.process.components import ACTORS, STATES, work_of
+from easeml_ray.process.executor import LocalExecutor
 from easeml_ray.process.host import Host
 from easeml_ray.process.issue import command_of, is_final, refusal
 from easeml_ray.process.state import LifecycleState
@@ -38,10 +40,11 @@ __all__ = ["LocalBench", "LocalSystem", "open_local"]
 class LocalBench:
     """A :class:`Bench` that reads blobs directly, through the registry's capability check."""
 
-    def __init__(self, system: LocalSystem, component: str) -> None:
+    def __init__(self, system: LocalSystem, component: str, action: str) -> None:
         self.blobs = system.blobs
         self._system = system
         self._component = component
+        self._action = action
 
     def table(self, ref: DatasetRef) -> pa.Table:
         """Return a pillar; see :class:`Bench`."""
@@ -64,6 +67,15 @@ class LocalBench:
         servable = load(bytes(self.blobs.get(tenant, model)))
         codes: NDArray[np.int64] = servable.predict_proba(features).argmax(axis=1)
         return codes
+
+    @contextmanager
+    def executor(self) -> Iterator[Executor]:
+        """Return an executor of this thread; see :class:`Bench`."""
+        yield LocalExecutor()
+
+    def progress(self, done: int, total: int, stage: str) -> None:
+        """Tell the component's state; see :class:`Bench`."""
+        self._system.hosts[self._component].state.note(self._action, Progress(done, total, stage))
 
 
 class LocalSystem(System):
@@ -149,7 +161,7 @@ class LocalSystem(System):
                 self.hosts[action.to].handle(command)
                 return
             perform = work_of(component)[type(action.body)]
-            bench: Bench = LocalBench(self, component)
+            bench: Bench = LocalBench(self, component, action.id)
             result = perform(Job.of(action), bench)
         except EasemlError as error:
             if not is_final(error):

@@ -12,7 +12,7 @@ from easeml_ray.automl.arms import ARMS
 from easeml_ray.automl.messages import OpenSearch, SearchOpened, TrialFailed, TrialFinished
 from easeml_ray.cleaning.messages import Propose as ProposeRepairs
 from easeml_ray.cleaning.messages import Proposed as RepairsProposed
-from easeml_ray.feasibility.messages import Studied, Study
+from easeml_ray.feasibility.messages import CancelStudy, Studied, Study, StudyCancelled
 from easeml_ray.gate import least_accuracy, parse
 from easeml_ray.gate.messages import (
     EraExhausted,
@@ -26,7 +26,7 @@ from easeml_ray.gate.messages import (
 from easeml_ray.market.messages import Propose as ProposePurchases
 from easeml_ray.market.messages import Proposed as PurchasesProposed
 from easeml_ray.market.messages import Purchased
-from easeml_ray.messages import Event
+from easeml_ray.messages import DataVersion, Event
 from easeml_ray.oracle.messages import (
     Asked,
     Kind,
@@ -101,6 +101,10 @@ def react(state: ComponentState, project: Project, event: Event) -> None:
             _entered(state, project, event)
         case ControlChanged(_, control):
             project.control = Control(control)
+            if project.control is not Control.RUNNING and project.phase is Phase.FEASIBILITY:
+                # A study holds processors that others could use; it is asked for anew on resume.
+                resume = project.control is Control.PAUSED
+                state.owe(event, CancelStudy(resume), to="feasibility")
         case TargetOverridden(target_accuracy=target):
             project.target = target
         case OptionChosen() as body:
@@ -108,6 +112,8 @@ def react(state: ComponentState, project: Project, event: Event) -> None:
             project.chosen = (option, believed(project))
         case GainRealised() as body:
             project.gains.append(body)
+        case Rejected(kind="feasibility.CancelStudy"):
+            pass  # it had not begun, or had just ended
         case Rejected(to, kind, error) if error.get("kind") != "IllegalTransition":
             _failed(state, project, event, to, kind, error)
             if kind == "gate.OpenEra":
@@ -155,7 +161,7 @@ def _entered(state: ComponentState, project: Project, event: Event) -> None:
         case Phase.AUGMENTING if version:
             state.owe(event, Augment(version.number), to="registry")
         case Phase.FEASIBILITY if version:
-            state.owe(event, Study(version, project.target), to="feasibility")
+            state.owe(event, _study(version, project), to="feasibility")
         case Phase.UNDECIDED:
             _undecided(state, project, event)
         case Phase.IMPROVING if version:
@@ -257,6 +263,8 @@ def _next_era(state: ComponentState, project: Project, event: Event) -> None:
 
 
 def _feasibility(state: ComponentState, project: Project, event: Event) -> None:
+    if isinstance(event.body, StudyCancelled):
+        _study_cancelled(state, project, event, event.body)
     if not isinstance(event.body, Studied):
         return
     project.report = event.body
@@ -276,6 +284,19 @@ def _feasibility(state: ComponentState, project: Project, event: Event) -> None:
         "INFEASIBLE": PhaseEvent.INFEASIBLE,
     }[event.body.decision]
     enter(state, event, move, because)
+
+
+def _study(version: DataVersion, project: Project) -> Study:
+    return Study(version, project.target, project.task.prices.gpu_second)
+
+
+def _study_cancelled(state: ComponentState, project: Project, event: Event, body: StudyCancelled) -> None:
+    """Ask for the study again once the project runs, or ask a person how to go on."""
+    if body.resume and project.version:
+        state.owe(event, _study(project.version, project), to="feasibility")
+    elif not body.resume:
+        because = f"{body.by} cancelled the study of version {body.number}"
+        enter(state, event, PhaseEvent.FAILED, because)
 
 
 def _proposals(state: ComponentState, project: Project, event: Event) -> None:

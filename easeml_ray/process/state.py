@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Any, ClassVar
 
 from easeml_ray.errors import AlreadyExists, InvalidSpec, NotFound
+from easeml_ray.feasibility.messages import CancelStudy
 from easeml_ray.messages import (
     SYSTEM,
     Command,
@@ -194,9 +195,13 @@ class LifecycleState(ComponentState):
             project.spent_cents += line.cost_cents
 
     def due(self) -> list[Any]:
-        """Return what must happen next, except in projects that do not run."""
+        """Return what must happen next; in projects that do not run, only what stops their work."""
         stopped = {n for n, p in self.projects.items() if p.control is not Control.RUNNING}
-        return [action for action in self.actions.values() if action.project not in stopped]
+        return [
+            action
+            for action in self.actions.values()
+            if action.project not in stopped or isinstance(action.body, CancelStudy)
+        ]
 
     # -- queries --------------------------------------------------------------------------
 

@@ -6,18 +6,21 @@ data version that it was computed from.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import asyncio
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 
 from easeml_ray.automl.messages import ShowSearches
 from easeml_ray.cleaning.messages import ShowCleaning
-from easeml_ray.errors import NotFound
-from easeml_ray.feasibility.messages import ShowReport
+from easeml_ray.errors import Conflict, NotFound, NotReady
+from easeml_ray.feasibility.messages import CancelStudy, ShowReport
+from easeml_ray.feasibility.picture import MEDIA_TYPES, draw
+from easeml_ray.feasibility.report import FeasibilityReport
 from easeml_ray.gate.messages import ShowGate
 from easeml_ray.messages import Role
 from easeml_ray.pool.messages import ShowPool
-from serve.auth import Grant, Running, on_project
+from serve.auth import CommandId, Grant, Running, on_project
 
 __all__ = ["router"]
 
@@ -26,19 +29,64 @@ router = APIRouter(prefix="/v1/projects/{project}", tags=["beliefs"])
 _Owned = Annotated[Grant, Depends(on_project(Role.TENANT))]
 
 
+_Version = Annotated[int | None, Query(description="a data version; by default all, the newest last")]
+
+
 @router.get("/feasibility")
 async def show_feasibility(
     system: Running,
     grant: _Owned,
-    version: Annotated[int | None, Query(description="a data version; by default all")] = None,
-    report: Annotated[bool, Query(description="add the newest belief's whole report")] = False,
+    version: _Version = None,
+    report: Annotated[bool, Query(description="add the whole report of the last belief shown")] = False,
 ) -> dict[str, Any]:
-    """Show the belief about the Bayes error of each data version, newest last."""
+    """Show the belief about the Bayes error of each data version, newest last.
+
+    The whole report has the curves of all embeddings as `[n_train, errors, cover_hart]`, their slopes,
+    the advice with its gains, and the reference class that the interval was calibrated on. While a study
+    is under way, `progress` tells how far it is: `done` of `total` (0: not known yet) of a `stage`; the
+    first time there is no belief beside it.
+    """
     found = await system.read("feasibility", grant.project, ShowReport(version))
     if report:
-        digest = found["beliefs"][-1]["report"]
+        digest = found["beliefs"][-1]["report"] if found["beliefs"] else None
         found = {**found, "report": await system.blob_json(grant.project, digest) if digest else None}
     return found
+
+
+@router.get(
+    "/feasibility/picture",
+    response_class=Response,
+    responses={200: {"content": {kind: {} for kind in MEDIA_TYPES.values()}, "description": "The picture."}},
+)
+async def draw_feasibility(
+    system: Running,
+    grant: _Owned,
+    version: _Version = None,
+    kind: Annotated[Literal["svg", "png"], Query(description="vectors or pixels")] = "svg",
+) -> Response:
+    """Draw the report of the last belief: error against train rows, the target, and the Bayes error."""
+    beliefs = (await system.read("feasibility", grant.project, ShowReport(version)))["beliefs"]
+    if not beliefs:
+        raise NotReady(
+            f"the first study of {grant.project} is under way", hint="Come again when it has ended."
+        )
+    value = await system.blob_json(grant.project, beliefs[-1]["report"])
+    try:
+        report = FeasibilityReport.from_dict(value)
+    except (KeyError, ValueError) as error:
+        raise Conflict(
+            f"the report of version {beliefs[-1]['number']} is of an earlier easeml_ray",
+            hint="The next study writes one that can be drawn.",
+        ) from error
+    content = await asyncio.to_thread(draw, report, kind)
+    return Response(content, media_type=MEDIA_TYPES[kind])
+
+
+@router.post("/feasibility/cancel")
+async def cancel_study(system: Running, grant: _Owned, command_id: CommandId) -> dict[str, Any]:
+    """Cancel the study that is under way; the project then asks how to go on."""
+    command = CancelStudy()
+    return await system.handle("feasibility", grant.project, grant.principal, command, command_id=command_id)
 
 
 @router.get("/cleaning")

@@ -56,7 +56,7 @@ VIEWS = [
     (["status"], "stars"),
     (["status", "stars"], "bits removed"),
     (["feasibility", "stars"], "Bayes error"),
-    (["feasibility", "stars", "--report"], "Cover-Hart"),
+    (["feasibility", "stars", "--curves"], "Cover-Hart value"),
     (["next", "stars"], "are left"),
     (["models", "stars"], "deployed"),
     (["gate", "stars"], "to pass, a model must get more than 90 %"),

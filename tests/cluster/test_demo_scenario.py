@@ -49,9 +49,11 @@ def story(cast: Cast) -> Story:
     return {result["project"]: result for result in results}, cast.lines
 
 
-def test_both_projects_end_feasible_with_a_deployed_model_that_passed(story: Story) -> None:
-    for result in story[0].values():
-        assert (result["phase"], result["decision"]) == ("READY", "FEASIBLE")
+def test_both_projects_end_ready_with_a_deployed_model_that_passed(story: Story) -> None:
+    # Ninety-eight development rows cannot decide 97 %: there a person says to train.
+    decisions = {"digits": "FEASIBLE", "breast-cancer": "UNDECIDED"}
+    for name, result in story[0].items():
+        assert (result["phase"], result["decision"]) == ("READY", decisions[name])
         assert result["verdicts"].count("PASS") >= 2
         assert result["deployed"] is not None
         assert result["windows"][0]["state"] in ("DECIDED", "RELEASED")

@@ -195,6 +195,7 @@ BODIES: list[tuple[str, str, dict[str, Any], str, int]] = [
     ("GET", "/v1/projects/bad/data/stable/rows?ids=1", {}, "CapabilityDenied", 403),
     ("PUT", "/v1/projects/bad/data/stable", {"content": b"a,b\n1,2\n"}, "NotFound", 404),
     ("GET", "/v1/projects/bad/feasibility", {}, "NotFound", 404),
+    ("POST", "/v1/projects/bad/feasibility/cancel", {}, "Conflict", 409),
     ("POST", "/v1/projects/bad/market/offers?offer=o&price_cents=1", {}, "InvalidArgument", 400),
     (
         "POST",

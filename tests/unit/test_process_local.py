@@ -98,7 +98,7 @@ def test_the_bill_is_the_sum_of_its_lines_and_of_what_people_were_paid(lived: An
     bill = run(system.read("process", "small", ShowBill()))
     queue = run(system.read("oracle", "small", ListRequests()))
     assert bill["total_cents"] == pytest.approx(sum(line["cost_cents"] for line in bill["lines"]))
-    human = [line for line in bill["lines"] if not line["what"].startswith("automl")]
+    human = [line for line in bill["lines"] if not line["what"].startswith(("automl", "feasibility"))]
     assert queue["spent_cents"] == pytest.approx(sum(line["cost_cents"] for line in human))
     assert queue["reserved_cents"] == pytest.approx(0)
     assert outcome["spent_cents"] <= 4000

@@ -1,0 +1,360 @@
+"""From what probes measured to an interval of the Bayes error, fitted where the truth is known.
+
+Symbols
+-------
+b = Bayes error
+e, s = error of the consensus on development rows, and the error that it expects of itself
+c = (e + s) / 2, the centre: s counts no label and is steadier, e cannot fool itself
+phi = (sampling error of c, disagreement of the halves, regret of the halves), (3,)
+theta_q = coefficients of the q-quantile of b - c, for q = 0.05, 0.5, 0.95, (3,) each
+k_low, k_high = factors by which the two arms of the interval are lengthened, at least 1
+m = (C - 1) / C, the error of a guess
+
+``b_q = c + theta_q . phi``. All of phi vanishes as development and train rows grow without
+end, and with it the width of the interval.
+
+The coefficients minimise the pinball loss over a reference class of problems whose Bayes error
+is known, every family of problems weighing the same. A quantile regression promises its
+quantiles on the families that it was fitted to. The arms are therefore lengthened until
+they hold on families that were left out of the fit, one after the other: on 975 of 1,000
+problems a side, and on 93 of 100 in the worst family. That is more than 90 % asks of problems
+like the average ones, because nobody knows which family the next data set is of.
+
+No interval of the Bayes error holds for every distribution: at any number of rows there are
+problems whose structure no classifier has seen yet. What is promised is promised for problems
+like those of the reference class, which every report names.
+
+References
+----------
+R. Koenker and G. Bassett, "Regression quantiles", Econometrica 46(1), 1978.
+T. Gneiting and A. Raftery, "Strictly proper scoring rules, prediction, and estimation", JASA
+102(477), 2007: the pinball losses of both ends add up to the interval score.
+A. Antos, L. Devroye, L. Györfi, "Lower bounds for Bayes error estimation", IEEE TPAMI 21(7),
+1999: no estimator converges at any rate for all distributions.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.resources import files
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from easeml_ray.embed.arrays import FloatArray
+
+__all__ = ["BayesBelief", "Calibration", "Summary", "shipped_calibration"]
+
+CONFIDENCE = 0.90
+"""Confidence of every interval of a report."""
+
+TAILS = (0.05, 0.5, 0.95)
+SIDE_COVERAGE = 0.975  # of each arm, on families left out, pooled
+FAMILY_COVERAGE = 0.93  # of each arm, on the worst family left out
+SHORTEST_ARM = 1e-3  # below this an arm is rounding
+Z_95 = NormalDist().inv_cdf(0.95)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What an interval is computed from.
+
+    Attributes
+    ----------
+    n_train, n_dev, n_classes : int
+        Rows and classes.
+    error : float
+        Share of development rows that the consensus gets wrong, 0 .. 1.
+    doubt : float
+        Mean of 1 - its largest probability, 0 .. 1.
+    half_error : float
+        Mean error of the consensuses of the two halves.
+    disagreement : float
+        Share of development rows on which the halves name different classes.
+    regret : float
+        Mean probability that a half loses by its choice, in the eyes of all rows.
+    """
+
+    n_train: int
+    n_dev: int
+    n_classes: int
+    error: float
+    doubt: float
+    half_error: float
+    disagreement: float
+    regret: float
+
+    @property
+    def centre(self) -> float:
+        """The mean of error and doubt."""
+        return 0.5 * (self.error + self.doubt)
+
+    def features(self) -> FloatArray:
+        """Return phi, (3,)."""
+        c = self.centre
+        # Not even a whole row wrong leaves the sampling error of a quarter of one.
+        sampling = math.sqrt(max(c * (1.0 - c), 0.25 / self.n_dev) / self.n_dev)
+        return np.array([sampling, self.disagreement, self.regret])
+
+
+@dataclass(frozen=True, slots=True)
+class BayesBelief:
+    """A belief about the Bayes error: two half normals that meet at the median.
+
+    Attributes
+    ----------
+    low, high : float
+        The 5 % and 95 % quantiles.
+    median : float
+        The estimate.
+    """
+
+    low: float
+    median: float
+    high: float
+
+    def at_most(self, error: float) -> float:
+        """Return the probability that the Bayes error is at most `error`.
+
+        Examples
+        --------
+        >>> belief = BayesBelief(0.1, 0.2, 0.24)
+        >>> [round(belief.at_most(error), 2) for error in (0.1, 0.2, 0.24)]
+        [0.05, 0.5, 0.95]
+        """
+        arm = (self.median - self.low) if error < self.median else (self.high - self.median)
+        if arm < SHORTEST_ARM:
+            return float(error >= self.median)
+        return NormalDist(self.median, arm / Z_95).cdf(error)
+
+    def quantile(self, share: float) -> float:
+        """Return the error that the Bayes error stays below with probability `share`."""
+        z = NormalDist().inv_cdf(share) / Z_95
+        return max(0.0, self.median + z * ((self.median - self.low) if z < 0 else (self.high - self.median)))
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A fitted map from a :class:`Summary` to a :class:`BayesBelief`.
+
+    Parameters
+    ----------
+    coefficients : tuple of three tuples of three floats
+        theta of the three quantiles.
+    lengthened : (float, float)
+        k_low and k_high.
+    reference : dict
+        The reference class: ``families`` (names), ``problems``, and the least and the most of
+        ``n_train``, ``n_dev``, ``n_classes``, ``n_features`` and ``noise`` (convention uniform).
+    """
+
+    coefficients: tuple[tuple[float, ...], ...]
+    lengthened: tuple[float, float]
+    reference: dict[str, Any]
+
+    def belief(self, summary: Summary) -> BayesBelief:
+        """Return the belief about the Bayes error that a summary leads to.
+
+        Parameters
+        ----------
+        summary : Summary
+            What was measured.
+
+        Returns
+        -------
+        BayesBelief
+            All three quantiles between 0 and (C-1)/C.
+        """
+        quantiles = _quantiles(np.array(self.coefficients), *_arrays([summary]))[:, 0]
+        low, median, high = _lengthened(quantiles, self.lengthened, 1.0 - 1.0 / summary.n_classes)
+        return BayesBelief(float(low), float(median), float(high))
+
+    def outside(self, summary: Summary) -> tuple[str, ...]:
+        """Say in which respects a summary lies outside the reference class.
+
+        Parameters
+        ----------
+        summary : Summary
+            What was measured.
+
+        Returns
+        -------
+        tuple of str
+            Empty for a problem inside. More rows than the largest are inside: the interval
+            narrows with what the halves settle, not with the number of rows.
+        """
+        found = []
+        for name, value in (("train rows", summary.n_train), ("development rows", summary.n_dev)):
+            least = self.reference["n_train" if name == "train rows" else "n_dev"][0]
+            if value < least:
+                found.append(f"{value} {name}, the fewest there are {least}")
+        most = self.reference["n_classes"][1]
+        if summary.n_classes > most:
+            found.append(f"{summary.n_classes} classes, the most there are {most}")
+        least_each = self.reference["rows_a_class"]
+        if summary.n_train < least_each * summary.n_classes:
+            found.append(
+                f"{summary.n_train / summary.n_classes:.0f} train rows a class, the fewest there are "
+                f"{least_each}"
+            )
+        return tuple(found)
+
+    @classmethod
+    def fit(
+        cls,
+        summaries: Sequence[Summary],
+        ber: ArrayLike,
+        families: Sequence[str],
+        reference: Mapping[str, Any],
+    ) -> Calibration:
+        """Fit to problems whose Bayes error is known.
+
+        Parameters
+        ----------
+        summaries : sequence of Summary, length N
+            What was measured on each.
+        ber : array-like of shape (N,)
+            Bayes errors.
+        families : sequence of str, length N
+            The family of each; at least three families.
+        reference : mapping
+            The description that reports show.
+
+        Returns
+        -------
+        Calibration
+            The fitted map; the same problems give the same one.
+        """
+        measured, truth, family = _arrays(summaries), np.asarray(ber, dtype=np.float64), np.asarray(families)
+        coefficients = _regress(measured, truth, family)
+        arms = _needed_arms(measured, truth, family)
+        return cls(
+            tuple(tuple(round(float(value), 6) for value in row) for row in coefficients),
+            arms,
+            dict(reference),
+        )
+
+    def to_json(self) -> str:
+        """Return the map as JSON text."""
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Calibration:
+        """Rebuild a map from :meth:`to_json`."""
+        value = json.loads(text)
+        low, high = value["lengthened"]
+        return cls(tuple(tuple(row) for row in value["coefficients"]), (low, high), value["reference"])
+
+
+@cache
+def shipped_calibration() -> Calibration:
+    """Return the calibration that studies use.
+
+    Returns
+    -------
+    Calibration
+        Fitted by ``python tests/benchmarks/calibration.py --fit`` on all families.
+
+    Examples
+    --------
+    >>> "rings" in shipped_calibration().reference["families"]
+    True
+    """
+    return Calibration.from_json((files("easeml_ray.feasibility") / "calibration.json").read_text())
+
+
+Measured = tuple[FloatArray, FloatArray, FloatArray]
+
+
+def _arrays(summaries: Sequence[Summary]) -> Measured:
+    """Return phi (N, 3), centres (N,) and the errors of a guess (N,)."""
+    return (
+        np.stack([summary.features() for summary in summaries]),
+        np.array([summary.centre for summary in summaries]),
+        np.array([1.0 - 1.0 / summary.n_classes for summary in summaries]),
+    )
+
+
+def _quantiles(theta: FloatArray, phi: FloatArray, centre: FloatArray, most: FloatArray) -> FloatArray:
+    """Return the three quantiles, (3, N), in order and within 0 .. m."""
+    low, median, high = centre + theta @ phi.T
+    median = np.clip(median, 0.0, most)
+    return np.stack([np.minimum(low, median), median, np.maximum(high, median)])
+
+
+def _lengthened(
+    quantiles: FloatArray, arms: tuple[float, float], most: float | FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    low, median, high = quantiles
+    return (
+        np.clip(median - arms[0] * (median - low), 0.0, most),
+        median,
+        np.clip(median + arms[1] * (high - median), 0.0, most),
+    )
+
+
+def _regress(measured: Measured, truth: FloatArray, family: Any) -> FloatArray:
+    """Return theta, (3, 3): the smallest pinball losses, every family weighing the same."""
+    from scipy.optimize import linprog
+
+    phi, centre, _ = measured
+    _, code, count = np.unique(family, return_inverse=True, return_counts=True)
+    weight = 1.0 / count[code] / count.size
+    # The dual linear programme (Koenker and Bassett, section 3): one bounded variable a problem, one
+    # equation a feature, whose multipliers are the coefficients. The scale is HiGHS's tolerance's.
+    weight = weight * len(weight)
+    theta = []
+    for q in TAILS:
+        found = linprog(
+            centre - truth,
+            A_eq=phi.T,
+            b_eq=(1.0 - q) * (phi.T @ weight),
+            bounds=np.stack([np.zeros_like(weight), weight], axis=1),
+            method="highs",
+        )
+        theta.append(-found.eqlin.marginals)
+    return np.stack(theta)
+
+
+def _needed_arms(measured: Measured, truth: FloatArray, family: Any) -> tuple[float, float]:
+    """Return the factors that make the arms hold on families that the fit has not seen."""
+    needs: list[tuple[FloatArray, FloatArray]] = []
+    for left_out in np.unique(family):
+        seen, own = family != left_out, family == left_out
+        theta = _regress(_part(measured, seen), truth[seen], family[seen])
+        low, median, high = _quantiles(theta, *_part(measured, own))
+        needs.append(
+            (
+                (median - truth[own]) / np.maximum(median - low, SHORTEST_ARM),
+                (truth[own] - median) / np.maximum(high - median, SHORTEST_ARM),
+            )
+        )
+    low_arm, high_arm = (
+        max(
+            1.0,
+            _family_quantile([need[side] for need in needs]),
+            max(float(np.quantile(need[side], FAMILY_COVERAGE)) for need in needs),
+        )
+        for side in (0, 1)
+    )
+    return round(low_arm, 4), round(high_arm, 4)
+
+
+def _family_quantile(parts: Sequence[FloatArray]) -> float:
+    """Return the quantile of all parts at the coverage of a side, every part weighing the same."""
+    values = np.concatenate(parts)
+    weight = np.concatenate([np.full(part.size, 1.0 / (part.size * len(parts))) for part in parts])
+    order = np.argsort(values)
+    at = np.searchsorted(np.cumsum(weight[order]), SIDE_COVERAGE)
+    return float(values[order][min(int(at), values.size - 1)])
+
+
+def _part(measured: Measured, rows: Any) -> Measured:
+    phi, centre, most = measured
+    return phi[rows], centre[rows], most[rows]

@@ -1,0 +1,178 @@
+"""What a study has measured, kept so that a change of the data costs what it changes.
+
+Symbols
+-------
+n = train rows, T = development rows, F = embeddings, P = blocks of train rows, C = classes
+order = train rows in the order in which curves see them, (n,)
+sizes = train rows in blocks 1 .. p, (P,), ascending; the last is n
+nearest[f][p, t] = train row nearest to t among the first sizes[p] of order, seen through f, (P, T)
+distance[f][t] = squared distance of the last of them, (T,)
+
+A label moves no neighbour: changed labels are looked up, nothing is searched again. Appended rows
+are one more block. Either leaves the embeddings as they were fitted, and the probes as they
+were trained: `stale_rows` counts the train rows that probes have not seen, or saw with another
+label.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from easeml_ray.embed.arrays import IntArray, as_labels
+from easeml_ray.errors import InvalidArgument
+from easeml_ray.feasibility.calibration import Summary
+from easeml_ray.feasibility.consensus import Consensus
+from easeml_ray.feasibility.neighbors import Found
+
+__all__ = ["Curve", "Evidence"]
+
+
+@dataclass(slots=True)
+class Curve:
+    """The nearest train rows through one embedding, block after block.
+
+    Parameters
+    ----------
+    nearest : list of ndarray of shape (T,)
+        One a block searched so far, in the order of the blocks.
+    last : Found or None
+        Distances and rows after the last of them.
+    """
+
+    nearest: list[IntArray] = field(default_factory=list)
+    last: Found | None = None
+
+    def extend(self, found: Found) -> None:
+        """Take in the search of the next block: the smaller of (distance, row) stays."""
+        if self.last is not None:
+            before = self.last
+            closer = (found.distance < before.distance) | (
+                (found.distance == before.distance) & (found.nearest < before.nearest)
+            )
+            found = Found(
+                np.where(closer, found.distance, before.distance),
+                np.where(closer, found.nearest, before.nearest),
+                max(found.n_train, before.n_train),
+                found.digest,
+            )
+        self.last = found
+        self.nearest.append(found.nearest[:, 0])
+
+
+@dataclass(slots=True)
+class Evidence:
+    """Neighbours by embedding and block, and what the probes predict.
+
+    Parameters
+    ----------
+    y_train, y_dev : ndarray of int64, shapes (n,) and (T,)
+        Class codes; copies that belong to the evidence.
+    n_classes : int
+        Classes C.
+    order, sizes : ndarray of int64
+        See the top of this module.
+    curves : dict of str to Curve
+        By embedding.
+    members : dict of str to ndarray of shape (T,)
+        The class that each probe, trained on all rows, gives to each development row.
+    consensus : Consensus or None
+        The pooled probes.
+    stale_rows : int
+        Train rows whose label changed, or that came, after the probes were trained.
+    """
+
+    y_train: IntArray
+    y_dev: IntArray
+    n_classes: int
+    order: IntArray
+    sizes: IntArray
+    curves: dict[str, Curve]
+    members: dict[str, IntArray] = field(default_factory=dict)
+    consensus: Consensus | None = None
+    stale_rows: int = 0
+
+    def wrong(self) -> NDArray[np.bool_]:
+        """Return where the nearest row has another label, (F, P, T).
+
+        An embedding whose race was stopped keeps the errors of its last block.
+        """
+        wrong = np.empty((len(self.curves), self.sizes.size, self.y_dev.size), dtype=np.bool_)
+        for f, curve in enumerate(self.curves.values()):
+            done = len(curve.nearest)
+            wrong[f, :done] = self.y_train[np.stack(curve.nearest)] != self.y_dev
+            wrong[f, done:] = wrong[f, done - 1]
+        return wrong
+
+    def errors(self) -> IntArray:
+        """Return how many development rows the nearest of all train rows gets wrong, (F,)."""
+        last = np.stack([curve.nearest[-1] for curve in self.curves.values()])
+        errors: IntArray = np.count_nonzero(self.y_train[last] != self.y_dev, axis=1)
+        return errors
+
+    def last_error(self, embedding: str) -> float:
+        """Return the share of development rows that the last neighbours of an embedding get wrong."""
+        return float((self.y_train[self.curves[embedding].nearest[-1]] != self.y_dev).mean())
+
+    def finished(self) -> dict[str, int]:
+        """Return how many blocks each embedding has seen."""
+        return {name: len(curve.nearest) for name, curve in self.curves.items()}
+
+    def member_errors(self) -> dict[str, int]:
+        """Return how many development rows each probe gets wrong."""
+        return {name: int(np.count_nonzero(codes != self.y_dev)) for name, codes in self.members.items()}
+
+    def summary(self) -> Summary | None:
+        """Return what the calibrated interval is computed from; None without probes."""
+        if self.consensus is None:
+            return None
+        wrong = {part: float(rows.mean()) for part, rows in self.consensus.wrong(self.y_dev).items()}
+        return Summary(
+            n_train=self.y_train.size,
+            n_dev=self.y_dev.size,
+            n_classes=self.n_classes,
+            error=wrong["all"],
+            doubt=float(self.consensus.doubt()["all"].mean()),
+            half_error=0.5 * (wrong["first"] + wrong["second"]),
+            disagreement=float(self.consensus.disagreement().mean()),
+            regret=float(self.consensus.regret().mean()),
+        )
+
+    def relabel_train(self, index: ArrayLike, labels: ArrayLike) -> None:
+        """Change labels of train rows; see :meth:`easeml_ray.feasibility.Study.relabel_train`."""
+        rows, codes = self._changes(index, labels, self.y_train.size, "train")
+        self.stale_rows += int(np.count_nonzero(self.y_train[rows] != codes))
+        self.y_train[rows] = codes
+
+    def relabel_dev(self, index: ArrayLike, labels: ArrayLike) -> None:
+        """Change labels of development rows; see :meth:`easeml_ray.feasibility.Study.relabel_dev`."""
+        rows, codes = self._changes(index, labels, self.y_dev.size, "development")
+        self.y_dev[rows] = codes
+
+    def grow(self, labels: IntArray) -> IntArray:
+        """Take in the labels of a new block and return the indices of its rows."""
+        rows = np.arange(self.y_train.size, self.y_train.size + labels.size, dtype=np.int64)
+        self.y_train = np.concatenate([self.y_train, labels])
+        self.order = np.concatenate([self.order, rows])
+        self.sizes = np.append(self.sizes, self.y_train.size)
+        self.stale_rows += rows.size
+        return rows
+
+    def _changes(
+        self, index: ArrayLike, labels: ArrayLike, size: int, what: str
+    ) -> tuple[IntArray, IntArray]:
+        rows = as_labels(index, "index")
+        codes = as_labels(labels, "labels", n_rows=rows.size, n_classes=self.n_classes)
+        if rows.size and rows.max() >= size:
+            raise InvalidArgument(
+                f"{what} row {rows.max()} is beyond the {size} rows studied",
+                hint="Append new rows; relabel those that were given before.",
+                argument="index",
+            )
+        if np.unique(rows).size != rows.size:
+            raise InvalidArgument(
+                f"a {what} row is relabelled twice in one call", hint="Give each once.", argument="index"
+            )
+        return rows, codes
