@@ -214,6 +214,7 @@ class Shell:
         except Exception as error:
             body = self._given_up(action, unwrapped(error) if isinstance(error, RayTaskError) else error)
         finally:
+            work.cancel()  # it may go on if this issue of it was cancelled; a finished one does not mind
             del self.working[action.id]
             self.heard.pop(action.id, None)
         await self._settle(action, body)

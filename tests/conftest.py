@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,17 @@ for name in ("STATE", "URL", "TOKEN", "STORE", "BLOBS", "PORT", "RAY_ADDRESS"):
 
 def pytest_sessionfinish() -> None:
     shutil.rmtree(_home, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def quick_probes() -> Iterator[None]:
+    """Studies without their two slowest probes, for tests of what happens around a study."""
+    from easeml_ray.feasibility.probes import PROBES
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("boosted", "kernel"):
+            patch.setitem(PROBES, name, replace(PROBES[name], most_classes=0))
+        yield
 
 
 @pytest.fixture(scope="session")

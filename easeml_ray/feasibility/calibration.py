@@ -10,14 +10,16 @@ theta_q = coefficients of the q-quantile of b - c, for q = 0.05, 0.5, 0.95, (3,)
 k_low, k_high = factors by which the two arms of the interval are lengthened, at least 1
 m = (C - 1) / C, the error of a guess
 
-``b_q = c + theta_q . phi``. All of phi vanishes as development and train rows grow without
-end, and with it the width of the interval.
+``b_q = c + theta_q . phi``. The sampling error vanishes with development rows, and the regret as
+the halves settle. The disagreement does so too, except where two classes are equally likely: there
+the halves differ for ever, and the interval stays wide.
 
 The coefficients minimise the pinball loss over a reference class of problems whose Bayes error
 is known, every family of problems weighing the same. A quantile regression promises its
 quantiles on the families that it was fitted to. The arms are therefore lengthened until
 they hold on families that were left out of the fit, one after the other: on 975 of 1,000
-problems a side, and on 93 of 100 in the worst family. That is more than 90 % asks of problems
+problems a side, and on 93 of 100 in the worst family (of 30 problems each, so that this is a rough
+figure: a family that neither fit has seen may do worse). That is more than 90 % asks of problems
 like the average ones, because nobody knows which family the next data set is of.
 
 No interval of the Bayes error holds for every distribution: at any number of rows there are

@@ -6,6 +6,7 @@ order of submission, so that the evidence does not depend on who was quick.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -17,6 +18,7 @@ from easeml_ray.embed import Embedding
 from easeml_ray.embed.arrays import FloatArray, IntArray
 from easeml_ray.feasibility.consensus import PARTS
 from easeml_ray.feasibility.evidence import Evidence
+from easeml_ray.feasibility.nearest import NearestNeighbor
 from easeml_ray.feasibility.neighbors import Found, NearestNeighbors
 from easeml_ray.feasibility.probes import PROBES, predictions
 from easeml_ray.feasibility.race import StopRule, Strategy
@@ -25,9 +27,41 @@ from easeml_ray.process.executor import LocalExecutor
 if TYPE_CHECKING:
     from easeml_ray.process.component import Executor
 
-__all__ = ["Progress", "Work", "fit_embedding", "fit_embeddings", "race", "search", "taken", "train_probes"]
+__all__ = [
+    "Pending",
+    "Progress",
+    "Work",
+    "best_on_train",
+    "fit_embedding",
+    "fit_embeddings",
+    "race",
+    "search",
+    "taken",
+    "timed",
+    "train_probes",
+]
+
+VIEW_ROWS = 2_000
+"""Train rows by which the embedding of texts and images for the probes is chosen."""
 
 Progress: TypeAlias = Callable[[int, int, str], None]
+
+
+class Pending:
+    """A result to come, whose cost is then added up."""
+
+    def __init__(self, work: Work, future: Future[tuple[Any, float]]) -> None:
+        self._work, self._future = work, future
+
+    def result(self) -> Any:
+        """Wait for the result and return it."""
+        value, seconds = self._future.result()
+        self._work.cpu_seconds += seconds
+        return value
+
+    def cancel(self) -> bool:
+        """Call it off."""
+        return self._future.cancel()
 
 
 class Work:
@@ -46,11 +80,13 @@ class Work:
     def __init__(self, executor: Executor | None, progress: Progress | None, total: int) -> None:
         self._executor: Executor = executor if executor is not None else LocalExecutor()
         self._progress, self._done, self._total = progress, 0, total
-        self.width, self.submit, self.share = (
-            self._executor.width,
-            self._executor.submit,
-            self._executor.share,
-        )
+        self.width, self.share = self._executor.width, self._executor.share
+        self.cpu_seconds = 0.0
+        """What was used by the functions whose results were taken, wherever they ran."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any) -> Pending:
+        """Run a function; its result also says what it cost."""
+        return Pending(self, self._executor.submit(timed, function, *args))
 
     def step(self, stage: str) -> None:
         """Say that one more step is done."""
@@ -100,7 +136,7 @@ def race(
     """
     shared = {name: (work.share(maps[name]), work.share(dev[name])) for name in maps}
     ends = np.concatenate([[0], evidence.sizes])
-    flying: deque[tuple[str, Future[Found]]] = deque()
+    flying: deque[tuple[str, Pending]] = deque()
     while True:
         # One more than run at once: the next is there when one ends.
         while len(flying) <= work.width and (arms := strategy.next(at_most=1)):
@@ -156,6 +192,43 @@ def train_probes(
         found[part] |= future.result()
         work.step("probes")
     return found
+
+
+def timed(function: Callable[..., Any], *args: Any) -> tuple[Any, float]:
+    """Return what a function returns, and the processor seconds that it took."""
+    began = time.process_time()
+    value = function(*args)
+    return value, time.process_time() - began
+
+
+def best_on_train(maps: Mapping[str, Any], X: Any, y: IntArray, rows: IntArray) -> str:
+    """Return the embedding in which one half of some train rows is nearest to its like in the other.
+
+    Parameters
+    ----------
+    maps : mapping of str
+        Fitted embeddings.
+    X : rows
+        All train rows.
+    y : ndarray of int64, shape (n,)
+        Class codes.
+    rows : ndarray of int64
+        Train rows in random order; at most :data:`VIEW_ROWS` of them are looked at.
+
+    Returns
+    -------
+    str
+        The first of equals.
+    """
+    some = rows[:VIEW_ROWS]
+    half = some[: some.size // 2], some[some.size // 2 :]
+
+    def errors(name: str) -> int:
+        seen, asked = (maps[name].transform(taken(X, part)) for part in half)
+        state = NearestNeighbor(asked, y[half[1]], int(y.max()) + 1).append(seen, y[half[0]])
+        return int(state.errors)
+
+    return min(maps, key=errors)
 
 
 def fit_embedding(embedding: Embedding, X: Any, y: IntArray, dev: Any) -> tuple[Any, FloatArray]:

@@ -12,7 +12,8 @@ each fold is pooled with the weights of the others, so that its errors are hones
 
 All of it is done three times: with the members trained on all train rows, and on either half
 of them. What the halves say differently, though both saw the same distribution, is what the
-data have not settled yet; it is seen without any label and so with little noise.
+data have not settled yet. It counts predictions and no errors, so that labels enter by a dozen
+weights only, and with little noise.
 
 References
 ----------

@@ -10,8 +10,7 @@ distance[f][t] = squared distance of the last of them, (T,)
 
 A label moves no neighbour: changed labels are looked up, nothing is searched again. Appended rows
 are one more block. Either leaves the embeddings as they were fitted, and the probes as they
-were trained: `stale_rows` counts the train rows that probes have not seen, or saw with another
-label.
+were trained: rows are stale that the probes have not seen, or saw with another label.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from easeml_ray.embed.arrays import IntArray, as_labels
-from easeml_ray.errors import InvalidArgument
+from easeml_ray.errors import InvalidArgument, OneClass
 from easeml_ray.feasibility.calibration import Summary
 from easeml_ray.feasibility.consensus import Consensus
 from easeml_ray.feasibility.neighbors import Found
@@ -80,8 +79,8 @@ class Evidence:
         The class that each probe, trained on all rows, gives to each development row.
     consensus : Consensus or None
         The pooled probes.
-    stale_rows : int
-        Train rows whose label changed, or that came, after the probes were trained.
+    seen_train, seen_dev : ndarray of int64
+        Class codes of train and development rows when the probes were trained.
     """
 
     y_train: IntArray
@@ -92,7 +91,21 @@ class Evidence:
     curves: dict[str, Curve]
     members: dict[str, IntArray] = field(default_factory=dict)
     consensus: Consensus | None = None
-    stale_rows: int = 0
+    seen_train: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    seen_dev: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    @property
+    def stale_rows(self) -> int:
+        """Train rows that came, or have another label, since the probes were trained."""
+        known = self.seen_train.size
+        if self.consensus is None:
+            return 0
+        return int(np.count_nonzero(self.y_train[:known] != self.seen_train)) + self.y_train.size - known
+
+    @property
+    def stale_dev_rows(self) -> int:
+        """Development rows that have another label since the probes were trained."""
+        return 0 if self.consensus is None else int(np.count_nonzero(self.y_dev != self.seen_dev))
 
     def wrong(self) -> NDArray[np.bool_]:
         """Return where the nearest row has another label, (F, P, T).
@@ -143,8 +156,13 @@ class Evidence:
     def relabel_train(self, index: ArrayLike, labels: ArrayLike) -> None:
         """Change labels of train rows; see :meth:`easeml_ray.feasibility.Study.relabel_train`."""
         rows, codes = self._changes(index, labels, self.y_train.size, "train")
-        self.stale_rows += int(np.count_nonzero(self.y_train[rows] != codes))
-        self.y_train[rows] = codes
+        changed = self.y_train.copy()
+        changed[rows] = codes
+        if changed.size and (changed == changed[0]).all():
+            raise OneClass(
+                "all train rows would have the same label", hint="Keep rows of two classes.", rows=[]
+            )
+        self.y_train = changed
 
     def relabel_dev(self, index: ArrayLike, labels: ArrayLike) -> None:
         """Change labels of development rows; see :meth:`easeml_ray.feasibility.Study.relabel_dev`."""
@@ -157,7 +175,6 @@ class Evidence:
         self.y_train = np.concatenate([self.y_train, labels])
         self.order = np.concatenate([self.order, rows])
         self.sizes = np.append(self.sizes, self.y_train.size)
-        self.stale_rows += rows.size
         return rows
 
     def _changes(

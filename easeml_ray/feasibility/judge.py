@@ -35,6 +35,7 @@ from easeml_ray.feasibility.calibration import (
 )
 from easeml_ray.feasibility.curves import CAP, bootstrap_errors, decay_exponents, extrapolate
 from easeml_ray.feasibility.evidence import Evidence
+from easeml_ray.feasibility.probes import MAX_PROBE_FEATURES
 from easeml_ray.feasibility.report import CurvePoint, FeasibilityDecision, FeasibilityReport, SamplesNeeded
 
 __all__ = ["decide", "judge"]
@@ -46,7 +47,12 @@ STEEPEST, FLATTEST = 1.5, 0.1
 
 
 def judge(
-    evidence: Evidence, target_accuracy: float, *, seed: int, calibration: Calibration | None = None
+    evidence: Evidence,
+    target_accuracy: float,
+    *,
+    seed: int,
+    width: int | None,
+    calibration: Calibration | None = None,
 ) -> FeasibilityReport:
     """Turn evidence into a report.
 
@@ -58,6 +64,8 @@ def judge(
         Accuracy asked for, above 0 and at most 1.
     seed : int
         Of the bootstrap.
+    width : int or None
+        Features of a table; None for texts and images.
     calibration : Calibration, optional
         The shipped one by default.
 
@@ -71,7 +79,7 @@ def judge(
     rng = np.random.default_rng(seed)
     neighbours = _neighbours(evidence, tau, rng)
     best = _best_classifier(evidence, neighbours)
-    belief, outside = _belief(evidence, calibration, neighbours, best)
+    belief, outside = _belief(evidence, calibration, neighbours, best, width)
     needed, settled = _model_curve(evidence, belief, tau, rng)
     decision = decide(tau, belief, best.limit, settled=settled)
     summary = evidence.summary()
@@ -115,9 +123,10 @@ def judge(
         n_dev=T,
         n_classes=C,
         stale_rows=evidence.stale_rows,
+        stale_dev_rows=evidence.stale_dev_rows,
         outside=outside,
         reference_class=calibration.reference,
-        method=_method(len(names), len(evidence.members), calibration, outside, evidence.stale_rows),
+        method=_method(evidence, calibration, outside),
         noise_convention="uniform",
         seed=seed,
     )  # fmt: skip
@@ -194,7 +203,11 @@ def _best_classifier(evidence: Evidence, neighbours: _Neighbours) -> _Best:
 
 
 def _belief(
-    evidence: Evidence, calibration: Calibration, neighbours: _Neighbours, best: _Best
+    evidence: Evidence,
+    calibration: Calibration,
+    neighbours: _Neighbours,
+    best: _Best,
+    width: int | None,
 ) -> tuple[BayesBelief, tuple[str, ...]]:
     """Return the belief about the Bayes error, and how the data are unlike the reference class."""
     summary = evidence.summary()
@@ -203,16 +216,34 @@ def _belief(
         return BayesBelief(low, min(max(neighbours.lower_interval[0], low), high), high), (
             "no probe was trained",
         )
-    outside = calibration.outside(summary)
+    outside = [*calibration.outside(summary), *_unlike(evidence, width)]
     belief = calibration.belief(summary)
-    low, high = belief.low, belief.high
+    if belief.low > best.limit:
+        # The probes expect more errors than a classifier makes: they speak of other labels.
+        outside.append("a classifier errs less than the probes expect of any")
+    low, high, most = belief.low, belief.high, 1.0 - 1.0 / evidence.n_classes
     if outside:
         low, high = min(low, neighbours.capped_low), max(high, best.limit)
-    high = min(high, best.limit)
-    median = min(belief.median, high)
-    # A model trained on rows that changed can differ on about as large a share of rows.
-    low = max(0.0, min(low, median) - evidence.stale_rows / evidence.y_train.size)
-    return BayesBelief(low, median, high), outside
+    if summary.n_train < calibration.reference["rows_a_class"] * summary.n_classes:
+        low = 0.0  # so few rows of a class say nothing about how low an error can get
+    # A model trained on labels that changed can differ on about as large a share of rows.
+    news = evidence.stale_rows / evidence.y_train.size + evidence.stale_dev_rows / evidence.y_dev.size
+    high = min(high + evidence.stale_dev_rows / evidence.y_dev.size, best.limit, most)
+    low = max(0.0, min(low, high) - news)
+    return BayesBelief(low, min(max(belief.median, low), high), high), tuple(outside)
+
+
+def _unlike(evidence: Evidence, width: int | None) -> list[str]:
+    """Say how the rows themselves are unlike those of the reference class."""
+    found = []
+    if width is None:
+        found.append("texts or images, all there are tables")
+    elif width > MAX_PROBE_FEATURES:
+        found.append(f"{width} features, the most there are {MAX_PROBE_FEATURES}")
+    strange = np.setdiff1d(evidence.y_dev, evidence.y_train).size
+    if strange:
+        found.append(f"{strange} class(es) of development rows that train lacks")
+    return found
 
 
 def decide(tau: float, belief: BayesBelief, limit: float, *, settled: bool) -> FeasibilityDecision:
@@ -264,7 +295,7 @@ def _model_curve(
     needed = SamplesNeeded(n_hat, min(low, n_hat), max(high, n_hat), estimate >= CAP)
     fall = (rows[1] - rows[0]).mean() + Z_95 * (rows[1] - rows[0]).std() / np.sqrt(T)
     at_cap = point[0] * (point[0] / max(point[0] + max(fall, 0.0), 1e-12)) ** np.log2(CAP)
-    return needed, bool(point[0] <= tau or at_cap > tau)
+    return needed, bool(at_cap > tau)
 
 
 def _rows_factor(e: FloatArray, half: FloatArray, b: FloatArray, tau: float) -> FloatArray:
@@ -278,9 +309,9 @@ def _rows_factor(e: FloatArray, half: FloatArray, b: FloatArray, tau: float) -> 
     return cut
 
 
-def _method(
-    embeddings: int, members: int, calibration: Calibration, outside: tuple[str, ...], stale: int
-) -> str:
+def _method(evidence: Evidence, calibration: Calibration, outside: tuple[str, ...]) -> str:
+    embeddings, members = len(evidence.curves), len(evidence.members)
+    stale = evidence.stale_rows + evidence.stale_dev_rows
     families = calibration.reference["families"]
     parts = [
         f"{100 * CONFIDENCE:.0f} % interval of the Bayes error from the consensus of {members} probes, "
@@ -292,7 +323,5 @@ def _method(
     if outside:
         parts.append(f"widened to the classical interval, because of {'; '.join(outside)}")
     if stale:
-        parts.append(
-            f"lower end lowered by the share of {stale} train rows that the probes have not seen as they are"
-        )
+        parts.append(f"widened by the share of {stale} rows that the probes have not seen as they are")
     return "; ".join(parts)

@@ -87,7 +87,7 @@ class Memory:
         """Return the memory as bytes."""
         e = self.evidence
         arrays: dict[str, NDArray[np.generic]] = {
-            "about": np.array([FORMAT, self.seed, e.n_classes, e.stale_rows]),
+            "about": np.array([FORMAT, self.seed, e.n_classes]),
             "encoder": np.array(self.encoder),
             "fit_labels": self.fit_labels,
             "row_ids": self.row_ids,
@@ -96,6 +96,8 @@ class Memory:
             "dev_prints": self.dev_prints,
             "y_train": e.y_train,
             "y_dev": e.y_dev,
+            "seen_train": e.seen_train,
+            "seen_dev": e.seen_dev,
             "order": e.order,
             "sizes": e.sizes,
             "embeddings": np.array(list(e.curves)),
@@ -119,7 +121,7 @@ class Memory:
         """Rebuild a memory; None for one of another format, after which all is studied anew."""
         with np.load(io.BytesIO(data), allow_pickle=False) as found:
             arrays = dict(found)
-        version, seed, n_classes, stale_rows = arrays["about"].tolist()
+        version, seed, n_classes = arrays["about"].tolist()
         if version != FORMAT:
             return None
         curves = {}
@@ -139,7 +141,8 @@ class Memory:
             curves=curves,
             members={name: arrays[f"member-{k}"] for k, name in enumerate(arrays["members"].tolist())},
             consensus=Consensus(pooled) if pooled else None,
-            stale_rows=stale_rows,
+            seen_train=arrays["seen_train"],
+            seen_dev=arrays["seen_dev"],
         )
         return cls(
             evidence,

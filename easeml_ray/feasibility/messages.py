@@ -40,12 +40,13 @@ class StudyStarted:
 
 @message
 class CancelStudy:
-    """Stop the study that is under way.
+    """Stop the study that is under way, or only that of the version ``number`` if it is.
 
     ``resume``: its project only pauses, and will ask for the same study again.
     """
 
     resume: bool = False
+    number: int | None = None
 
 
 @message

@@ -145,16 +145,16 @@ class FeasibilityReport:
         on the same side of the target error.
     settled : bool
         Whether the consensus of the probes, extended to ten times the rows by the upper limit
-        of its last fall, stays on the same side of the target error.
+        of its last fall, stays above the target error.
     samples_needed : SamplesNeeded
         How many train rows may be enough.
     options : tuple of Advice
         What to do, the most useful first.
     n_train, n_dev, n_classes : int
         Rows and classes studied.
-    stale_rows : int
-        Train rows that came or changed after the probes were trained. The lower end of the
-        interval is lowered by their share.
+    stale_rows, stale_dev_rows : int
+        Train and development rows that came or changed after the probes were trained. The lower
+        end of the interval is lowered by their shares, the upper one raised by the second.
     outside : tuple of str
         In which respects the data are unlike the reference class; the interval then also
         covers the classical one.
@@ -192,6 +192,7 @@ class FeasibilityReport:
     n_dev: int
     n_classes: int
     stale_rows: int
+    stale_dev_rows: int
     outside: tuple[str, ...]
     reference_class: dict[str, Any]
     method: str

@@ -41,8 +41,8 @@ class FeasibilityState(ComponentState):
                 known = self.beliefs.get(command.project)
                 memory = known[-1].memory if known else None
                 return Decision((StudyStarted(version, target_accuracy, memory, second_cents),))
-            case CancelStudy(resume):
-                return self._cancel(command, resume)
+            case CancelStudy(resume, number):
+                return self._cancel(command, resume, number)
             case Report(outcome):
                 if command.command_id not in self.actions:
                     raise Conflict(
@@ -53,8 +53,9 @@ class FeasibilityState(ComponentState):
                 return Decision((replace(outcome, ledger=line),), {"decision": outcome.decision})
         raise TypeError(f"{type(command.body).__name__} is no command of feasibility")
 
-    def _cancel(self, command: Command, resume: bool) -> Decision:
-        studies = self._under_way(command.project)
+    def _cancel(self, command: Command, resume: bool, number: int | None) -> Decision:
+        under_way = self._under_way(command.project)
+        studies = {i: s for i, s in under_way.items() if number in (None, s.version.number)}
         if not studies:
             raise Conflict(
                 f"no study of {command.project} is under way",

@@ -25,7 +25,16 @@ from easeml_ray.embed import Embedding, RowSchema, as_labels, modality_of
 from easeml_ray.embed.arrays import FloatArray, IntArray
 from easeml_ray.errors import InvalidArgument
 from easeml_ray.feasibility.calibration import Calibration
-from easeml_ray.feasibility.collect import Progress, Work, fit_embeddings, race, search, taken, train_probes
+from easeml_ray.feasibility.collect import (
+    Progress,
+    Work,
+    best_on_train,
+    fit_embeddings,
+    race,
+    search,
+    taken,
+    train_probes,
+)
 from easeml_ray.feasibility.consensus import PARTS, consensus
 from easeml_ray.feasibility.curves import prefixes
 from easeml_ray.feasibility.evidence import Curve, Evidence
@@ -42,7 +51,7 @@ __all__ = ["Study", "study"]
 
 BLOCKS = 10
 RETRAIN_SHARE = 0.05
-"""Probes are trained again once so large a share of the train rows is news to them."""
+"""Probes are trained again once so large a share of train or development rows is news to them."""
 
 
 def study(
@@ -140,6 +149,8 @@ class Study:
     ----------
     evidence : Evidence
         What was measured so far.
+    cpu_seconds : float
+        Processor seconds of the work so far, wherever it ran.
 
     Raises
     ------
@@ -148,14 +159,10 @@ class Study:
 
     Examples
     --------
-    >>> rng = np.random.default_rng(0)
-    >>> y = rng.integers(0, 2, 300)
-    >>> X = rng.standard_normal((300, 2)) + 3.0 * y[:, None]
-    >>> made = Study(X[:200], y[:200], X[200:], y[200:], embeddings=["raw"]).run()
-    >>> before = made.evidence.errors()
-    >>> after = made.relabel_dev([0], [1 - y[200]]).evidence.errors()
-    >>> abs(int(after[0] - before[0]))
-    1
+    >>> X, y = np.array([[0.0], [0.1], [1.0], [1.1]]), [0, 0, 1, 1]
+    >>> made = Study(X, y, X + 0.01, y, embeddings=["raw"]).run()
+    >>> made.evidence.errors(), made.relabel_dev([0], [1]).evidence.errors()
+    (array([0]), array([1]))
     """
 
     def __init__(
@@ -187,6 +194,7 @@ class Study:
         self._rows: list[Any] = [X]  # train rows, part after part
         self._maps: dict[str, Any] = {}
         self._dev: dict[str, FloatArray] = {}  # embedded development rows
+        self.cpu_seconds = 0.0
 
     @classmethod
     def resumed(
@@ -209,17 +217,19 @@ class Study:
             The rows that it was measured on, in the same order.
         fit_labels : ndarray of int64
             Labels of the first train rows, those that the embeddings are fitted to.
-        embeddings, seed : optional
-            As they were.
+        embeddings : sequence of str or Embedding, optional
+            As they were; those of the library are found by the names in the evidence.
+        seed : int
+            As it was.
 
         Returns
         -------
         Study
-            The study; embeddings are fitted again only when rows are appended.
+            Embeddings are fitted again only when rows are appended.
         """
         made = cls(
             X_train, evidence.y_train, X_dev, evidence.y_dev,
-            embeddings=embeddings, n_classes=evidence.n_classes, seed=seed,
+            embeddings=embeddings or list(evidence.curves), n_classes=evidence.n_classes, seed=seed,
         )  # fmt: skip
         made.evidence, made.fit_labels = evidence, fit_labels
         return made
@@ -236,23 +246,24 @@ class Study:
 
         Parameters
         ----------
-        strategy : str
+        strategy, executor, progress : optional
             As for :func:`study`.
         stop : callable, optional
             A rule of :mod:`easeml_ray.feasibility.race` that ends the race early. Every embedding
             sees one block at least.
-        executor, progress : optional
-            As for :func:`study`.
 
         Returns
         -------
         Study
             Itself.
         """
+        if any(self.evidence.finished().values()):
+            raise InvalidArgument("this study has run", hint="Append or relabel rows.", argument="self")
         blocks = self.evidence.sizes.size
         work = Work(executor, progress, len(self.embeddings) * (blocks + 1) + len(PROBES) * len(PARTS))
         self._race(strategy, stop, work)
         self._train_probes(work)
+        self.cpu_seconds += work.cpu_seconds
         return self
 
     def relabel_train(self, index: ArrayLike, labels: ArrayLike) -> Study:
@@ -272,14 +283,14 @@ class Study:
 
         Raises
         ------
-        InvalidArgument
-            If an index is unknown or given twice, or a code does not fit.
+        OneClass, InvalidArgument
+            If an index is unknown or given twice, a code does not fit, or one class is left.
         """
         self.evidence.relabel_train(index, labels)
         return self
 
     def relabel_dev(self, index: ArrayLike, labels: ArrayLike) -> Study:
-        """Change labels of development rows, as :meth:`relabel_train` does for train rows."""
+        """Change labels of development rows, as :meth:`relabel_train` does."""
         self.evidence.relabel_dev(index, labels)
         return self
 
@@ -307,32 +318,34 @@ class Study:
         complete = [
             name for name, done in self.evidence.finished().items() if done == self.evidence.sizes.size
         ]
-        index = self.evidence.grow(codes)
         work = Work(executor, None, 2 * len(self.embeddings))
         if not self._maps:
             self._fit_embeddings(work)
-        self._rows.append(rows)
+        first = self.evidence.y_train.size
+        index = np.arange(first, first + codes.size, dtype=np.int64)
         futures = {
             name: work.submit(search, self._maps[name], rows, index, self._dev[name]) for name in complete
         }
-        for name, future in futures.items():
-            self.evidence.curves[name].extend(future.result())
+        found = {name: future.result() for name, future in futures.items()}
+        # Nothing is taken in before everything is found.
+        self.evidence.grow(codes)
+        self._rows.append(rows)
+        for name, nearest in found.items():
+            self.evidence.curves[name].extend(nearest)
+        self.cpu_seconds += work.cpu_seconds
         return self
 
     @property
     def stale(self) -> bool:
         """Whether so much changed since the probes were trained that they should be again."""
-        return self.evidence.stale_rows > RETRAIN_SHARE * self.evidence.y_train.size
+        e = self.evidence
+        return max(e.stale_rows / e.y_train.size, e.stale_dev_rows / e.y_dev.size) > RETRAIN_SHARE
 
     def retrain(self, *, executor: Executor | None = None, progress: Progress | None = None) -> Study:
-        """Train the probes on the rows and labels as they are now.
-
-        Returns
-        -------
-        Study
-            Itself.
-        """
-        self._train_probes(Work(executor, progress, len(PROBES) * len(PARTS)))
+        """Train the probes on the rows and labels as they are now; return the study."""
+        work = Work(executor, progress, len(PROBES) * len(PARTS))
+        self._train_probes(work)
+        self.cpu_seconds += work.cpu_seconds
         return self
 
     def report(self, target_accuracy: float, *, calibration: Calibration | None = None) -> FeasibilityReport:
@@ -353,12 +366,13 @@ class Study:
         Raises
         ------
         InvalidArgument
-            If the target is out of range or nothing was measured yet.
+            If the target is out of range or the study has not run.
         """
         checked_target(target_accuracy)
-        if not all(curve.nearest for curve in self.evidence.curves.values()):
+        if not all(self.evidence.finished().values()):
             raise InvalidArgument("nothing is measured yet", hint="Call run() first.", argument="self")
-        return judge(self.evidence, target_accuracy, seed=self.seed, calibration=calibration)
+        width = self.schema.shape[0] if self.modality == "table" else None
+        return judge(self.evidence, target_accuracy, seed=self.seed, width=width, calibration=calibration)
 
     def _train(self) -> Any:
         """Return all train rows as one."""
@@ -372,14 +386,15 @@ class Study:
 
     def _probe_view(self, rows: IntArray) -> tuple[FloatArray, FloatArray]:
         """Return train and development rows as probes look at them: numbers, and not too many."""
-        X, dev = taken(self._train(), rows), self.X_dev
-        if self.modality != "table":
-            # Texts and images have no features of their own: the best embedding gives them.
-            best = min(self.evidence.curves, key=self.evidence.last_error)
-            if not self._maps:
-                self._fit_embeddings(Work(None, None, len(self.embeddings)))
-            X, dev = self._maps[best].transform(X), self._dev[best]
-        return probe_view(X, dev)
+        X = self._train()
+        if self.modality == "table":
+            return probe_view(taken(X, rows), self.X_dev)
+        # Texts and images have no features of their own: an embedding gives them, chosen on train
+        # rows alone, so that development rows stay fresh for the probes.
+        if not self._maps:
+            self._fit_embeddings(Work(None, None, len(self.embeddings)))
+        best = best_on_train(self._maps, X, self.evidence.y_train, rows)
+        return probe_view(self._maps[best].transform(taken(X, rows)), self._dev[best])
 
     def _fit_embeddings(self, work: Work) -> None:
         X = self._train()[: self.fit_labels.size]
@@ -395,12 +410,10 @@ class Study:
 
     def _train_probes(self, work: Work) -> None:
         evidence = self.evidence
-        # A random part of many rows; appended rows are as likely to be in it as the first.
-        chosen = evidence.order
-        if chosen.size > MAX_PROBE_ROWS or evidence.sizes.size > BLOCKS:
-            chosen = np.random.default_rng(self.seed).permutation(chosen.size)[:MAX_PROBE_ROWS]
+        # A random part of many rows; appended rows are as likely to be in either half as the first.
+        chosen = np.random.default_rng(self.seed).permutation(evidence.y_train.size)[:MAX_PROBE_ROWS]
         train, dev = self._probe_view(chosen)
         found = train_probes(train, evidence.y_train[chosen], dev, evidence.n_classes, work)
+        evidence.seen_train, evidence.seen_dev = evidence.y_train.copy(), evidence.y_dev.copy()
         evidence.members = {name: P.argmax(axis=1) for name, P in found["all"].items()}
         evidence.consensus = consensus(found, evidence.y_dev, seed=self.seed)
-        evidence.stale_rows = 0

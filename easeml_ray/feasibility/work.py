@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import numpy as np
 
+from easeml_ray.embed import default_embeddings
 from easeml_ray.embed.arrays import IntArray
 from easeml_ray.feasibility.memory import Memory, prints_of
 from easeml_ray.feasibility.messages import Report, Studied, StudyVersion
@@ -30,7 +30,6 @@ SPREAD_ROWS = 5_000
 def study_version(job: Job, bench: Bench) -> Report:
     """Study a version in its most probable world; report and memory become blobs."""
     body: StudyVersion = job.body
-    began = time.process_time()
     train = encoded(bench, job.tenant, body.version, Pillar.TRAIN)
     development = encoded(bench, job.tenant, body.version, Pillar.DEVELOPMENT)
     with bench.executor() as spread:
@@ -48,11 +47,13 @@ def study_version(job: Job, bench: Bench) -> Report:
             study.retrain(executor=executor, progress=bench.progress)
     assert memory is not None
     report = study.report(body.target_accuracy)
-    return Report(_studied(job, bench, body, report, replace(memory, evidence=study.evidence), began))
+    return Report(
+        _studied(job, bench, body, report, replace(memory, evidence=study.evidence), study.cpu_seconds)
+    )
 
 
 def _studied(
-    job: Job, bench: Bench, body: StudyVersion, report: FeasibilityReport, memory: Memory, began: float
+    job: Job, bench: Bench, body: StudyVersion, report: FeasibilityReport, memory: Memory, cpu_seconds: float
 ) -> Studied:
     return Studied(
         number=body.version.number,
@@ -69,7 +70,7 @@ def _studied(
         ber_estimate=report.ber_estimate,
         model_error=report.model_error,
         memory=bench.blobs.put(job.tenant, memory.to_bytes()),
-        cost_cents=(time.process_time() - began) * body.second_cents,
+        cost_cents=cpu_seconds * body.second_cents,
     )
 
 
@@ -92,7 +93,9 @@ def _remembered(job: Job, bench: Bench, body: StudyVersion) -> Memory | None:
     memory = Memory.from_bytes(bytes(bench.blobs.get(job.tenant, body.memory)))
     if memory is None or memory.evidence.n_classes != body.version.n_classes or memory.seed != SEED:
         return None
-    return memory
+    # An embedding that is not there any more asks for a study of its own.
+    known = default_embeddings("table", None)
+    return memory if set(memory.evidence.curves) <= set(known) else None
 
 
 def _updated(

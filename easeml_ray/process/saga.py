@@ -104,7 +104,8 @@ def react(state: ComponentState, project: Project, event: Event) -> None:
             if project.control is not Control.RUNNING and project.phase is Phase.FEASIBILITY:
                 # A study holds processors that others could use; it is asked for anew on resume.
                 resume = project.control is Control.PAUSED
-                state.owe(event, CancelStudy(resume), to="feasibility")
+                number = project.version.number if project.version else None
+                state.owe(event, CancelStudy(resume, number), to="feasibility")
         case TargetOverridden(target_accuracy=target):
             project.target = target
         case OptionChosen() as body:

@@ -3,7 +3,8 @@
 ``--collect FILE`` measures the reference class; ``--fit FILE`` fits the calibration that the
 package ships to it. Without either, fresh problems of every family are studied and their
 intervals judged, each with a calibration that has not seen its family, beside plain Cover-Hart
-values and a plain linear probe.
+values and a plain linear probe; so are the mixtures of tests/data/gmm_known_ber.json, with a
+calibration that has seen no identity-covariance mixture.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
 import numpy as np  # noqa: E402
-from known_bayes import FAMILIES, grid, problem  # noqa: E402
+from known_bayes import FAMILIES, MIXTURES, grid, mixture, mixture_grid, problem  # noqa: E402
 
 from easeml_ray.feasibility.calibration import Calibration, Summary  # noqa: E402
 
@@ -115,7 +116,8 @@ def judged(task: tuple[tuple, str]) -> dict:
     from easeml_ray.feasibility.study import Study
 
     arguments, calibration = task
-    p = problem(*arguments)
+    name, n_train, *rest = arguments
+    p = mixture(rest[0], n_train, rest[1]) if name == MIXTURES else problem(*arguments)
     began = time.process_time()
     made = Study(p.X_train, p.y_train, p.X_dev, p.y_dev, n_classes=p.n_classes).run()
     unseen = Calibration.from_json(calibration)
@@ -187,12 +189,14 @@ def table(rows: list[dict]) -> dict:
 
 def judge_all(rows: list[dict], families: tuple[str, ...], workers: int, seed: int) -> dict:
     """Return the tables by family, by number of rows, and over all."""
-    unseen = dict(zip(families, spread(without, [(rows, f) for f in families], workers), strict=True))
+    left_out = {**{f: (f,) for f in families}, MIXTURES: ("line", "simplex", "cube")}
+    fits = spread(without, [(rows, names) for names in left_out.values()], workers)
+    unseen = dict(zip(left_out, fits, strict=True))
     wanted = [
         (args, unseen[args[0]])
         for n, each in JUDGED.items()
         for args in grid(n, each, families=families, seed=seed)
-    ]
+    ] + [(args, unseen[MIXTURES]) for args in mixture_grid()]
     began, found = time.monotonic(), []
     for done, row in enumerate(spread(judged, wanted, workers), 1):
         found.append(row)
@@ -201,7 +205,7 @@ def judge_all(rows: list[dict], families: tuple[str, ...], workers: int, seed: i
                 f"{done} of {len(wanted)} after {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True
             )
     overall = table(found)
-    by_family = {f: table([row for row in found if row["family"] == f]) for f in families}
+    by_family = {f: table([row for row in found if row["family"] == f]) for f in left_out}
     by_rows = {str(n): table([row for row in found if row["n_train"] == n]) for n in JUDGED}
     least = 0.9 - 1.64 * (0.9 * 0.1 / len(found)) ** 0.5
     return {
@@ -221,9 +225,9 @@ def judge_all(rows: list[dict], families: tuple[str, ...], workers: int, seed: i
     }
 
 
-def without(task: tuple[list[dict], str]) -> str:
-    rows, family = task
-    return fitted([row for row in rows if row["family"] != family]).to_json()
+def without(task: tuple[list[dict], tuple[str, ...]]) -> str:
+    rows, families = task
+    return fitted([row for row in rows if row["family"] not in families]).to_json()
 
 
 def show(result: dict) -> None:
@@ -252,7 +256,7 @@ if __name__ == "__main__":
     parser.add_argument("--fit", type=Path, metavar="FILE", help="fit the shipped calibration to it")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=11, help="of the fresh problems")
-    parser.add_argument("--families", nargs="+", default=FAMILIES, help="judge only these")
+    parser.add_argument("--families", nargs="*", default=FAMILIES, help="judge only these")
     given = parser.parse_args()
     if given.collect:
         collect(given.collect, given.workers)

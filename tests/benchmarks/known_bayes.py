@@ -27,12 +27,14 @@ teacher_forest        real features, labels drawn from a forest
 
 from __future__ import annotations
 
+import json
 import math
 import warnings
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,8 +59,6 @@ class Problem:
     X_dev: FloatArray
     y_dev: IntArray
     ber: float
-    X_next: FloatArray | None = None
-    y_next: IntArray | None = None
 
 
 Sampler = Callable[[np.random.Generator, int], tuple[FloatArray, FloatArray]]
@@ -323,9 +323,7 @@ def draw(rng: np.random.Generator, P: FloatArray, noise: float) -> IntArray:
     return np.where(rng.random(len(P)) < noise, rng.integers(0, P.shape[1], len(P)), y).astype(np.int64)
 
 
-def problem(
-    family: str, n_train: int, n_classes: int, n_features: int, noise: float, seed: int, *, extra: int = 0
-) -> Problem:
+def problem(family: str, n_train: int, n_classes: int, n_features: int, noise: float, seed: int) -> Problem:
     """Make one problem; the same arguments give the same one.
 
     Parameters
@@ -340,12 +338,10 @@ def problem(
         Noise rate rho, convention ``uniform``.
     seed : int
         Of everything random.
-    extra : int
-        Rows of the same distribution beyond those, in ``X_next`` and ``y_next``.
     """
     rng = np.random.default_rng([zlib.crc32(family.encode()), n_train, n_classes, n_features, seed])
     n_dev = max(100, n_train // 2)
-    rows = n_train + n_dev + extra
+    rows = n_train + n_dev
     if family in SYNTHETIC:
         sample = SYNTHETIC[family](rng, n_classes, n_features)
         X, P = sample(rng, rows)
@@ -366,8 +362,48 @@ def problem(
     cut, end = n_train, n_train + n_dev
     return Problem(
         family, n_train, C, X.shape[1], noise, X[:cut], y[:cut], X[cut:end], y[cut:end],
-        clean + noise * (1.0 - 1.0 / C - clean), X[end:], y[end:],
+        clean + noise * (1.0 - 1.0 / C - clean),
     )  # fmt: skip
+
+
+MIXTURES = "gmm_known_ber"
+
+
+def mixture_cases() -> list[dict]:
+    """Return the identity-covariance mixtures of tests/data, with their analytic Bayes errors."""
+    path = Path(__file__).parents[1] / "data" / f"{MIXTURES}.json"
+    cases: list[dict] = json.loads(path.read_text())["cases"]
+    return cases
+
+
+def mixture_grid() -> list[tuple]:
+    """Return names and arguments of :func:`mixture`: every case once, rows and noise in turn."""
+    return [
+        (MIXTURES, (500, 1000, 4000)[i % 3], i, (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)[i % 6])
+        for i in range(len(mixture_cases()))
+    ]
+
+
+def mixture(number: int, n_train: int, noise: float) -> Problem:
+    """Make the problem of one case: its own rows, its labels with noise."""
+    case = mixture_cases()[number]
+    C, d, delta = case["classes"], case["dim"], case["delta"]
+    means = np.zeros((C, d))
+    if case["family"].startswith("line"):
+        means[:, 0] = delta * (np.arange(C) - (C - 1) / 2)
+    elif case["family"] == "simplex":
+        means[np.arange(C), np.arange(C)] = delta / math.sqrt(2.0)
+    else:
+        bits = int(math.log2(C))
+        means[:, :bits] = (((np.arange(C)[:, None] >> np.arange(bits)) & 1) - 0.5) * delta
+    rng = np.random.default_rng(case["seed"])
+    priors = case.get("priors")
+    y = rng.integers(0, C, 6000) if priors is None else rng.choice(C, size=6000, p=priors)
+    X = rng.standard_normal((6000, d)) + means[y]
+    y = draw(rng, np.eye(C)[y], noise)
+    dev, train = slice(0, max(100, n_train // 2)), slice(2000, 2000 + n_train)
+    ber = case["ber_uniform_noise"][f"{noise:g}"]
+    return Problem(MIXTURES, n_train, C, d, noise, X[train], y[train], X[dev], y[dev], ber)
 
 
 def grid(

@@ -10,7 +10,7 @@ from tests.serve.house import House, open_house
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def house(tmp_path_factory: pytest.TempPathFactory, quick_probes: None) -> Iterator[House]:
     opened, close = open_house(tmp_path_factory.mktemp("house"))
     yield opened
     close()

@@ -39,9 +39,9 @@ def test_relabelling_equals_studying_again(seed: int) -> None:
         train = rng.permutation(len(X))[: rng.integers(0, len(X) + 1)]
         dev = rng.permutation(len(Z))[: rng.integers(0, len(Z) + 1)]
         y[train], z[dev] = rng.integers(0, 3, len(train)), rng.integers(0, 3, len(dev))
+        y[:2] = (0, 1)  # one class only is refused
+        train = np.union1d(train, [0, 1])
         study.relabel_train(train, y[train]).relabel_dev(dev, z[dev])
-    if np.unique(y).size < 2:
-        return
     again = raced(X, y, Z, z)
     assert np.array_equal(study.evidence.wrong(), again.evidence.wrong())
     assert np.array_equal(study.evidence.errors(), again.evidence.errors())
@@ -64,7 +64,6 @@ def test_appending_equals_one_more_block(seed: int) -> None:
         A, B = maps[name].transform(X), maps[name].transform(Z)
         pairs = np.square(B[:, None] - A[None]).sum(axis=2)
         assert study.evidence.curves[name].nearest[-1].tolist() == pairs.argmin(axis=1).tolist()
-    assert study.evidence.stale_rows == more
 
 
 @settings(max_examples=15, deadline=None)

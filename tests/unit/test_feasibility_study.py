@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from easeml_ray.feasibility import (
 )
 from easeml_ray.feasibility.judge import decide
 from easeml_ray.messages import Gain
+from easeml_ray.process.executor import LocalExecutor
 
 MIXTURES = json.loads((Path(__file__).parents[1] / "data" / "gmm_known_ber.json").read_text())["cases"]
 
@@ -60,7 +61,8 @@ def noisy_digits(rate: float, target: float, seed: int = 0) -> FeasibilityReport
     rows = np.random.default_rng(seed).permutation(len(X))
     g = np.random.default_rng(100 + seed)
     y = np.where(g.random(len(y)) < rate, g.integers(0, 10, len(y)), y)
-    train, dev = rows[:1080], rows[1080:1440]
+    X = X[:, X.std(axis=0) > 3.0]  # the pixels that differ at all: the probes are quicker
+    train, dev = rows[:700], rows[700:1100]
     return study(X[train], y[train], X[dev], y[dev], target_accuracy=target, embeddings=["raw"], seed=seed)
 
 
@@ -80,10 +82,9 @@ def test_digits_with_three_labels_in_ten_replaced_cannot_reach_ninety_percent(
     assert noisy.options[0].amount == pytest.approx((0.0, 1 / 9, 1 / 9))  # .1 = rho (1 - 1/10)
 
 
-@pytest.mark.parametrize(("rate", "decision"), [(0.04, "FEASIBLE"), (0.0, "FEASIBLE_SURE")])
-def test_digits_reach_ninety_percent_once_few_labels_are_wrong(rate: float, decision: str) -> None:
-    report = noisy_digits(rate, 0.9)
-    assert report.decision in (decision, "FEASIBLE_SURE") and report.options[0].step is Step.TRAIN
+def test_digits_reach_ninety_percent_once_their_labels_are_right() -> None:
+    report = noisy_digits(0.0, 0.9)
+    assert report.decision is FeasibilityDecision.FEASIBLE_SURE and report.options[0].step is Step.TRAIN
 
 
 def test_decisions_follow_a_known_bayes_error() -> None:
@@ -105,16 +106,61 @@ def test_the_belief_grows_as_the_target_falls_and_agrees_with_the_interval() -> 
     assert made.report(1.0 - low).belief == pytest.approx(0.05, abs=0.02)
 
 
-def test_the_interval_covers_the_known_bayes_error_of_nearly_all_mixtures() -> None:
-    """Families of the reference class, other problems of them: see the benchmark for unseen ones."""
-    covered = 0
-    cases = MIXTURES[::11]
-    for case in cases:
-        X, y = mixture(case, 450)
-        made = Study(X[:300], y[:300], X[300:], y[300:], embeddings=["raw"], n_classes=case["classes"]).run()
-        low, high = made.report(0.9).ber_interval
-        covered += low <= case["ber"] <= high
-    assert covered >= 0.8 * len(cases)
+@pytest.mark.parametrize("number", [3, 20, 40])
+def test_the_interval_covers_the_known_bayes_error_of_mixtures(number: int) -> None:
+    """See tests/benchmarks/calibration.py for all of them, and for families left out of the fit."""
+    case = MIXTURES[number]
+    X, y = mixture(case, 450)
+    made = Study(X[:300], y[:300], X[300:], y[300:], embeddings=["raw"], n_classes=case["classes"]).run()
+    low, high = made.report(0.9).ber_interval
+    assert low <= case["ber"] <= high
+
+
+def test_cleaned_development_labels_never_give_a_confident_no() -> None:
+    """The probes still expect the noise that they were trained on; a classifier already does better."""
+    rng = np.random.default_rng(1)
+    X, y = two_normals(900, 5.0)
+    noisy = np.where(rng.random(900) < 0.3, 1 - y, y)
+    made = Study(X[:600], noisy[:600], X[600:], noisy[600:], embeddings=["raw"]).run()
+    before = made.report(0.95)
+    assert before.decision is FeasibilityDecision.INFEASIBLE
+    after = made.relabel_dev(np.arange(300), y[600:]).report(0.95)
+    assert after.stale_dev_rows > 60 and made.stale
+    assert after.decision is not FeasibilityDecision.INFEASIBLE
+    low, high = after.ber_interval
+    assert low < after.best_error <= high <= after.best_limit
+    again = made.relabel_train(np.arange(600), y[:600]).retrain().report(0.95)
+    assert again.stale_rows == again.stale_dev_rows == 0
+    assert again.decision is FeasibilityDecision.FEASIBLE_SURE
+
+
+def test_an_append_that_fails_changes_nothing() -> None:
+    class Broken(LocalExecutor):
+        def submit(self, function: object, /, *args: object) -> Future[object]:  # type: ignore[override]
+            raise ConnectionError("no worker")
+
+    X, y = two_normals(60, 2.0)
+    made = Study(X[:40], y[:40], X[50:], y[50:], embeddings=["raw"]).run()
+    before = made.report(0.8)
+    with pytest.raises(ConnectionError):
+        made.append(X[40:45], y[40:45], executor=Broken())
+    assert made.report(0.8) == before
+    assert made.append(X[40:45], y[40:45]).report(0.8).curves["raw"][-1].n_train == 45
+
+
+def test_a_study_runs_once() -> None:
+    X, y = two_normals(60, 2.0)
+    made = Study(X[:40], y[:40], X[40:], y[40:], embeddings=["raw"]).run()
+    with pytest.raises(InvalidArgument, match="has run"):
+        made.run()
+
+
+def test_labels_of_one_class_are_refused_also_later() -> None:
+    X, y = two_normals(60, 2.0)
+    made = Study(X[:40], y[:40], X[40:], y[40:], embeddings=["raw"]).run()
+    with pytest.raises(OneClass):
+        made.relabel_train(np.arange(40), np.zeros(40, dtype=int))
+    assert made.evidence.stale_rows == 0
 
 
 def test_the_report_agrees_with_its_parts() -> None:
@@ -237,19 +283,22 @@ def test_a_stale_study_lowers_its_interval_and_training_again_ends_that() -> Non
     after = made.report(0.8)
     assert after.stale_rows == 20 and made.stale
     assert after.ber_interval[0] == pytest.approx(max(0.0, before.ber_interval[0] - 0.1))
+    made.relabel_train(np.arange(20), y[:20])  # as they were: nothing is news any more
+    assert made.evidence.stale_rows == 0 and not made.stale
+    made.relabel_train(np.arange(20), 1 - y[:20])
     assert not made.retrain().stale and made.report(0.8).stale_rows == 0
 
 
 def test_few_rows_of_many_classes_give_a_wide_interval_and_no_confident_no() -> None:
     rng = np.random.default_rng(0)
-    y = np.repeat(np.arange(200), 3)
-    X = rng.standard_normal((200, 5))[y] + 0.3 * rng.standard_normal((600, 5))
-    z = np.repeat(np.arange(200), 2)
-    Z = rng.standard_normal((200, 5))[z]
+    y = np.repeat(np.arange(100), 3)
+    X = rng.standard_normal((100, 5))[y] + 0.3 * rng.standard_normal((300, 5))
+    z = np.repeat(np.arange(100), 2)
+    Z = rng.standard_normal((100, 5))[z]
     report = study(X, y, Z, z, target_accuracy=0.9, embeddings=["raw"])
     low, high = report.ber_interval
     assert report.outside and high - low > 0.15
-    assert report.decision is FeasibilityDecision.UNDECIDED or low > 0.1
+    assert report.decision is FeasibilityDecision.UNDECIDED
 
 
 def test_constant_features_two_rows_and_labels_that_train_lacks_are_tolerated() -> None:

@@ -72,7 +72,9 @@ async def whole_life(system: LocalSystem, known: SmallProject, who: Principal) -
 
 
 @pytest.fixture(scope="module")
-def lived(tmp_path_factory: pytest.TempPathFactory) -> tuple[LocalSystem, SmallProject, dict[str, Any], Path]:
+def lived(
+    tmp_path_factory: pytest.TempPathFactory, quick_probes: None
+) -> tuple[LocalSystem, SmallProject, dict[str, Any], Path]:
     from easeml_ray.messages import Role
 
     state = tmp_path_factory.mktemp("state")
