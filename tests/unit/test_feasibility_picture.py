@@ -47,7 +47,8 @@ def report(errors: dict[str, tuple[int, ...]] | None = None, **changes: Any) -> 
         best_classifier="forest", best_error=0.17, best_limit=0.24, model_error=0.18, curves=curves,
         slopes=dict.fromkeys(errors, (0.1, 0.3, 0.5)), converged=dict.fromkeys(errors, False), settled=False,
         samples_needed=SamplesNeeded(900, 500, 2500, False), options=(), n_train=400, n_dev=200, n_classes=3,
-        stale_rows=0, outside=(), reference_class={}, method="test", noise_convention="uniform", seed=0,
+        stale_rows=0, stale_dev_rows=0, outside=(), reference_class={}, method="test",
+        noise_convention="uniform", seed=0,
     )  # fmt: skip
     return replace(made, **changes)
 
