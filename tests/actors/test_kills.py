@@ -169,7 +169,8 @@ def test_a_project_survives_the_death_of_each_actor(cluster: Any, tmp_path_facto
     # Budgets balance: what people were paid is what the ledger says, and within the budget.
     bill = asyncio.run(system.read("process", NAME, ShowBill()))
     queue = asyncio.run(system.read("oracle", NAME, ListRequests()))
-    human = sum(line["cost_cents"] for line in bill["lines"] if not line["what"].startswith("automl"))
+    computed = ("automl", "feasibility")
+    human = sum(line["cost_cents"] for line in bill["lines"] if not line["what"].startswith(computed))
     assert queue["spent_cents"] == pytest.approx(human)
     assert queue["reserved_cents"] == pytest.approx(0)
     assert bill["improvement_spent_cents"] <= bill["improvement_budget_cents"]
