@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from easeml_ray.cleaning.actions import CleaningAdvice, advise
+from easeml_ray.cleaning.batches import Batch
+from easeml_ray.cleaning.cells import CellGain, rank_cells
 from easeml_ray.cleaning.cpclean import CPClean
 from easeml_ray.cleaning.gain import RelabelEvidence, RowEvidence, to_gain
 from easeml_ray.cleaning.labels import estimate_noise, label_beliefs, suspicious
@@ -9,15 +12,20 @@ from easeml_ray.cleaning.queries import conditional_label_probabilities, label_p
 from easeml_ray.cleaning.worlds import CleaningBelief
 
 __all__ = [
+    "Batch",
     "CPClean",
+    "CellGain",
+    "CleaningAdvice",
     "CleaningBelief",
     "RelabelEvidence",
     "RowEvidence",
+    "advise",
     "conditional_label_probabilities",
     "estimate_noise",
     "label_beliefs",
     "label_probabilities",
     "possible_labels",
+    "rank_cells",
     "suspicious",
     "to_gain",
 ]

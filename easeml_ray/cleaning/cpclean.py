@@ -16,26 +16,34 @@ References
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from easeml_ray.cleaning.alternatives import check_neighbours, read_alternatives
-from easeml_ray.cleaning.boundaries import conditional_votes, vote_probabilities, vote_support
+from easeml_ray.cleaning.batches import Batch, choose_batch
+from easeml_ray.cleaning.cells import cell_information, group_values
+from easeml_ray.cleaning.incidence import Incidence
+from easeml_ray.cleaning.pointwise import (
+    CERTAINTY,
+    CONDITIONAL,
+    PROBABILITY,
+    outcomes,
+    row_information,
+    sweep,
+    world_hits,
+)
+from easeml_ray.cleaning.ranking import rank_points, replace_row
 from easeml_ray.cleaning.shortlists import shortlist
 from easeml_ray.cleaning.worlds import (
     CleaningBelief,
     cross_fitted_potential,
     most_probable_world,
-    outcomes,
-    rank_points,
     sample_worlds,
-    world_hits,
 )
 from easeml_ray.embed.arrays import FloatArray, IntArray, as_features, as_labels
-from easeml_ray.errors import InvalidArgument
+from easeml_ray.errors import InvalidAnswer, InvalidArgument, OneClass
 
 __all__ = ["CPClean"]
 
@@ -43,14 +51,18 @@ __all__ = ["CPClean"]
 GAIN_DECIMALS = 10
 SAME_VALUE = 1e-9
 SAME_ZERO = 1e-12
-SAMPLED_WORLDS = 64
+SAMPLED_WORLDS = 256
+DRAWS = 16
+_UNKNOWN = -1
 
 
 class CPClean:
     """Certain predictions of development points, and what cleaning each row tells of them.
 
-    Distances are ranked once; an answer only changes the prior. An answer that was no
-    alternative changes distances, and its points are ranked again.
+    Distances are ranked once; an answer only changes the prior, and what it touches is asked
+    again when somebody wants to know. An answer that was no alternative is inserted by rank.
+    Objects over parts of the points (:meth:`shard`) take the same answers; what they return
+    adds up.
 
     Parameters
     ----------
@@ -75,6 +87,8 @@ class CPClean:
     ------
     InvalidArgument
         If an argument is not as described.
+    OneClass
+        If all rows are of one class: then every prediction is that class.
 
     References
     ----------
@@ -109,14 +123,50 @@ class CPClean:
         rows = read_alternatives(
             candidates, row_ptr, labels, n_classes=n_classes, prior=prior, other_labels=y
         )
-        self._points = as_features(X_dev, "X_dev", n_features=rows.candidates.shape[1])
-        as_labels(y, "y_dev", n_rows=len(self._points))
+        if (rows.labels == rows.labels[0]).all():
+            raise OneClass(
+                f"all {rows.n_rows} rows are of class {rows.labels[0]}, and so is every prediction",
+                hint="Give rows of at least two classes.",
+            )
+        points = as_features(X_dev, "X_dev", n_features=rows.candidates.shape[1])
+        as_labels(y, "y_dev", n_rows=len(points))
         self._prior = rows.prior.copy()
-        self._ranked = rank_points(rows, self._points, y, check_neighbours(k, rows.n_rows))
+        self._ranked = rank_points(rows, points, y, check_neighbours(k, rows.n_rows))
         self._probabilities = np.zeros((len(y), rows.n_classes))
         self._possible = np.zeros((len(y), rows.n_classes), dtype=bool)
-        self._gain: FloatArray | None = None
-        self._query(np.arange(len(y)))
+        self._restart()
+
+    def _restart(self) -> None:
+        self._near = Incidence(self._ranked)
+        # What is known of each point for the present prior: CERTAINTY, PROBABILITY, CONDITIONAL.
+        self._known = np.full(self._ranked.n_points, _UNKNOWN)
+
+    def shard(self, points: ArrayLike) -> Self:
+        """Return the same for some of the development points; nothing is ranked again.
+
+        Parameters
+        ----------
+        points : array-like of int
+            Which points.
+
+        Returns
+        -------
+        CPClean
+            A new object of its own. Its :meth:`information` and its counts of points add up
+            with those of the other shards.
+        """
+        some = np.asarray(points, dtype=np.int64)
+        part = type(self).__new__(type(self))
+        part._prior = self._prior.copy()
+        part._ranked = self._ranked.subset(some)
+        part._probabilities, part._possible = self._probabilities[some], self._possible[some]
+        part._restart()
+        return part
+
+    @property
+    def n_points(self) -> int:
+        """Number of development points."""
+        return self._ranked.n_points
 
     @property
     def n_rows(self) -> int:
@@ -152,16 +202,19 @@ class CPClean:
     @property
     def label_probabilities(self) -> FloatArray:
         """Probability of each label for each development point, shape (n_points, n_classes)."""
+        self._find(PROBABILITY)
         return self._probabilities.copy()
 
     @property
     def possible_labels(self) -> NDArray[np.bool_]:
         """Whether some world predicts the label for the point, shape (n_points, n_classes)."""
+        self._find(CERTAINTY)
         return self._possible.copy()
 
     @property
     def certain(self) -> NDArray[np.bool_]:
         """Development points that every world predicts alike, shape (n_points,)."""
+        self._find(CERTAINTY)
         return np.asarray(self._possible.sum(axis=1) == 1)
 
     @property
@@ -169,26 +222,115 @@ class CPClean:
         """Fraction of development points that every world predicts alike."""
         return float(self.certain.mean())
 
-    def information_gain(self) -> FloatArray:
+    def information(self, points: ArrayLike | None = None) -> FloatArray:
+        """Compute the expected information of cleaning each row, summed over development points.
+
+        Parameters
+        ----------
+        points : array-like of int, optional
+            Which points; by default all. Those that are certain have nothing to be told.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            Bits, not rounded: what a shard returns, to be added up.
+        """
+        some = None if points is None else np.asarray(points, dtype=np.int64)
+        self._find(CONDITIONAL, some)
+        return self._near.total(some)
+
+    def information_gain(self, *, sample: int | None = None, seed: int = 0) -> FloatArray:
         """Compute the expected information of cleaning each row about development predictions.
+
+        Parameters
+        ----------
+        sample : int, optional
+            Look at this many of the uncertain points only, drawn without replacement, and scale
+            up: an unbiased estimate for large development sets.
+        seed : int
+            Of the sample.
 
         Returns
         -------
         ndarray of shape (n_rows,)
             Bits, mean over all development points, rounded to 1e-10 so that equal gains tie.
             0 for rows that are certain.
+
+        Raises
+        ------
+        InvalidArgument
+            If the sample is empty.
         """
-        if self._gain is None:
-            rows, k = self._ranked.rows, self._ranked.k
-            gain = np.zeros(rows.n_rows)
-            for v in np.flatnonzero(~self.certain):
-                nearest = shortlist(rows, self._prior, self._ranked.lists[v], k)
-                votes = conditional_votes(nearest, k)
-                inside = nearest.weight * _entropy(votes.inside)
-                left = np.bincount(nearest.row, inside) + nearest.beyond * _entropy(votes.outside)
-                gain[nearest.rows] += np.maximum(_entropy(votes.base) - left, 0.0)
-            self._gain = np.round(gain / len(self._points), GAIN_DECIMALS)
-        return self._gain.copy()
+        if sample is None:
+            return np.round(self.information() / self.n_points, GAIN_DECIMALS)
+        if sample < 1:
+            raise InvalidArgument(
+                f"the sample is of {sample} points", hint="Give at least 1.", argument="sample"
+            )
+        open_ = np.flatnonzero(~self.certain)
+        chosen = np.sort(np.random.default_rng(seed).permutation(open_)[:sample])
+        scale = len(open_) / max(1, len(chosen)) / self.n_points
+        return np.round(self.information(chosen) * scale, GAIN_DECIMALS)
+
+    def cell_gain(self, values: ArrayLike) -> FloatArray:
+        """Compute the expected information of learning one cell of each row.
+
+        Parameters
+        ----------
+        values : array-like of shape (n_alternatives,)
+            The cell's value in each alternative, of any type that can be compared.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            Bits, mean over all development points, rounded to 1e-10.
+
+        Raises
+        ------
+        InvalidArgument
+            If there is not one value an alternative.
+        """
+        groups = group_values(values, self._ranked.rows.row_of)
+        bits = cell_information(self._ranked, self._prior, np.flatnonzero(~self.certain), groups)
+        return np.round(bits / self.n_points, GAIN_DECIMALS)
+
+    def suggest(self, n_rows: int, *, draws: int = DRAWS, seed: int = 0) -> Batch:
+        """Choose rows to be cleaned together, before any of the answers is known.
+
+        Parameters
+        ----------
+        n_rows : int
+            Rows wanted.
+        draws : int
+            Joint draws of what the chosen rows may turn out to be.
+        seed : int
+            Of the draws.
+
+        Returns
+        -------
+        Batch
+            In the order of choice: each row tells most once those before it are known. Fewer
+            where no further row would tell anything.
+
+        Raises
+        ------
+        InvalidArgument
+            If no row or no draw is wanted.
+        """
+        for name, value in (("n_rows", n_rows), ("draws", draws)):
+            if value < 1:
+                raise InvalidArgument(f"{name} is {value}", hint="Give at least 1.", argument=name)
+        return choose_batch(
+            self._ranked,
+            self._prior,
+            self._near,
+            np.flatnonzero(~self.certain),
+            self.information(),
+            n_rows=n_rows,
+            n_draws=draws,
+            decimals=GAIN_DECIMALS,
+            rng=np.random.default_rng(seed),
+        )
 
     def outcomes(self) -> FloatArray:
         """Compute the expected development accuracy given each alternative of each row.
@@ -198,26 +340,39 @@ class CPClean:
         ndarray of shape (n_alternatives,)
             In 0 .. 1; NaN for alternatives that are ruled out.
         """
-        return outcomes(self._ranked, self._prior, np.arange(len(self._points))) / len(self._points)
+        return outcomes(self._ranked, self._prior, np.arange(self.n_points)) / self.n_points
 
-    def next_row(self) -> int | None:
+    def next_row(self, *, smallest_gain: float = 0.0, sample: int | None = None, seed: int = 0) -> int | None:
         """Return the row to clean next.
+
+        Parameters
+        ----------
+        smallest_gain : float
+            Stop when no row tells more than this many bits, mean over development points.
+        sample : int, optional
+            As for :meth:`information_gain`; another seed in each step looks at other points.
+        seed : int
+            Of the sample.
 
         Returns
         -------
         int or None
             The row of largest information gain, ties to the smaller row. Where no single row
             tells anything although points are uncertain, the first uncertain row near such a
-            point. None if every point is certain: no cleaning can change a prediction.
+            point. None if every point is certain: no cleaning can change a prediction; or if
+            the largest gain is not above a positive `smallest_gain`.
         """
         open_ = np.flatnonzero(~self.certain)
         if not open_.size:
             return None
-        gain = self.information_gain()
+        gain = self.information_gain(sample=sample, seed=seed)
+        if smallest_gain > 0 and gain.max() <= smallest_gain:
+            return None
         if gain.max() > 0:
             return int(gain.argmax())
         lists = (
-            shortlist(self._ranked.rows, self._prior, self._ranked.lists[v], self._ranked.k) for v in open_
+            shortlist(self._ranked.rows, self._prior, self._ranked.nearest(int(v)), self._ranked.k)
+            for v in open_
         )
         return min(int(nearest.rows[nearest.uncertain].min()) for nearest in lists)
 
@@ -240,6 +395,8 @@ class CPClean:
         ------
         InvalidArgument
             If there is no such row or alternative, or it was ruled out before.
+        InvalidAnswer
+            If the row is certain already.
         """
         start, end = self._bounds(row)
         if not 0 <= alternative < end - start:
@@ -254,10 +411,13 @@ class CPClean:
                 hint="Use condition_value to replace an earlier answer.",
                 argument="alternative",
             )
+        self._check_uncertain(row)
         agrees = np.arange(end - start) == alternative
         return self._restrict(row, agrees)
 
-    def condition_value(self, row: int, features: ArrayLike, label: int | None = None) -> Self:
+    def condition_value(
+        self, row: int, features: ArrayLike, label: int | None = None, *, correct: bool = False
+    ) -> Self:
         """Learn the true features of a row, and perhaps its label; changes this object.
 
         Alternatives that agree are kept. If none does, the answer takes the place of all:
@@ -271,6 +431,8 @@ class CPClean:
             Its encoded features; they agree within 1e-9 relative.
         label : int, optional
             Its label; by default what the row's alternatives say.
+        correct : bool
+            The answer corrects an earlier one: the row may be certain already.
 
         Returns
         -------
@@ -281,7 +443,11 @@ class CPClean:
         ------
         InvalidArgument
             If there is no such row, or the answer has another width or an unknown label.
+        InvalidAnswer
+            If the row is certain already and nothing is to be corrected.
         """
+        if not correct:
+            self._check_uncertain(row)
         start, end = self._bounds(row)
         rows = self._ranked.rows
         value = as_features(
@@ -311,6 +477,7 @@ class CPClean:
         CleaningBelief
             Bounds, expectation, spread and cross-fitted potential.
         """
+        self._find(PROBABILITY)
         rng = np.random.default_rng(seed)
         rows, y = self._ranked.rows, self._ranked.y
         every = np.arange(len(y))
@@ -320,17 +487,19 @@ class CPClean:
             self._ranked, self._prior, np.flatnonzero(certain), np.flatnonzero(~certain), rng
         )
         worlds = sample_worlds(rows, self._prior, SAMPLED_WORLDS, rng)
+        sampled = np.sort(world_hits(self._ranked, worlds, every).mean(axis=1))
         default = most_probable_world(rows, self._prior)[None]
         return CleaningBelief(
             lower=float((certain & hit_possible).mean()),
             upper=float(hit_possible.mean()),
             expected=float(hit_probability.mean()),
             potential=potential,
-            sd=float(world_hits(self._ranked, worlds, every).mean(axis=1).std()),
+            sd=float(sampled.std()),
             n_certain_correct=int((certain & hit_possible).sum()),
             n_certain_wrong=int((certain & ~hit_possible).sum()),
             n_uncertain=int((~certain).sum()),
             default=float(world_hits(self._ranked, default, every).mean()),
+            sampled=tuple(sampled.tolist()),
         )
 
     def _bounds(self, row: int) -> tuple[int, int]:
@@ -342,62 +511,47 @@ class CPClean:
             )
         return int(self._ranked.rows.row_ptr[row]), int(self._ranked.rows.row_ptr[row + 1])
 
+    def _check_uncertain(self, row: int) -> None:
+        start, end = self._bounds(row)
+        if np.count_nonzero(self._prior[start:end]) == 1:
+            raise InvalidAnswer(
+                f"row {row} is certain, there is nothing to answer",
+                hint="To replace what is known of it, give the value with correct=True.",
+            )
+
     def _restrict(self, row: int, agrees: NDArray[np.bool_]) -> Self:
         start, end = self._bounds(row)
         kept = np.where(agrees, self._prior[start:end], 0.0)
         self._prior[start:end] = kept / kept.sum()
         # A certain point stays certain: fewer worlds cannot disagree more.
-        near = [
-            v
-            for v in np.flatnonzero(~self.certain)
-            if ((self._ranked.lists[v] >= start) & (self._ranked.lists[v] < end)).any()
-        ]
-        self._query(np.array(near, dtype=np.int64))
+        near = self._near.points_near(row)
+        certain = (self._known[near] > _UNKNOWN) & (self._possible[near].sum(axis=1) == 1)
+        self._known[near[~certain]] = _UNKNOWN
         return self
 
     def _replace(self, row: int, value: FloatArray, label: int | None) -> Self:
         start, end = self._bounds(row)
         rows = self._ranked.rows
         mass = np.bincount(rows.labels[start:end], self._prior[start:end], minlength=rows.n_classes)
-        new_labels = np.flatnonzero(mass) if label is None else np.array([label])
-        new_prior = mass[new_labels] if label is None else np.ones(1)
-        row_ptr = rows.row_ptr.copy()
-        row_ptr[row + 1 :] += len(new_labels) - (end - start)
-        self._prior = np.concatenate([self._prior[:start], new_prior, self._prior[end:]])
-        changed = replace(
-            rows,
-            candidates=np.concatenate(
-                [
-                    rows.candidates[:start],
-                    np.repeat(value[None], len(new_labels), axis=0),
-                    rows.candidates[end:],
-                ]
-            ),
-            row_ptr=row_ptr,
-            labels=np.concatenate([rows.labels[:start], new_labels, rows.labels[end:]]),
-            prior=self._prior.copy(),
-            row_of=np.repeat(np.arange(rows.n_rows, dtype=np.int64), np.diff(row_ptr)),
-        )
-        self._ranked = rank_points(changed, self._points, self._ranked.y, self._ranked.k)
-        self._query(np.arange(len(self._points)))
+        labels = np.flatnonzero(mass) if label is None else np.array([label])
+        weights = mass[labels] if label is None else np.ones(1)
+        self._ranked = replace_row(self._ranked, self._prior, row, value, labels, weights)
+        self._prior = self._ranked.rows.prior.copy()
+        self._restart()
         return self
 
-    def _query(self, points: IntArray) -> None:
-        """Ask Q1 and Q2 again for some points."""
-        self._gain = None
-        for v in points:
-            nearest = shortlist(self._ranked.rows, self._prior, self._ranked.lists[v], self._ranked.k)
-            possible = vote_support(nearest, self._ranked.k)
-            # The support is exact; a sum over boundaries would leave a certain label short of 1.
-            certain = possible.sum() == 1
-            self._probabilities[v], self._possible[v] = 0.0, False
-            self._possible[v, nearest.labels] = possible
-            self._probabilities[v, nearest.labels] = (
-                possible if certain else vote_probabilities(nearest, self._ranked.k)
-            )
-
-
-def _entropy(probabilities: FloatArray) -> FloatArray:
-    """Entropy in bits along the first axis."""
-    positive = np.maximum(probabilities, np.finfo(np.float64).tiny)
-    return np.asarray(-(positive * np.log2(positive)).sum(axis=0))
+    def _find(self, wanted: int, points: IntArray | None = None) -> None:
+        """Ask what is not known yet of some points, by default of all."""
+        some = np.arange(self.n_points) if points is None else points
+        todo = some[self._known[some] < wanted]
+        for swept in sweep(self._ranked, self._prior, todo, wanted):
+            found = swept.found
+            self._possible[swept.points] = found.possible
+            self._probabilities[swept.points] = found.probabilities
+            self._known[swept.points] = np.where(found.n_labels == 1, CONDITIONAL, wanted)
+            certain = swept.points[found.n_labels == 1]
+            self._near.write(certain, *([np.zeros(0, dtype=np.int64)] * 2), np.zeros(0))
+            if wanted == CONDITIONAL:
+                place, row, bits = row_information(swept)
+                open_ = swept.points[found.n_labels > 1]
+                self._near.write(open_, swept.points[place], row, bits)

@@ -21,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from easeml_ray.cleaning.shortlists import squared_distances
+from easeml_ray.cleaning.distances import squared_distances
 from easeml_ray.embed.arrays import FloatArray, IntArray, as_features, as_labels
 from easeml_ray.errors import InvalidArgument
 

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from easeml_ray.cleaning.alternatives import Alternatives, check_neighbours, read_alternatives
-from easeml_ray.cleaning.boundaries import conditional_votes, vote_probabilities, vote_support
-from easeml_ray.cleaning.shortlists import nearest_first, shortlist
+from easeml_ray.cleaning.pointwise import CERTAINTY, CONDITIONAL, PROBABILITY, Swept, sweep
+from easeml_ray.cleaning.ranking import RankedPoints, rank_points
 from easeml_ray.embed.arrays import FloatArray, as_features
 
 __all__ = ["conditional_label_probabilities", "label_probabilities", "possible_labels"]
@@ -81,11 +81,10 @@ def label_probabilities(
     array([[0.5, 0.5]])
     """
     rows = read_alternatives(candidates, row_ptr, labels, n_classes=n_classes, prior=prior)
-    targets, k = _read_points(rows, points, k)
-    result = np.zeros((len(targets), rows.n_classes))
-    for place, elements in enumerate(nearest_first(rows, rows.prior, targets, k)):
-        nearest = shortlist(rows, rows.prior, elements, k)
-        result[place, nearest.labels] = vote_probabilities(nearest, k)
+    ranked = _rank(rows, points, k)
+    result = np.zeros((ranked.n_points, rows.n_classes))
+    for swept in sweep(ranked, rows.prior, np.arange(ranked.n_points), PROBABILITY):
+        result[swept.points] = swept.found.probabilities
     return result
 
 
@@ -138,11 +137,10 @@ def possible_labels(
            [ True, False]])
     """
     rows = read_alternatives(candidates, row_ptr, labels, n_classes=n_classes)
-    targets, k = _read_points(rows, points, k)
-    result = np.zeros((len(targets), rows.n_classes), dtype=bool)
-    for place, elements in enumerate(nearest_first(rows, rows.prior, targets, k)):
-        nearest = shortlist(rows, rows.prior, elements, k)
-        result[place, nearest.labels] = vote_support(nearest, k)
+    ranked = _rank(rows, points, k)
+    result = np.zeros((ranked.n_points, rows.n_classes), dtype=bool)
+    for swept in sweep(ranked, rows.prior, np.arange(ranked.n_points), CERTAINTY):
+        result[swept.points] = swept.found.possible
     return result
 
 
@@ -183,20 +181,31 @@ def conditional_label_probabilities(
            [1., 0.]])
     """
     rows = read_alternatives(candidates, row_ptr, labels, n_classes=n_classes, prior=prior)
-    targets, k = _read_points(rows, points, k)
-    result = np.zeros((len(targets), len(rows.candidates), rows.n_classes))
-    for place, elements in enumerate(nearest_first(rows, rows.prior, targets, k)):
-        nearest = shortlist(rows, rows.prior, elements, k)
-        votes = conditional_votes(nearest, k)
-        every = np.repeat(votes.base[:, None], rows.n_rows, axis=1)
-        every[:, nearest.rows] = votes.outside
-        given = every[:, rows.row_of]
-        given[:, nearest.elements] = votes.inside
-        result[place][:, nearest.labels] = given.T
+    ranked = _rank(rows, points, k)
+    result = np.zeros((ranked.n_points, len(rows.candidates), rows.n_classes))
+    for swept in sweep(ranked, rows.prior, np.arange(ranked.n_points), CONDITIONAL):
+        for place, v in enumerate(swept.points):
+            result[v] = _given_each(ranked, swept, place, int(v))
     result[:, rows.prior == 0] = np.nan
     return result
 
 
-def _read_points(rows: Alternatives, points: ArrayLike, k: int) -> tuple[FloatArray, int]:
+def _given_each(ranked: RankedPoints, swept: Swept, place: int, v: int) -> FloatArray:
+    """Spread what was found at one point over all alternatives, (M, C)."""
+    found, o = swept.found, int(swept.offset[place])
+    every = np.repeat(found.probabilities[place][None], len(ranked.rows.row_of), axis=0)
+    if found.n_labels[place] == 1:
+        return every
+    at = slice(o, o + int(found.n_rows[place]))
+    by_row = np.repeat(found.probabilities[place][None], ranked.rows.n_rows, axis=0)
+    by_row[found.row_id[at]] = found.outside[at]
+    every = by_row[ranked.rows.row_of]
+    elements = ranked.nearest(v)
+    entry = found.entry_of[o : o + len(elements)]
+    every[elements[entry >= 0]] = found.inside[o + entry[entry >= 0]]
+    return every
+
+
+def _rank(rows: Alternatives, points: ArrayLike, k: int) -> RankedPoints:
     targets = as_features(points, "points", n_features=rows.candidates.shape[1], min_rows=0)
-    return targets, check_neighbours(k, rows.n_rows)
+    return rank_points(rows, targets, np.zeros(len(targets), dtype=np.int64), check_neighbours(k, rows.n_rows))

@@ -18,7 +18,6 @@ prior does, and R* can then only shrink.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,66 +26,7 @@ from numpy.typing import NDArray
 from easeml_ray.cleaning.alternatives import Alternatives
 from easeml_ray.embed.arrays import FloatArray, IntArray
 
-__all__ = ["Shortlist", "nearest_first", "shortlist", "squared_distances"]
-
-BLOCK_VALUES = 4_000_000
-
-
-def squared_distances(points: FloatArray, others: FloatArray) -> FloatArray:
-    """Return squared Euclidean distances by direct differences, so that equal rows tie exactly.
-
-    Parameters
-    ----------
-    points : ndarray of shape (n_points, n_features)
-        One side.
-    others : ndarray of shape (n_others, n_features)
-        The other side.
-
-    Returns
-    -------
-    ndarray of shape (n_points, n_others)
-        Squared distances.
-    """
-    from scipy.spatial.distance import cdist
-
-    return np.asarray(cdist(points, others, "sqeuclidean"), dtype=np.float64)
-
-
-def nearest_first(
-    alternatives: Alternatives, prior: FloatArray, points: FloatArray, k: int
-) -> Iterator[IntArray]:
-    """Yield for each point the alternatives within R*, nearest first.
-
-    Parameters
-    ----------
-    alternatives : Alternatives
-        The rows.
-    prior : ndarray of shape (n_alternatives,)
-        Probabilities; alternatives of probability 0 are left out.
-    points : ndarray of shape (n_points, n_features)
-        Points to be classified.
-    k : int
-        Neighbours that vote.
-
-    Yields
-    ------
-    ndarray of int64, shape (T,)
-        Positions in `alternatives`.
-    """
-    n_alternatives = len(alternatives.candidates)
-    block = max(1, BLOCK_VALUES // n_alternatives)
-    possible = prior > 0
-    for start in range(0, len(points), block):
-        distances = squared_distances(points[start : start + block], alternatives.candidates)
-        # Alternatives stand row by row: a stable sort gives ties to the smaller row.
-        order = np.argsort(distances, axis=1, kind="stable")
-        rank = np.empty_like(order)
-        np.put_along_axis(rank, order, np.arange(n_alternatives)[None, :], axis=1)
-        worst = np.maximum.reduceat(np.where(possible, rank, -1), alternatives.row_ptr[:-1], axis=1)
-        last = np.partition(worst, k - 1, axis=1)[:, k - 1]
-        for one_order, one_last in zip(order, last, strict=True):
-            within = one_order[: one_last + 1]
-            yield within[possible[within]].astype(np.int64)
+__all__ = ["Shortlist", "shortlist"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +131,7 @@ def shortlist(alternatives: Alternatives, prior: FloatArray, elements: IntArray,
     prior : ndarray of shape (n_alternatives,)
         The present prior; where it is positive, that of the list was positive too.
     elements : ndarray of int64
-        A list from :func:`nearest_first`.
+        A list from :func:`easeml_ray.cleaning.ranking.nearest_first`.
     k : int
         Neighbours that vote.
 

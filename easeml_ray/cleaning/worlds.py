@@ -1,4 +1,4 @@
-"""What is known of the development points: their ranked rows, beliefs over worlds, good worlds.
+"""What development accuracy to believe in: bounds, expectation, spread, good worlds.
 
 Symbols
 -------
@@ -21,20 +21,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from easeml_ray.cleaning.alternatives import Alternatives
-from easeml_ray.cleaning.boundaries import conditional_votes
-from easeml_ray.cleaning.shortlists import nearest_first, shortlist
+from easeml_ray.cleaning.pointwise import outcomes, world_hits
+from easeml_ray.cleaning.ranking import RankedPoints
 from easeml_ray.embed.arrays import FloatArray, IntArray
 
 __all__ = [
     "CleaningBelief",
-    "RankedPoints",
     "best_world",
     "cross_fitted_potential",
     "most_probable_world",
-    "outcomes",
-    "rank_points",
     "sample_worlds",
-    "world_hits",
 ]
 
 NEGLIGIBLE = 1e-12
@@ -60,6 +56,8 @@ class CleaningBelief:
         Development points by what all worlds say of them.
     default : float
         Accuracy in the most probable world, which is what training on the data as it is gives.
+    sampled : tuple of float
+        Accuracy in each of some worlds drawn by their probability, ascending.
     """
 
     lower: float
@@ -71,88 +69,33 @@ class CleaningBelief:
     n_certain_wrong: int
     n_uncertain: int
     default: float
+    sampled: tuple[float, ...] = ()
 
     @property
     def n_points(self) -> int:
         """Number of development points."""
         return self.n_certain_correct + self.n_certain_wrong + self.n_uncertain
 
+    def probability_at_least(self, target: float) -> float:
+        """Probability that the cleaned data reach an accuracy, if the alternatives are as believed.
 
-@dataclass(frozen=True, slots=True)
-class RankedPoints:
-    """Development points, each with its nearest alternatives in order.
+        Parameters
+        ----------
+        target : float
+            Accuracy, 0 to 1.
 
-    Attributes
-    ----------
-    rows : Alternatives
-        The rows; their prior is the one that the lists were cut for.
-    lists : list of ndarray of int64
-        Nearest first, as :func:`easeml_ray.cleaning.shortlists.nearest_first`.
-    y : ndarray of int64, shape (n_points,)
-        True labels of the points.
-    k : int
-        Neighbours that vote.
-    """
-
-    rows: Alternatives
-    lists: list[IntArray]
-    y: IntArray
-    k: int
-
-
-def rank_points(rows: Alternatives, points: FloatArray, y: IntArray, k: int) -> RankedPoints:
-    """Rank the alternatives once for each point.
-
-    Parameters
-    ----------
-    rows : Alternatives
-        The rows.
-    points : ndarray of shape (n_points, n_features)
-        Development points.
-    y : ndarray of int64, shape (n_points,)
-        Their labels.
-    k : int
-        Neighbours that vote.
-
-    Returns
-    -------
-    RankedPoints
-        Good for every later prior that is 0 where this one is.
-    """
-    return RankedPoints(rows, list(nearest_first(rows, rows.prior, points, k)), y, k)
-
-
-def outcomes(ranked: RankedPoints, prior: FloatArray, points: IntArray) -> FloatArray:
-    """Compute the expected number of correct predictions, given each alternative.
-
-    Parameters
-    ----------
-    ranked : RankedPoints
-        The development points.
-    prior : ndarray of shape (n_alternatives,)
-        Present probabilities.
-    points : ndarray of int64
-        Which points count.
-
-    Returns
-    -------
-    ndarray of shape (n_alternatives,)
-        NaN for alternatives of probability 0.
-    """
-    total = 0.0
-    by_row = np.zeros(ranked.rows.n_rows)
-    by_alternative = np.zeros(len(prior))
-    for v in points:
-        nearest = shortlist(ranked.rows, prior, ranked.lists[v], ranked.k)
-        label = np.flatnonzero(nearest.labels == ranked.y[v])
-        if not label.size:
-            continue
-        votes = conditional_votes(nearest, ranked.k)
-        base, inside, outside = (part[label[0]] for part in (votes.base, votes.inside, votes.outside))
-        total += base
-        by_row[nearest.rows] += outside - base
-        by_alternative[nearest.elements] += inside - outside[nearest.row]
-    return np.where(prior > 0, total + by_row[ranked.rows.row_of] + by_alternative, np.nan)
+        Returns
+        -------
+        float
+            Exactly 1 or 0 where all worlds agree. Otherwise the rule of succession over the
+            sampled worlds: a world that was not drawn is not impossible.
+        """
+        if self.lower >= target:
+            return 1.0
+        if self.upper < target:
+            return 0.0
+        hits = sum(accuracy >= target for accuracy in self.sampled)
+        return (hits + 1) / (len(self.sampled) + 2)
 
 
 def most_probable_world(rows: Alternatives, prior: FloatArray) -> IntArray:
@@ -196,36 +139,6 @@ def sample_worlds(rows: Alternatives, prior: FloatArray, n_worlds: int, rng: np.
     with np.errstate(divide="ignore"):
         scores = np.log(prior) + rng.gumbel(size=(n_worlds, len(prior)))
     return np.stack([_first_largest(score, rows.row_ptr) for score in scores])
-
-
-def world_hits(ranked: RankedPoints, worlds: IntArray, points: IntArray) -> FloatArray:
-    """Whether worlds predict points correctly.
-
-    Parameters
-    ----------
-    ranked : RankedPoints
-        The development points.
-    worlds : ndarray of int64, shape (n_worlds, n_rows)
-        Positions of alternatives, each of positive prior when the points were ranked.
-    points : ndarray of int64
-        Which points.
-
-    Returns
-    -------
-    ndarray of shape (n_worlds, len(points))
-        1 where correct, else 0.
-    """
-    chosen = np.zeros((len(worlds), len(ranked.rows.candidates)), dtype=bool)
-    np.put_along_axis(chosen, worlds, True, axis=1)
-    hits = np.empty((len(worlds), len(points)))
-    classes = np.arange(ranked.rows.n_classes)
-    for place, v in enumerate(points):
-        elements = ranked.lists[v]
-        present = chosen[:, elements]
-        voting = present & (np.cumsum(present, axis=1) <= ranked.k)
-        votes = voting @ (ranked.rows.labels[elements][:, None] == classes).astype(np.float64)
-        hits[:, place] = votes.argmax(axis=1) == ranked.y[v]
-    return hits
 
 
 def best_world(ranked: RankedPoints, prior: FloatArray, points: IntArray) -> IntArray:

@@ -21,7 +21,9 @@ from easeml_ray.cleaning import boundaries as boundaries_module
 from easeml_ray.cleaning.alternatives import read_alternatives
 from easeml_ray.cleaning.boundaries import conditional_votes, vote_probabilities
 from easeml_ray.cleaning.counting import JointTallies, SeparateTallies
-from easeml_ray.cleaning.shortlists import nearest_first, shortlist, squared_distances
+from easeml_ray.cleaning.distances import squared_distances
+from easeml_ray.cleaning.ranking import nearest_first
+from easeml_ray.cleaning.shortlists import shortlist
 from easeml_ray.errors import InvalidArgument
 
 GOLDENS = json.loads((Path(__file__).parents[1] / "data" / "cpclean_worlds.json").read_text())
@@ -99,7 +101,7 @@ def many_rows(seed: int, n_classes: int, *, mixed: bool = False, n_rows: int = 4
 @pytest.mark.parametrize(("k", "n_classes"), [(1, 2), (3, 2), (3, 10), (5, 3), (7, 2)])
 def test_separate_and_joint_tallies_agree(k: int, n_classes: int) -> None:
     rows = read_alternatives(*many_rows(0, n_classes), n_classes=n_classes)
-    for elements in nearest_first(rows, rows.prior, np.array([[5.0, 5.0], [0.0, 11.0]]), k):
+    for elements, _ in nearest_first(rows, rows.prior, np.array([[5.0, 5.0], [0.0, 11.0]]), k):
         nearest = shortlist(rows, rows.prior, elements, k)
         every = slice(0, len(nearest.elements))
         separate, joint = SeparateTallies(nearest, k, every), JointTallies(nearest, k, every)
@@ -125,7 +127,7 @@ def test_many_neighbours_of_many_classes_are_counted() -> None:
 @pytest.mark.parametrize(("k", "mixed"), [(9, False), (3, True)])
 def test_blocks_of_boundaries_change_nothing(k: int, mixed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = read_alternatives(*many_rows(2, 3, mixed=mixed, n_rows=120))
-    (elements,) = nearest_first(rows, rows.prior, np.array([[6.0, 6.0]]), k)
+    ((elements, _),) = nearest_first(rows, rows.prior, np.array([[6.0, 6.0]]), k)
     nearest = shortlist(rows, rows.prior, elements, k)
     whole, base = conditional_votes(nearest, k), vote_probabilities(nearest, k)
     monkeypatch.setattr(boundaries_module, "FEWEST_BOUNDARIES", 5)

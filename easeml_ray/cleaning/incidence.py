@@ -1,0 +1,94 @@
+"""Which rows are near which points: what an answer touches, and a place for what they tell.
+
+Symbols
+-------
+N, V = rows, points
+pair = a row and a point on whose list it is; pairs stand by point, then by row
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from easeml_ray.cleaning.ranking import RankedPoints
+from easeml_ray.embed.arrays import FloatArray, IntArray
+
+__all__ = ["Incidence"]
+
+
+class Incidence:
+    """Pairs of rows and points, with one number each.
+
+    Parameters
+    ----------
+    ranked : RankedPoints
+        The points and their lists.
+
+    Attributes
+    ----------
+    bits : ndarray of shape (n_pairs,)
+        What the row tells of the point.
+    """
+
+    def __init__(self, ranked: RankedPoints) -> None:
+        self._n_rows = ranked.rows.n_rows
+        point = np.repeat(np.arange(ranked.n_points), np.diff(ranked.start))
+        self._key = np.unique(point * self._n_rows + ranked.rows.row_of[ranked.elements])
+        self._row = self._key % self._n_rows
+        self._point = self._key // self._n_rows
+        self._of_point = np.searchsorted(self._point, np.arange(ranked.n_points + 1))
+        self._by_row = np.argsort(self._row, kind="stable")
+        self._of_row = np.searchsorted(self._row[self._by_row], np.arange(self._n_rows + 1))
+        self.bits: FloatArray = np.zeros(len(self._key))
+
+    def points_near(self, row: int) -> IntArray:
+        """Return the points on whose lists a row is.
+
+        Parameters
+        ----------
+        row : int
+            The row.
+
+        Returns
+        -------
+        ndarray of int64
+            Points, ascending.
+        """
+        return self._point[self._by_row[self._of_row[row] : self._of_row[row + 1]]]
+
+    def write(self, points: IntArray, point: IntArray, row: IntArray, bits: FloatArray) -> None:
+        """Replace the numbers of some points.
+
+        Parameters
+        ----------
+        points : ndarray of int64
+            Their pairs are 0 unless given.
+        point, row : ndarray of int64, shape (n,)
+            Pairs.
+        bits : ndarray of shape (n,)
+            Their numbers.
+        """
+        self.bits[self._pairs_of(points)] = 0.0
+        self.bits[np.searchsorted(self._key, point * self._n_rows + row)] = bits
+
+    def total(self, points: IntArray | None = None) -> FloatArray:
+        """Sum the numbers of each row over points.
+
+        Parameters
+        ----------
+        points : ndarray of int64, optional
+            Which; by default all.
+
+        Returns
+        -------
+        ndarray of shape (N,)
+            Sums, always in the order of the points.
+        """
+        if points is None:
+            return np.bincount(self._row, self.bits, minlength=self._n_rows)
+        pairs = self._pairs_of(points)
+        return np.bincount(self._row[pairs], self.bits[pairs], minlength=self._n_rows)
+
+    def _pairs_of(self, points: IntArray) -> IntArray:
+        begin, sizes = self._of_point[points], np.diff(self._of_point)[points]
+        return np.repeat(begin - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
