@@ -109,8 +109,8 @@ def choose_batch(
         rows.append(row)
         bits.append(float(means[row]))
         if len(rows) < n_rows:
-            touched = near.points_near(row)
-            touched = touched[is_open[touched]]
+            touched, matters = near.points_near(row)
+            touched = touched[is_open[touched] & matters]
             chosen = _draw(prior, ranked.rows.row_ptr, row, n_draws, rng)
             for one, total, element in zip(priors, totals, chosen, strict=True):
                 before = information(ranked, one, touched)

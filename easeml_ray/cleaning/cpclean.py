@@ -29,6 +29,7 @@ from easeml_ray.cleaning.pointwise import (
     CERTAINTY,
     CONDITIONAL,
     PROBABILITY,
+    Swept,
     outcomes,
     row_information,
     sweep,
@@ -140,6 +141,8 @@ class CPClean:
         self._near = Incidence(self._ranked)
         # What is known of each point for the present prior: CERTAINTY, PROBABILITY, CONDITIONAL.
         self._known = np.full(self._ranked.n_points, _UNKNOWN)
+        # Whether the possible labels are those for the present prior.
+        self._checked = np.zeros(self._ranked.n_points, dtype=bool)
 
     def shard(self, points: ArrayLike) -> Self:
         """Return the same for some of the development points; nothing is ranked again.
@@ -524,9 +527,10 @@ class CPClean:
         kept = np.where(agrees, self._prior[start:end], 0.0)
         self._prior[start:end] = kept / kept.sum()
         # A certain point stays certain: fewer worlds cannot disagree more.
-        near = self._near.points_near(row)
-        certain = (self._known[near] > _UNKNOWN) & (self._possible[near].sum(axis=1) == 1)
-        self._known[near[~certain]] = _UNKNOWN
+        near, matters = self._near.points_near(row)
+        open_ = ~self._checked[near] | (self._possible[near].sum(axis=1) > 1)
+        self._checked[near[open_]] = False
+        self._known[near[open_ & matters]] = _UNKNOWN
         return self
 
     def _replace(self, row: int, value: FloatArray, label: int | None) -> Self:
@@ -545,13 +549,22 @@ class CPClean:
         some = np.arange(self.n_points) if points is None else points
         todo = some[self._known[some] < wanted]
         for swept in sweep(self._ranked, self._prior, todo, wanted):
-            found = swept.found
-            self._possible[swept.points] = found.possible
-            self._probabilities[swept.points] = found.probabilities
-            self._known[swept.points] = np.where(found.n_labels == 1, CONDITIONAL, wanted)
-            certain = swept.points[found.n_labels == 1]
-            self._near.write(certain, *([np.zeros(0, dtype=np.int64)] * 2), np.zeros(0))
+            self._note_possible(swept)
+            open_ = swept.found.n_labels > 1
+            self._known[swept.points[open_]] = wanted
             if wanted == CONDITIONAL:
                 place, row, bits = row_information(swept)
-                open_ = swept.points[found.n_labels > 1]
-                self._near.write(open_, swept.points[place], row, bits)
+                self._near.write(swept.points[open_], swept.points[place], row, bits)
+        for swept in sweep(self._ranked, self._prior, some[~self._checked[some]], CERTAINTY):
+            self._note_possible(swept, keep=True)
+
+    def _note_possible(self, swept: Swept, *, keep: bool = False) -> None:
+        """Take in Q1, and Q2 but where the one known is kept."""
+        found, points = swept.found, swept.points
+        self._possible[points], self._checked[points] = found.possible, True
+        certain = found.n_labels == 1
+        set_ = certain if keep else np.ones(len(points), dtype=bool)
+        self._probabilities[points[set_]] = found.probabilities[set_]
+        self._known[points[certain]] = CONDITIONAL
+        none = np.zeros(0, dtype=np.int64)
+        self._near.write(points[certain], none, none, np.zeros(0))

@@ -9,6 +9,7 @@ pair = a row and a point on whose list it is; pairs stand by point, then by row
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from easeml_ray.cleaning.ranking import RankedPoints
 from easeml_ray.embed.arrays import FloatArray, IntArray
@@ -28,6 +29,9 @@ class Incidence:
     ----------
     bits : ndarray of shape (n_pairs,)
         What the row tells of the point.
+    matters : ndarray of bool, shape (n_pairs,)
+        Whether the row can change what is known of the point by more than rounding; where it
+        cannot, it can still make the point certain.
     """
 
     def __init__(self, ranked: RankedPoints) -> None:
@@ -40,8 +44,9 @@ class Incidence:
         self._by_row = np.argsort(self._row, kind="stable")
         self._of_row = np.searchsorted(self._row[self._by_row], np.arange(self._n_rows + 1))
         self.bits: FloatArray = np.zeros(len(self._key))
+        self.matters = np.ones(len(self._key), dtype=bool)
 
-    def points_near(self, row: int) -> IntArray:
+    def points_near(self, row: int) -> tuple[IntArray, NDArray[np.bool_]]:
         """Return the points on whose lists a row is.
 
         Parameters
@@ -51,10 +56,13 @@ class Incidence:
 
         Returns
         -------
-        ndarray of int64
-            Points, ascending.
+        points : ndarray of int64
+            Ascending.
+        matters : ndarray of bool
+            Whether it matters there.
         """
-        return self._point[self._by_row[self._of_row[row] : self._of_row[row + 1]]]
+        pairs = self._by_row[self._of_row[row] : self._of_row[row + 1]]
+        return self._point[pairs], self.matters[pairs]
 
     def write(self, points: IntArray, point: IntArray, row: IntArray, bits: FloatArray) -> None:
         """Replace the numbers of some points.
@@ -62,14 +70,18 @@ class Incidence:
         Parameters
         ----------
         points : ndarray of int64
-            Their pairs are 0 unless given.
+            Their pairs are 0 and do not matter unless given.
         point, row : ndarray of int64, shape (n,)
             Pairs.
         bits : ndarray of shape (n,)
             Their numbers.
         """
-        self.bits[self._pairs_of(points)] = 0.0
-        self.bits[np.searchsorted(self._key, point * self._n_rows + row)] = bits
+        before = self._pairs_of(points)
+        self.bits[before] = 0.0
+        self.matters[before] = False
+        now = np.searchsorted(self._key, point * self._n_rows + row)
+        self.bits[now] = bits
+        self.matters[now] = True
 
     def total(self, points: IntArray | None = None) -> FloatArray:
         """Sum the numbers of each row over points.

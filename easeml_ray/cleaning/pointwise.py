@@ -128,7 +128,8 @@ def sweep(ranked: RankedPoints, prior: FloatArray, points: IntArray, wanted: int
     from easeml_ray.cleaning.sweeps import Rows, sweep_points
 
     possible = possible_alternatives(prior, ranked.rows.row_ptr)
-    rows = Rows(*map(_read_only, (prior, ranked.rows.row_of, ranked.rows.labels, possible)))
+    fixed = map(_read_only, (prior, ranked.rows.row_of, ranked.rows.labels, possible))
+    rows = Rows(*fixed, smallest=float(prior[prior > 0].min()))
     elements = _read_only(ranked.elements)
     sizes = np.diff(ranked.start)[points]
     chunk_of = np.cumsum(sizes) // CHUNK

@@ -19,7 +19,12 @@ and then backward once, as reverse-mode differentiation: all conditional probabi
 point cost O(T k^2 log R) and not O(T^2). Nothing is ever subtracted or divided, so that every
 result is right to rounding for any prior, however skewed.
 
-What is possible (Q1) is counted in whole numbers: the tallies that label l can have at a
+Far down a long list fewer than k nearer rows are all but impossible. For any e in 0 .. 1, the
+probability of it is at most e^(1 - k) prod_i (a_i + e b_i) (Markov's inequality for e to the
+number of nearer rows); where that falls below NEGLIGIBLE times the smallest prior, what is left
+of the list changes no result, conditional or not, by more than NEGLIGIBLE: less than rounding.
+
+What is possible (Q1) is counted in whole numbers over the whole list: the tallies that label l can have at a
 boundary are all from the rows surely nearer to those possibly nearer.
 
 The functions of this file call each other, and the compiler's cache knows the state of one file
@@ -49,6 +54,8 @@ BoolArray = NDArray[np.bool_]
 SmallArray = NDArray[np.int32]
 
 MIXED = -1
+NEGLIGIBLE = 1e-18
+BASE_OF_BOUND = 0.01
 CERTAINTY, PROBABILITY, CONDITIONAL = 0, 1, 2
 
 
@@ -74,12 +81,15 @@ class Rows(NamedTuple):
         Row and label of each alternative.
     possible : ndarray of int64, shape (N,)
         Alternatives of positive probability of each row.
+    smallest : float
+        The smallest positive prior.
     """
 
     prior: FloatArray
     row_of: IntArray
     labels: IntArray
     possible: IntArray
+    smallest: float
 
 
 class Found(NamedTuple):
@@ -128,6 +138,7 @@ class Work(NamedTuple):
     """Room for one point's sweep."""
 
     place: IntArray  # (N,) position of a row among the list's rows, -1 elsewhere
+    kept: IntArray  # (2,) entries and rows before what is left becomes negligible
     row: IntArray  # (6, R) see the constants
     total: FloatArray  # (R,) running sums
     label: IntArray  # (6, L)
@@ -160,6 +171,7 @@ def _room(longest: int, n_rows: int, n_classes: int, k: int) -> Work:
         depth += 1
     return Work(
         place=np.full(n_rows, -1),
+        kept=np.empty(2, np.int64),
         row=np.empty((6, R), np.int64),
         total=np.empty(R),
         label=np.empty((6, L), np.int64),
@@ -223,6 +235,7 @@ def sweep_points(
         for c in range(n_classes):
             found.probabilities[p, c] = 1.0 if n == 1 and found.possible[p, c] else 0.0
         if n > 1 and wanted >= PROBABILITY:
+            _cut(p, o, end[p] - begin[p], found, m)
             n_nodes = _forward(n_labels, k, p, o, found, m)
             if wanted >= CONDITIONAL:
                 _backward(n_labels, n_nodes, k, p, o, found, m)
@@ -234,6 +247,8 @@ def _read_list(
 ) -> int:
     """Cut a list where k rows are wholly passed, merge into entries; return how many labels."""
     n_entries, n_rows, n_whole, last, mixed = 0, 0, 0, -1, False
+    bound, smallest = BASE_OF_BOUND ** (1 - k), NEGLIGIBLE * rows.smallest
+    m.kept[0] = -1
     for at in range(begin, end):
         element = elements[at]
         weight = rows.prior[element]
@@ -253,6 +268,8 @@ def _read_list(
             m.total[i] = 0.0
         mixed = mixed or m.row[LABEL, i] != rows.labels[element]
         if last != i:
+            if bound < smallest and m.kept[0] < 0:
+                m.kept[0], m.kept[1] = n_entries, n_rows if m.row[SEEN, i] > 0 else n_rows - 1
             found.entry_row[o + n_entries] = i
             found.weight[o + n_entries] = 0.0
             m.row[ENTRIES, i] += 1
@@ -261,7 +278,9 @@ def _read_list(
         found.entry_of[o + at - begin] = n_entries - 1
         found.weight[o + n_entries - 1] += weight
         m.row[SEEN, i] += 1
+        bound /= 1.0 - (1.0 - BASE_OF_BOUND) * m.total[i]
         m.total[i] += weight
+        bound *= 1.0 - (1.0 - BASE_OF_BOUND) * min(m.total[i], 1.0)
         if m.row[SEEN, i] == rows.possible[row]:
             n_whole += 1
     found.n_entries[p], found.n_rows[p] = n_entries, n_rows
@@ -272,6 +291,24 @@ def _read_list(
         m.row[WHOLE, i] = 1 if whole else 0
         found.beyond[o + i] = 0.0 if whole else max(1.0 - m.total[i], 1e-300)
     return MIXED if mixed else _number_labels(n_rows, found.possible.shape[1], m)
+
+
+@part
+def _cut(p: int, o: int, length: int, found: Found, m: Work) -> None:
+    """Leave out of a list what is negligible; its probability moves beyond the list."""
+    n_entries, n_rows = m.kept[0], m.kept[1]
+    if n_entries < 0:
+        return
+    for t in range(n_entries, found.n_entries[p]):
+        i = found.entry_row[o + t]
+        if i < n_rows:
+            m.row[ENTRIES, i] -= 1
+            m.row[WHOLE, i] = 0
+            found.beyond[o + i] += found.weight[o + t]
+    for at in range(o, o + length):
+        if found.entry_of[at] >= n_entries:
+            found.entry_of[at] = -1
+    found.n_entries[p], found.n_rows[p] = n_entries, n_rows
 
 
 @part
