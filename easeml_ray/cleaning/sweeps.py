@@ -7,9 +7,11 @@ entry = alternatives of one row with no other row's alternative between them: on
 T, R, L = entries, rows and labels on the list; W = L - 1 labels whose votes are followed back
 w_t, y_t = probability and label of entry t
 a_i, b_i = probability that row i is farther, nearer than the present place; a_i + b_i = 1
-G_l = prod over uncertain rows i of label l of (a_i + b_i z); kept in a product tree a label
+G_l = prod over uncertain rows i of label l of (a_i + b_i z), kept in two factors: a product tree
+      for the rows with several entries, and a plain product for those with one entry, which
+      change from 1 once and for all
 n_l = certain rows of label l that are nearer: they shift G_l
-D_t = G of y_t without the boundary's own row: the product of the siblings of its path
+D_t = G of y_t without the boundary's own row: in the tree, the product of its path's siblings
 V[c, t] = probability that c wins if entry t is the k-th nearest, given that it is there
 Q[c] = sum_t w_t V[c, t]
 
@@ -54,6 +56,8 @@ BoolArray = NDArray[np.bool_]
 SmallArray = NDArray[np.int32]
 
 MIXED = -1
+# Rows that need no leaf: one entry and nothing else; one entry, else beyond the list.
+FIXED, ONCE = -1, -2
 NEGLIGIBLE = 1e-18
 BASE_OF_BOUND = 0.01
 CERTAINTY, PROBABILITY, CONDITIONAL = 0, 1, 2
@@ -66,8 +70,8 @@ def _beside_the_source() -> bool:
     return os.access(kept if os.path.isdir(kept) else folder, os.W_OK)
 
 
-entrance = njit(nogil=True, error_model="numpy", cache=_beside_the_source())
-part = njit(nogil=True, error_model="numpy")
+entrance = njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, cache=_beside_the_source())
+part = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 class Rows(NamedTuple):
@@ -134,59 +138,82 @@ class Found(NamedTuple):
     outside: FloatArray
 
 
-class Work(NamedTuple):
-    """Room for one point's sweep."""
+class Layout(NamedTuple):
+    """Where things stand in the room for one point's sweep, by size; see the symbols.
 
-    place: IntArray  # (N,) position of a row among the list's rows, -1 elsewhere
-    kept: IntArray  # (2,) entries and rows before what is left becomes negligible
-    row: IntArray  # (6, R) see the constants
-    total: FloatArray  # (R,) running sums
-    label: IntArray  # (6, L)
-    mark: IntArray  # (T,) where the entry's saved path begins
-    share: FloatArray  # (2, T) a of the entry's row once the sweep has passed it, b until then
-    own: FloatArray  # (T, L) V
-    nodes: FloatArray  # (2 R d)
-    adjoint: FloatArray  # (2 R W d)
-    saved: FloatArray  # what a path held before it was changed, and D along it
-    factor: FloatArray  # (L d) polynomials at the boundary
-    vote: FloatArray  # (L,) V at the boundary
-    slope: FloatArray  # (L L d) derivative of each label's vote by each factor
-    chain: FloatArray  # (2 W d) derivatives by D along the path
-    capped: FloatArray  # (2, L + 1, k + 1) products of the labels before, and from one on
+    Whole numbers. N: place of a row among the list's rows, -1 elsewhere. T: entry_row; mark, where
+    the entry's saved path begins. R: row_id, label; seen, possible alternatives on the list; full,
+    whether these are all; entries; passed, how many of them; leaf, node. L: class_of; size of the
+    label's tree, base, its node 0 (1 is the root); sure, maybe, rows surely and possibly nearer;
+    shift, the lowest tally at the boundary.
 
+    Numbers. T: weight; after, a of the entry's row from then on; before, b until then; own, V;
+    inside, Q given the entry. R: sums; beyond, probability; outside, Q given that. Nodes and once,
+    the factors of G, each with its derivatives; saved, what a path held before, and D along it.
+    Factor, vote and slope, the polynomials, V and its derivatives at the boundary; chain,
+    derivatives by D along the path; left and right, products of the labels before and after.
+    """
 
-# Of a row: position of its label; possible alternatives on the list; whether these are all;
-# entries; entries passed; its node, -1 for a row that is a single entry and nothing else.
-LABEL, SEEN, WHOLE, ENTRIES, COUNT, LEAF = range(6)
-# Of a label: its class; leaves and node 0 of its tree (1 is the root); rows surely nearer;
-# rows possibly nearer; the lowest tally at the boundary.
-CLASS, SIZE, BASE, SURE, MAYBE, SHIFT = range(6)
+    place: int
+    entry_row: int
+    mark: int
+    row_id: int
+    label: int
+    seen: int
+    full: int
+    entries: int
+    passed: int
+    leaf: int
+    class_of: int
+    size: int
+    base: int
+    sure: int
+    maybe: int
+    shift: int
+    weight: int
+    after: int
+    before: int
+    own: int
+    inside: int
+    sums: int
+    beyond: int
+    outside: int
+    nodes: int
+    adjoint: int
+    saved: int
+    once: int
+    once_adjoint: int
+    factor: int
+    vote: int
+    slope: int
+    chain: int
+    left: int
+    right: int
 
 
 @part
-def _room(longest: int, n_rows: int, n_classes: int, k: int) -> Work:
-    T, R, L, W = longest, min(longest, n_rows), n_classes, n_classes - 1
-    depth = 1
+def _lay_out(T: int, N: int, L: int, k: int) -> tuple[Layout, int, int]:
+    """Place everything; return how many whole numbers and how many numbers there are."""
+    R, W, depth = min(T, N), L - 1, 1
     while 2**depth < R:
         depth += 1
-    return Work(
-        place=np.full(n_rows, -1),
-        kept=np.empty(2, np.int64),
-        row=np.empty((6, R), np.int64),
-        total=np.empty(R),
-        label=np.empty((6, L), np.int64),
-        mark=np.empty(T, np.int64),
-        share=np.empty((2, T)),
-        own=np.empty((T, L)),
-        nodes=np.empty(2 * R * k),
-        adjoint=np.empty(2 * R * W * k),
-        saved=np.empty(T * (depth + 1) * 2 * k),
-        factor=np.empty(L * k),
-        vote=np.empty(L),
-        slope=np.empty(L * L * k),
-        chain=np.empty(2 * W * k),
-        capped=np.empty((2, L + 1, k + 1)),
-    )
+    t, r, l = N, N + 2 * T, N + 2 * T + 7 * R
+    n, e, h = 3 * T, 3 * T + T * (L + W), 3 * T + T * (L + W) + R * (2 + W)
+    v = h + 2 * R * k * (1 + W) + T * (depth + 1) * 2 * k
+    o = v + L * k * (1 + W)
+    return (
+        Layout(
+            0, t, t + T, r, r + R, r + 2 * R, r + 3 * R, r + 4 * R, r + 5 * R, r + 6 * R,
+            l, l + L, l + 2 * L, l + 3 * L, l + 4 * L, l + 5 * L,
+            0, T, 2 * T, n, n + T * L, e, e + R, e + 2 * R,
+            h, h + 2 * R * k, h + 2 * R * k * (1 + W), v, v + L * k,
+            o, o + L * k, o + L * k + L, o + L * k + L + L * L * k,
+            o + L * k + L + L * L * k + 2 * W * k,
+            o + L * k + L + L * L * k + 2 * W * k + (L + 1) * (k + 1),
+        ),
+        l + 6 * L,
+        o + L * k + L + L * L * k + 2 * W * k + 2 * (L + 1) * (k + 1),
+    )  # fmt: skip
 
 
 @entrance
@@ -219,494 +246,645 @@ def sweep_points(
     found : Found
         Set.
     """
-    longest = 1
+    # No literals here and below: every literal argument would be a form of its own to compile.
+    longest = k
     for p in range(len(begin)):
         longest = max(longest, end[p] - begin[p])
-    n_classes = found.possible.shape[1]
-    m = _room(longest, len(rows.possible), n_classes, k)
+    n_classes, n_rows = found.possible.shape[1], len(rows.possible)
+    at, n_whole, n_real = _lay_out(longest, n_rows, n_classes, k)
+    whole, real = np.empty(n_whole, np.int64), np.empty(n_real)
+    for row in range(n_rows):
+        whole[at.place + row] = -1
     for p in range(len(begin)):
-        o = offset[p]
-        n_labels = _read_list(begin[p], end[p], elements, rows, k, p, o, found, m)
+        lists = elements[begin[p] : end[p]]
+        size = _read_list(lists, rows, k, found.entry_of[offset[p] : offset[p] + len(lists)], at, whole, real)
+        n_labels = _number_labels(size, n_classes, at, whole)
         if n_labels == MIXED:
             found.n_labels[p] = MIXED
             continue
-        n = _support(n_labels, k, p, o, found, m)
+        n = _support(size, n_labels, k, found.possible[p], at, whole)
         found.n_labels[p] = n
         for c in range(n_classes):
             found.probabilities[p, c] = 1.0 if n == 1 and found.possible[p, c] else 0.0
         if n > 1 and wanted >= PROBABILITY:
-            _cut(p, o, end[p] - begin[p], found, m)
-            n_nodes = _forward(n_labels, k, p, o, found, m)
+            kept = _cut(size, at, whole, real)
+            n_nodes = _plant(kept, n_labels, k, at, whole, real)
+            _forward(kept, n_labels, k, found.probabilities[p], at, whole, real)
             if wanted >= CONDITIONAL:
-                _backward(n_labels, n_nodes, k, p, o, found, m)
+                _backward(kept, n_labels, n_nodes, k, at, whole, real)
+                _gather(kept, n_labels, k, at, whole, real)
+                found.n_entries[p], found.n_rows[p] = kept.entries, kept.rows
+                _write(kept, n_labels, p, offset[p], len(lists), found, at, whole, real)
+
+
+class Size(NamedTuple):
+    """Of a list: entries, rows, and as many of both as come before what is negligible."""
+
+    entries: int
+    rows: int
+    kept_entries: int
+    kept_rows: int
+    mixed: bool
 
 
 @part
 def _read_list(
-    begin: int, end: int, elements: SmallArray, rows: Rows, k: int, p: int, o: int, found: Found, m: Work
-) -> int:
-    """Cut a list where k rows are wholly passed, merge into entries; return how many labels."""
-    n_entries, n_rows, n_whole, last, mixed = 0, 0, 0, -1, False
+    elements: SmallArray,
+    rows: Rows,
+    k: int,
+    entry_of: SmallArray,
+    at: Layout,
+    whole: IntArray,
+    real: FloatArray,
+) -> Size:
+    """Cut a list where k rows are wholly passed, and merge into entries."""
+    n_entries, n_rows, n_full, last, mixed = 0, 0, 0, -1, False
+    kept_entries, kept_rows = -1, -1
     bound, smallest = BASE_OF_BOUND ** (1 - k), NEGLIGIBLE * rows.smallest
-    m.kept[0] = -1
-    for at in range(begin, end):
-        element = elements[at]
+    for place in range(len(elements)):
+        element = elements[place]
         weight = rows.prior[element]
-        found.entry_of[o + at - begin] = -1
-        if weight <= 0.0 or n_whole == k:
+        entry_of[place] = -1
+        if weight <= 0.0 or n_full == k:
             continue
         row = rows.row_of[element]
-        i = m.place[row]
+        i = whole[at.place + row]
         if i < 0:
             i = n_rows
-            n_rows += 1
-            m.place[row] = i
-            found.row_id[o + i] = row
-            m.row[LABEL, i] = rows.labels[element]
-            m.row[SEEN, i] = 0
-            m.row[ENTRIES, i] = 0
-            m.total[i] = 0.0
-        mixed = mixed or m.row[LABEL, i] != rows.labels[element]
+            whole[at.place + row] = i
+            whole[at.row_id + i] = row
+            whole[at.label + i] = rows.labels[element]
+            whole[at.seen + i] = 0
+            whole[at.entries + i] = 0
+            real[at.sums + i] = 0.0
+        mixed = mixed or whole[at.label + i] != rows.labels[element]
         if last != i:
-            if bound < smallest and m.kept[0] < 0:
-                m.kept[0], m.kept[1] = n_entries, n_rows if m.row[SEEN, i] > 0 else n_rows - 1
-            found.entry_row[o + n_entries] = i
-            found.weight[o + n_entries] = 0.0
-            m.row[ENTRIES, i] += 1
+            if bound < smallest and kept_entries < 0:
+                kept_entries, kept_rows = n_entries, n_rows
+            whole[at.entry_row + n_entries] = i
+            real[at.weight + n_entries] = 0.0
+            whole[at.entries + i] += 1
             n_entries += 1
             last = i
-        found.entry_of[o + at - begin] = n_entries - 1
-        found.weight[o + n_entries - 1] += weight
-        m.row[SEEN, i] += 1
-        bound /= 1.0 - (1.0 - BASE_OF_BOUND) * m.total[i]
-        m.total[i] += weight
-        bound *= 1.0 - (1.0 - BASE_OF_BOUND) * min(m.total[i], 1.0)
-        if m.row[SEEN, i] == rows.possible[row]:
-            n_whole += 1
-    found.n_entries[p], found.n_rows[p] = n_entries, n_rows
+        n_rows = max(n_rows, i + 1)
+        entry_of[place] = n_entries - 1
+        real[at.weight + n_entries - 1] += weight
+        whole[at.seen + i] += 1
+        bound /= 1.0 - (1.0 - BASE_OF_BOUND) * min(real[at.sums + i], 1.0)
+        real[at.sums + i] += weight
+        bound *= 1.0 - (1.0 - BASE_OF_BOUND) * min(real[at.sums + i], 1.0)
+        if whole[at.seen + i] == rows.possible[row]:
+            n_full += 1
     for i in range(n_rows):
-        row = found.row_id[o + i]
-        m.place[row] = -1
-        whole = m.row[SEEN, i] == rows.possible[row]
-        m.row[WHOLE, i] = 1 if whole else 0
-        found.beyond[o + i] = 0.0 if whole else max(1.0 - m.total[i], 1e-300)
-    return MIXED if mixed else _number_labels(n_rows, found.possible.shape[1], m)
+        row = whole[at.row_id + i]
+        whole[at.place + row] = -1
+        full = whole[at.seen + i] == rows.possible[row]
+        whole[at.full + i] = 1 if full else 0
+        real[at.beyond + i] = 0.0 if full else max(1.0 - real[at.sums + i], 1e-300)
+    if kept_entries < 0:
+        kept_entries, kept_rows = n_entries, n_rows
+    return Size(n_entries, n_rows, kept_entries, kept_rows, mixed)
 
 
 @part
-def _cut(p: int, o: int, length: int, found: Found, m: Work) -> None:
+def _cut(size: Size, at: Layout, whole: IntArray, real: FloatArray) -> Size:
     """Leave out of a list what is negligible; its probability moves beyond the list."""
-    n_entries, n_rows = m.kept[0], m.kept[1]
-    if n_entries < 0:
-        return
-    for t in range(n_entries, found.n_entries[p]):
-        i = found.entry_row[o + t]
-        if i < n_rows:
-            m.row[ENTRIES, i] -= 1
-            m.row[WHOLE, i] = 0
-            found.beyond[o + i] += found.weight[o + t]
-    for at in range(o, o + length):
-        if found.entry_of[at] >= n_entries:
-            found.entry_of[at] = -1
-    found.n_entries[p], found.n_rows[p] = n_entries, n_rows
+    for t in range(size.kept_entries, size.entries):
+        i = whole[at.entry_row + t]
+        if i < size.kept_rows:
+            whole[at.entries + i] -= 1
+            whole[at.full + i] = 0
+            real[at.beyond + i] += real[at.weight + t]
+    return Size(size.kept_entries, size.kept_rows, size.kept_entries, size.kept_rows, False)
 
 
 @part
-def _number_labels(n_rows: int, n_classes: int, m: Work) -> int:
+def _number_labels(size: Size, n_classes: int, at: Layout, whole: IntArray) -> int:
     """Replace the rows' classes by their places among the classes that occur."""
+    if size.mixed:
+        return MIXED
     for c in range(n_classes):
-        m.label[SHIFT, c] = -1
-    for i in range(n_rows):
-        m.label[SHIFT, m.row[LABEL, i]] = 0
+        whole[at.shift + c] = -1
+    for i in range(size.rows):
+        whole[at.shift + whole[at.label + i]] = 0
     n_labels = 0
     for c in range(n_classes):
-        if m.label[SHIFT, c] == 0:
-            m.label[SHIFT, c] = n_labels
-            m.label[CLASS, n_labels] = c
+        if whole[at.shift + c] == 0:
+            whole[at.shift + c] = n_labels
+            whole[at.class_of + n_labels] = c
             n_labels += 1
-    for i in range(n_rows):
-        m.row[LABEL, i] = m.label[SHIFT, m.row[LABEL, i]]
+    for i in range(size.rows):
+        whole[at.label + i] = whole[at.shift + whole[at.label + i]]
     return n_labels
 
 
 @part
-def _support(n_labels: int, k: int, p: int, o: int, found: Found, m: Work) -> int:
+def _support(size: Size, n_labels: int, k: int, possible: BoolArray, at: Layout, whole: IntArray) -> int:
     """Mark the classes that some world predicts; return how many."""
     n_found = 0
-    for c in range(found.possible.shape[1]):
-        found.possible[p, c] = False
+    for c in range(len(possible)):
+        possible[c] = False
     for l in range(n_labels):
-        m.label[SURE, l] = 0
-        m.label[MAYBE, l] = 0
-    for i in range(found.n_rows[p]):
-        m.row[COUNT, i] = 0
-    for t in range(found.n_entries[p]):
-        i = found.entry_row[o + t]
-        y = m.row[LABEL, i]
-        if m.row[COUNT, i] > 0:
-            m.label[MAYBE, y] -= 1
+        whole[at.sure + l] = 0
+        whole[at.maybe + l] = 0
+    for i in range(size.rows):
+        whole[at.passed + i] = 0
+    for t in range(size.entries):
+        i = whole[at.entry_row + t]
+        y = whole[at.label + i]
+        if whole[at.passed + i] > 0:
+            whole[at.maybe + y] -= 1
         for l in range(n_labels):
-            m.label[SHIFT, l] = m.label[SURE, l] + (1 if l == y else 0)
+            whole[at.shift + l] = whole[at.sure + l] + (1 if l == y else 0)
         for c in range(n_labels):
-            if not found.possible[p, m.label[CLASS, c]] and _can_win(c, n_labels, k, m):
-                found.possible[p, m.label[CLASS, c]] = True
+            if not possible[whole[at.class_of + c]] and _can_win(c, n_labels, k, at, whole):
+                possible[whole[at.class_of + c]] = True
                 n_found += 1
         if n_found == n_labels:
             break
-        m.row[COUNT, i] += 1
-        done = m.row[COUNT, i] == m.row[ENTRIES, i] and m.row[WHOLE, i] == 1
-        m.label[SURE if done else MAYBE, y] += 1
+        whole[at.passed + i] += 1
+        done = whole[at.passed + i] == whole[at.entries + i] and whole[at.full + i] == 1
+        if done:
+            whole[at.sure + y] += 1
+        else:
+            whole[at.maybe + y] += 1
     return n_found
 
 
 @part
-def _can_win(c: int, n_labels: int, k: int, m: Work) -> bool:
+def _can_win(c: int, n_labels: int, k: int, at: Layout, whole: IntArray) -> bool:
     """Whether label c wins a vote of k for some tallies from shift to shift + maybe."""
-    low = m.label[SHIFT, c]
-    for tally in range(low, min(low + m.label[MAYBE, c], k) + 1):
+    low = whole[at.shift + c]
+    for tally in range(low, min(low + whole[at.maybe + c], k) + 1):
         fewest, most = 0, 0
         for l in range(n_labels):
             if l != c:
                 # The smaller label wins a tie.
                 cap = tally - 1 if l < c else tally
-                if m.label[SHIFT, l] > cap:
+                if whole[at.shift + l] > cap:
                     fewest = k + 1
-                fewest += m.label[SHIFT, l]
-                most += min(m.label[SHIFT, l] + m.label[MAYBE, l], cap)
+                fewest += whole[at.shift + l]
+                most += min(whole[at.shift + l] + whole[at.maybe + l], cap)
         if fewest <= k - tally <= most:
             return True
     return False
 
 
 @part
-def _multiply(a: FloatArray, i: int, b: FloatArray, j: int, out: FloatArray, o: int, d: int) -> None:
-    """Set out to a b, truncated."""
+def _multiply(real: FloatArray, a: int, b: int, out: int, d: int) -> None:
+    """Set the polynomial at `out` to a b, truncated."""
     if d == 3:
-        a0, a1, b0, b1 = a[i], a[i + 1], b[j], b[j + 1]
-        out[o + 2] = a0 * b[j + 2] + a1 * b1 + a[i + 2] * b0
-        out[o + 1] = a0 * b1 + a1 * b0
-        out[o] = a0 * b0
+        a0, a1, b0, b1 = real[a], real[a + 1], real[b], real[b + 1]
+        high = a0 * real[b + 2] + a1 * b1 + real[a + 2] * b0
+        real[out] = a0 * b0
+        real[out + 1] = a0 * b1 + a1 * b0
+        real[out + 2] = high
         return
-    for s in range(d - 1, -1, -1):
+    for back in range(d):
+        s = d - 1 - back
         value = 0.0
         for r in range(s + 1):
-            value += a[i + r] * b[j + s - r]
-        out[o + s] = value
+            value += real[a + r] * real[b + s - r]
+        real[out + s] = value
 
 
 @part
-def _add_adjoint(g: FloatArray, i: int, b: FloatArray, j: int, out: FloatArray, o: int, d: int) -> None:
-    """Add to out the derivative of g . (a b) by a."""
+def _add_adjoint(real: FloatArray, g: int, b: int, out: int, d: int) -> None:
+    """Add to `out` the derivative of g . (a b) by a."""
     if d == 3:
-        g0, g1, g2, b0 = g[i], g[i + 1], g[i + 2], b[j]
-        out[o] += g0 * b0 + g1 * b[j + 1] + g2 * b[j + 2]
-        out[o + 1] += g1 * b0 + g2 * b[j + 1]
-        out[o + 2] += g2 * b0
+        g0, g1, g2 = real[g], real[g + 1], real[g + 2]
+        b0, b1, b2 = real[b], real[b + 1], real[b + 2]
+        real[out] += g0 * b0 + g1 * b1 + g2 * b2
+        real[out + 1] += g1 * b0 + g2 * b1
+        real[out + 2] += g2 * b0
         return
     for s in range(d):
         value = 0.0
         for r in range(d - s):
-            value += g[i + s + r] * b[j + r]
-        out[o + s] += value
+            value += real[g + s + r] * real[b + r]
+        real[out + s] += value
 
 
 @part
-def _votes(n_labels: int, k: int, slopes: bool, m: Work) -> None:
-    """V of all labels at a boundary from the factors and their shifts; perhaps its slopes."""
-    for c in range(n_labels):
-        m.vote[c] = 0.0
-    if slopes:
-        for at in range(n_labels * n_labels * k):
-            m.slope[at] = 0.0
-    if n_labels == 2:
-        for tally in range(k + 1):
-            i, j = tally - m.label[SHIFT, 0], k - tally - m.label[SHIFT, 1]
-            if 0 <= i < k and 0 <= j < k:
-                c = 0 if 2 * tally > k else 1
-                m.vote[c] += m.factor[i] * m.factor[k + j]
-                if slopes:
-                    m.slope[2 * c * k + i] += m.factor[k + j]
-                    m.slope[(2 * c + 1) * k + j] += m.factor[i]
-        return
-    for c in range(n_labels):
-        low = m.label[SHIFT, c]
-        for tally in range(max(low, 1), min(k, low + k - 1) + 1):
-            _winning_tally(c, tally, n_labels, k, slopes, m)
-
-
-@part
-def _winning_tally(c: int, tally: int, n_labels: int, k: int, slopes: bool, m: Work) -> None:
-    """Add the votes that label c wins with this tally: the others then stay at or below it."""
-    rest, left, right = k - tally, m.capped[0], m.capped[1]
-    for u in range(rest + 1):
-        left[0, u] = 1.0 if u == 0 else 0.0
-        right[n_labels, u] = left[0, u]
+def _boundary(
+    t: int, i: int, n_labels: int, k: int, slopes: bool, at: Layout, whole: IntArray, real: FloatArray
+) -> None:
+    """Set factors and shifts at entry t of row i, and count the votes: V, perhaps its slopes."""
+    y, leaf = whole[at.label + i], whole[at.leaf + i]
     for l in range(n_labels):
-        _times_capped(l, c, tally, rest, left[l], left[l + 1], k, m)
+        whole[at.shift + l] = whole[at.sure + l] + (1 if l == y else 0)
+        if l != y or leaf < 0:
+            if whole[at.size + l] > 0:
+                root = at.nodes + (whole[at.base + l] + 1) * k
+                _multiply(real, root, at.once + l * k, at.factor + l * k, k)
+            else:
+                for s in range(k):
+                    real[at.factor + l * k + s] = real[at.once + l * k + s]
+    if leaf >= 0:
+        # D stands last in what was saved of the path; without a path it is 1.
+        first = at.saved + whole[at.mark + t]
+        place = first - k
+        node = leaf - whole[at.base + y]
+        while node > 1:
+            place += 2 * k
+            node >>= 1
+        if place < first:
+            for s in range(k):
+                real[at.factor + y * k + s] = real[at.once + y * k + s]
+        else:
+            _multiply(real, place, at.once + y * k, at.factor + y * k, k)
+    for c in range(n_labels):
+        real[at.vote + c] = 0.0
+    if slopes:
+        for place in range(at.slope, at.slope + n_labels * n_labels * k):
+            real[place] = 0.0
+    if n_labels == 2:
+        _votes_of_two(k, slopes, at, whole, real)
+    else:
+        for c in range(n_labels):
+            low = whole[at.shift + c]
+            for tally in range(max(low, 1), min(k, low + k - 1) + 1):
+                _winning_tally(c, tally, n_labels, k, slopes, at, whole, real)
+
+
+@part
+def _votes_of_two(k: int, slopes: bool, at: Layout, whole: IntArray, real: FloatArray) -> None:
+    """Count the votes of two labels: the one with most of an odd number wins."""
+    for tally in range(k + 1):
+        i, j = tally - whole[at.shift], k - tally - whole[at.shift + 1]
+        if 0 <= i < k and 0 <= j < k:
+            c = 0 if 2 * tally > k else 1
+            mine, other = real[at.factor + i], real[at.factor + k + j]
+            real[at.vote + c] += mine * other
+            if slopes:
+                real[at.slope + 2 * c * k + i] += other
+                real[at.slope + (2 * c + 1) * k + j] += mine
+
+
+@part
+def _winning_tally(
+    c: int,
+    tally: int,
+    n_labels: int,
+    k: int,
+    slopes: bool,
+    at: Layout,
+    whole: IntArray,
+    real: FloatArray,
+) -> None:
+    """Add the votes that label c wins with this tally: the others then stay at or below it."""
+    rest, width = k - tally, k + 1
+    last_left, last_right = at.left + n_labels * width, at.right + n_labels * width
+    for u in range(rest + 1):
+        real[at.left + u] = 1.0 if u == 0 else 0.0
+        real[last_right + u] = 1.0 if u == 0 else 0.0
+    for l in range(n_labels):
+        source = at.left + l * width
+        _times_capped(l, c, tally, rest, source, source + width, k, at, whole, real)
     for back in range(n_labels):
-        l = n_labels - 1 - back
-        _times_capped(l, c, tally, rest, right[l + 1], right[l], k, m)
-    mine = m.factor[c * k + tally - m.label[SHIFT, c]]
-    m.vote[c] += mine * left[n_labels, rest]
+        target = at.right + (n_labels - 1 - back) * width
+        _times_capped(n_labels - 1 - back, c, tally, rest, target + width, target, k, at, whole, real)
+    place = tally - whole[at.shift + c]
+    mine, others = real[at.factor + c * k + place], real[last_left + rest]
+    real[at.vote + c] += mine * others
     if not slopes:
         return
-    m.slope[(c * n_labels + c) * k + tally - m.label[SHIFT, c]] += left[n_labels, rest]
+    real[at.slope + (c * n_labels + c) * k + place] += others
     for l in range(n_labels):
         if l != c:
-            low = m.label[SHIFT, l]
+            low = whole[at.shift + l]
             for h in range(low, min(tally - 1 if l < c else tally, rest, low + k - 1) + 1):
                 value = 0.0
                 for u in range(rest - h + 1):
-                    value += left[l, u] * right[l + 1, rest - h - u]
-                m.slope[(c * n_labels + l) * k + h - low] += mine * value
+                    value += real[at.left + l * width + u] * real[at.right + (l + 1) * width + rest - h - u]
+                real[at.slope + (c * n_labels + l) * k + h - low] += mine * value
 
 
 @part
 def _times_capped(
-    l: int, c: int, tally: int, rest: int, source: FloatArray, target: FloatArray, k: int, m: Work
+    l: int,
+    c: int,
+    tally: int,
+    rest: int,
+    source: int,
+    target: int,
+    k: int,
+    at: Layout,
+    whole: IntArray,
+    real: FloatArray,
 ) -> None:
     """Multiply by label l's tallies that let c win with this tally; by 1 for c itself."""
     for u in range(rest + 1):
-        target[u] = source[u] if l == c else 0.0
+        real[target + u] = real[source + u] if l == c else 0.0
     if l != c:
-        low = m.label[SHIFT, l]
+        low = whole[at.shift + l]
         for h in range(low, min(tally - 1 if l < c else tally, rest, low + k - 1) + 1):
             for u in range(rest - h + 1):
-                target[h + u] += source[u] * m.factor[l * k + h - low]
+                real[target + h + u] += real[source + u] * real[at.factor + l * k + h - low]
 
 
 @part
-def _boundary(t: int, i: int, n_labels: int, k: int, slopes: bool, m: Work) -> None:
-    """Set factors and shifts at entry t of row i, and count the votes."""
-    y = m.row[LABEL, i]
-    for l in range(n_labels):
-        m.label[SHIFT, l] = m.label[SURE, l] + (1 if l == y else 0)
-        root = (m.label[BASE, l] + 1) * k
-        for s in range(k):
-            if m.label[SIZE, l] > 0:
-                m.factor[l * k + s] = m.nodes[root + s]
-            else:
-                m.factor[l * k + s] = 1.0 if s == 0 else 0.0
-    if m.row[LEAF, i] >= 0:
-        # D stands last in what was saved of the path.
-        place = m.mark[t] - k
-        node = m.row[LEAF, i] - m.label[BASE, y]
-        while node > 1:
-            place += 2 * k
-            node >>= 1
-        for s in range(k):
-            if place < m.mark[t]:
-                m.factor[y * k + s] = 1.0 if s == 0 else 0.0
-            else:
-                m.factor[y * k + s] = m.saved[place + s]
-    _votes(n_labels, k, slopes, m)
-
-
-@part
-def _forward(n_labels: int, k: int, p: int, o: int, found: Found, m: Work) -> int:
-    """Sweep from the nearest entry on: V of every boundary, Q2; return the nodes used."""
-    n_entries = found.n_entries[p]
-    n_nodes = _plant(n_labels, k, found.n_rows[p], o, found, m)
-    for back in range(n_entries):
-        t = n_entries - 1 - back
-        i = found.entry_row[o + t]
-        if m.row[LEAF, i] < 0:
-            found.weight[o + t] = 1.0
-        m.share[0, t] = m.total[i]
-        m.total[i] += found.weight[o + t]
-    for i in range(found.n_rows[p]):
-        m.total[i] = 0.0
-    free = 0
-    for t in range(n_entries):
-        i = found.entry_row[o + t]
-        m.share[1, t] = m.total[i]
-        m.total[i] += found.weight[o + t]
-        # The boundary depends on D and on other labels, not on the row's own leaf.
-        if m.row[LEAF, i] >= 0:
-            free = _climb(t, i, free, k, m)
-        _boundary(t, i, n_labels, k, False, m)
-        for c in range(n_labels):
-            m.own[t, c] = m.vote[c]
-            found.probabilities[p, m.label[CLASS, c]] += found.weight[o + t] * m.vote[c]
-        if m.row[LEAF, i] < 0:
-            m.label[SURE, m.row[LABEL, i]] += 1
-    return n_nodes
-
-
-@part
-def _plant(n_labels: int, k: int, n_rows: int, o: int, found: Found, m: Work) -> int:
+def _plant(size: Size, n_labels: int, k: int, at: Layout, whole: IntArray, real: FloatArray) -> int:
     """Set up a tree a label, every row farther than the first place; return the nodes used."""
     for l in range(n_labels):
-        m.label[SIZE, l] = 0
-        m.label[SURE, l] = 0
-    for i in range(n_rows):
-        single = m.row[ENTRIES, i] == 1 and m.row[WHOLE, i] == 1
-        m.row[LEAF, i] = -1 if single else m.label[SIZE, m.row[LABEL, i]]
-        m.label[SIZE, m.row[LABEL, i]] += 0 if single else 1
-        m.total[i] = found.beyond[o + i]
+        whole[at.size + l] = 0
+        whole[at.sure + l] = 0
+        for s in range(k):
+            real[at.once + l * k + s] = 1.0 if s == 0 else 0.0
+    for i in range(size.rows):
+        if whole[at.entries + i] == 1:
+            whole[at.leaf + i] = FIXED if whole[at.full + i] == 1 else ONCE
+        else:
+            whole[at.leaf + i] = whole[at.size + whole[at.label + i]]
+            whole[at.size + whole[at.label + i]] += 1
+        real[at.sums + i] = real[at.beyond + i]
     n_nodes = 0
     for l in range(n_labels):
-        m.label[BASE, l] = n_nodes
-        n_nodes += 2 * m.label[SIZE, l]
+        whole[at.base + l] = n_nodes
+        n_nodes += 2 * whole[at.size + l]
     for node in range(n_nodes):
         for s in range(k):
-            m.nodes[node * k + s] = 1.0 if s == 0 else 0.0
-    for i in range(n_rows):
-        if m.row[LEAF, i] >= 0:
-            m.row[LEAF, i] += m.label[BASE, m.row[LABEL, i]] + m.label[SIZE, m.row[LABEL, i]]
+            real[at.nodes + node * k + s] = 1.0 if s == 0 else 0.0
+    for i in range(size.rows):
+        if whole[at.leaf + i] >= 0:
+            y = whole[at.label + i]
+            whole[at.leaf + i] += whole[at.base + y] + whole[at.size + y]
+    for back in range(size.entries):
+        t = size.entries - 1 - back
+        i = whole[at.entry_row + t]
+        if whole[at.leaf + i] == FIXED:
+            real[at.weight + t] = 1.0
+        real[at.after + t] = real[at.sums + i]
+        real[at.sums + i] += real[at.weight + t]
     return n_nodes
 
 
 @part
-def _climb(t: int, i: int, free: int, d: int, m: Work) -> int:
+def _forward(
+    size: Size, n_labels: int, k: int, result: FloatArray, at: Layout, whole: IntArray, real: FloatArray
+) -> None:
+    """Sweep from the nearest entry on: V of every boundary, Q by class."""
+    for i in range(size.rows):
+        real[at.sums + i] = 0.0
+    free, slopes = size.entries - size.entries, k < 0
+    for t in range(size.entries):
+        i = whole[at.entry_row + t]
+        y, leaf = whole[at.label + i], whole[at.leaf + i]
+        real[at.before + t] = real[at.sums + i]
+        real[at.sums + i] += real[at.weight + t]
+        whole[at.mark + t] = free
+        # The boundary depends on D and on other labels, not on the row's own leaf.
+        if leaf >= 0:
+            free = _climb(t, y, leaf, real[at.sums + i], free, k, at, whole, real)
+        _boundary(t, i, n_labels, k, slopes, at, whole, real)
+        for c in range(n_labels):
+            real[at.own + t * n_labels + c] = real[at.vote + c]
+            result[whole[at.class_of + c]] += real[at.weight + t] * real[at.vote + c]
+        if leaf == FIXED:
+            whole[at.sure + y] += 1
+        elif leaf == ONCE:
+            saved, once = at.saved + free, at.once + y * k
+            for s in range(k):
+                real[saved + s] = real[once + s]
+            for s in range(k):
+                nearer = real[at.weight + t] * real[saved + s - 1] if s > 0 else 0.0
+                real[once + s] = real[at.after + t] * real[saved + s] + nearer
+            free += k
+
+
+@part
+def _climb(
+    t: int,
+    y: int,
+    leaf: int,
+    nearer: float,
+    free: int,
+    d: int,
+    at: Layout,
+    whole: IntArray,
+    real: FloatArray,
+) -> int:
     """Pass entry t: change its row's leaf and the nodes above; save them, and D on the way."""
-    base, leaf = m.label[BASE, m.row[LABEL, i]], m.row[LEAF, i]
-    m.nodes[leaf * d] = m.share[0, t]
+    nodes = at.nodes + whole[at.base + y] * d
+    node = leaf - whole[at.base + y]
+    real[nodes + node * d] = real[at.after + t]
     if d > 1:
-        # What is passed and what is to come sum to 1; the larger part is not needed exactly.
-        m.nodes[leaf * d + 1] = m.total[i]
-    m.mark[t] = free
-    node = leaf - base
+        real[nodes + node * d + 1] = nearer
+    first = free
     while node > 1:
-        at, other, above = (base + node) * d, (base + (node ^ 1)) * d, (base + (node >> 1)) * d
+        other, above, saved = nodes + (node ^ 1) * d, nodes + (node >> 1) * d, at.saved + free
         for s in range(d):
-            m.saved[free + s] = m.nodes[above + s]
-            m.saved[free + d + s] = m.nodes[other + s]
-        if free > m.mark[t]:
-            _multiply(m.saved, free - d, m.nodes, other, m.saved, free + d, d)
-        _multiply(m.nodes, at, m.nodes, other, m.nodes, above, d)
+            real[saved + s] = real[above + s]
+            real[saved + d + s] = real[other + s]
+        if free > first:
+            _multiply(real, saved - d, other, saved + d, d)
+        _multiply(real, nodes + node * d, other, above, d)
         free += 2 * d
         node >>= 1
     return free
 
 
 @part
-def _backward(n_labels: int, n_nodes: int, k: int, p: int, o: int, found: Found, m: Work) -> None:
-    """Sweep back: Q2 given each entry, and given that a row is beyond the list."""
+def _backward(
+    size: Size, n_labels: int, n_nodes: int, k: int, at: Layout, whole: IntArray, real: FloatArray
+) -> None:
+    """Sweep back, collecting derivatives by label 1 .. W: those by each row's a and b at each entry."""
     W = n_labels - 1
-    for at in range(n_nodes * W * k):
-        m.adjoint[at] = 0.0
-    for i in range(found.n_rows[p]):
-        for w in range(W):
-            found.outside[o + i, w] = 0.0
-    for back in range(found.n_entries[p]):
-        t = found.n_entries[p] - 1 - back
-        i = found.entry_row[o + t]
-        y, leaf, weight = m.row[LABEL, i], m.row[LEAF, i], found.weight[o + t]
-        if leaf < 0:
-            m.label[SURE, y] -= 1
-        _boundary(t, i, n_labels, k, True, m)
+    for place in range(at.adjoint, at.adjoint + n_nodes * W * k):
+        real[place] = 0.0
+    for place in range(at.once_adjoint, at.once_adjoint + n_labels * W * k):
+        real[place] = 0.0
+    _before_once(size, n_labels, at, whole, real)
+    for back in range(size.entries):
+        t = size.entries - 1 - back
+        i = whole[at.entry_row + t]
+        y, leaf = whole[at.label + i], whole[at.leaf + i]
+        if leaf == FIXED:
+            whole[at.sure + y] -= 1
+        elif leaf == ONCE:
+            _undo_once(t, i, y, n_labels, k, at, whole, real)
+        _boundary(t, i, n_labels, k, k > 0, at, whole, real)
+        for place in range(at.slope, at.slope + n_labels * n_labels * k):
+            real[place] *= real[at.weight + t]
         for l in range(n_labels):
-            if m.label[SIZE, l] > 0 and (l != y or leaf < 0):
-                for w in range(W):
-                    root = ((m.label[BASE, l] + 1) * W + w) * k
-                    for s in range(k):
-                        m.adjoint[root + s] += weight * m.slope[((w + 1) * n_labels + l) * k + s]
-        if leaf < 0:
-            continue
-        _descend(t, i, weight, n_labels, k, m)
-        m.nodes[leaf * k] = m.share[0, t] + weight if m.share[1, t] > 0.0 else 1.0
-        if k > 1:
-            m.nodes[leaf * k + 1] = m.share[1, t]
-        for w in range(W):
-            # Derivatives by a and b of the row between this entry and its next.
-            g = (leaf * W + w) * k
-            found.inside[o + t, w] = m.adjoint[g]
+            if l != y or leaf < 0:
+                _add_slope(l, n_labels, k, at, whole, real)
+        if leaf >= 0:
+            _descend(t, y, leaf, n_labels, k, at, whole, real)
+            nodes = at.nodes + leaf * k
+            real[nodes] = real[at.after + t] + real[at.weight + t] if real[at.before + t] > 0.0 else 1.0
             if k > 1:
-                found.outside[o + i, w] += m.adjoint[g + 1]
-            m.own[t, w + 1] += found.outside[o + i, w]
-            for s in range(k):
-                m.adjoint[g + s] = 0.0
-    _uproot(n_labels, k, m)
-    _gather(n_labels, k, p, o, found, m)
+                real[nodes + 1] = real[at.before + t]
+            for w in range(W):
+                g, outside = at.adjoint + (leaf * W + w) * k, at.outside + i * W + w
+                real[at.inside + t * W + w] = real[g]
+                if k > 1:
+                    real[outside] += real[g + 1]
+                real[at.own + t * n_labels + w + 1] += real[outside]
+                for s in range(k):
+                    real[g + s] = 0.0
 
 
 @part
-def _descend(t: int, i: int, weight: float, n_labels: int, d: int, m: Work) -> None:
+def _before_once(size: Size, n_labels: int, at: Layout, whole: IntArray, real: FloatArray) -> None:
+    """What follows from the places before a row's only entry; nothing yet for other rows."""
+    W = n_labels - 1
+    for place in range(at.outside, at.outside + size.rows * W):
+        real[place] = 0.0
+    for w in range(W):
+        real[at.chain + w] = 0.0
+    for t in range(size.entries):
+        i = whole[at.entry_row + t]
+        for w in range(W):
+            if whole[at.leaf + i] == ONCE:
+                real[at.outside + i * W + w] = real[at.chain + w]
+            real[at.chain + w] += real[at.weight + t] * real[at.own + t * n_labels + w + 1]
+
+
+@part
+def _undo_once(
+    t: int, i: int, y: int, n_labels: int, d: int, at: Layout, whole: IntArray, real: FloatArray
+) -> None:
+    """Take a row of one entry out of its product: Q given the entry and given the rest of it."""
+    W, once, saved = n_labels - 1, at.once + y * d, at.saved + whole[at.mark + t]
+    for s in range(d):
+        real[once + s] = real[saved + s]
+    for w in range(W):
+        g, by_a, by_b = at.once_adjoint + (y * W + w) * d, 0.0, 0.0
+        for s in range(d):
+            above = real[g + s + 1] if s + 1 < d else 0.0
+            by_a += real[g + s] * real[once + s]
+            by_b += above * real[once + s]
+            real[g + s] = real[at.after + t] * real[g + s] + real[at.weight + t] * above
+        outside = at.outside + i * W + w
+        real[at.inside + t * W + w] = real[at.own + t * n_labels + w + 1] + real[outside] + by_b
+        real[outside] += by_a
+
+
+@part
+def _add_slope(l: int, n_labels: int, d: int, at: Layout, whole: IntArray, real: FloatArray) -> None:
+    """Pass the derivative by a label's factor on to its tree and to its plain product."""
+    W, once, root = n_labels - 1, at.once + l * d, whole[at.base + l] + 1
+    for w in range(W):
+        slope = at.slope + ((w + 1) * n_labels + l) * d
+        g = at.once_adjoint + (l * W + w) * d
+        if whole[at.size + l] > 0:
+            _add_adjoint(real, slope, once, at.adjoint + (root * W + w) * d, d)
+            _add_adjoint(real, slope, at.nodes + root * d, g, d)
+        else:
+            for s in range(d):
+                real[g + s] += real[slope + s]
+
+
+@part
+def _descend(
+    t: int, y: int, leaf: int, n_labels: int, d: int, at: Layout, whole: IntArray, real: FloatArray
+) -> None:
     """Undo entry t: carry derivatives from the root down to its row's leaf and beside the path."""
-    W, y = n_labels - 1, m.row[LABEL, i]
-    base = m.label[BASE, y]
-    leaf = m.row[LEAF, i] - base
+    W, base, saved = n_labels - 1, whole[at.base + y], at.saved + whole[at.mark + t]
     depth = 0
-    while leaf >> depth > 1:
+    while (leaf - base) >> depth > 1:
         depth += 1
     for w in range(W):
+        slope, chain = at.slope + ((w + 1) * n_labels + y) * d, at.chain + w * d
+        g = at.once_adjoint + (y * W + w) * d
         for s in range(d):
-            m.chain[w * d + s] = weight * m.slope[((w + 1) * n_labels + y) * d + s]
+            real[chain + s] = 0.0
+            if depth == 0:
+                real[g + s] += real[slope + s]
+        if depth > 0:
+            _add_adjoint(real, slope, at.once + y * d, chain, d)
+            _add_adjoint(real, slope, saved + depth * 2 * d - d, g, d)
     now = 0
     for up in range(depth):
         level = depth - up
-        above, node = base + (leaf >> level), base + (leaf >> (level - 1))
-        other = base + ((leaf >> (level - 1)) ^ 1)
-        place = m.mark[t] + (level - 1) * 2 * d
+        above, node = base + ((leaf - base) >> level), base + ((leaf - base) >> (level - 1))
+        other = base + (((leaf - base) >> (level - 1)) ^ 1)
+        place = saved + (level - 1) * 2 * d
         for w in range(W):
-            g, beside, below = (above * W + w) * d, (other * W + w) * d, (node * W + w) * d
-            _add_adjoint(m.adjoint, g, m.nodes, other * d, m.adjoint, below, d)
-            _add_adjoint(m.adjoint, g, m.nodes, node * d, m.adjoint, beside, d)
-            here, there = (now * W + w) * d, ((1 - now) * W + w) * d
+            g, beside = at.adjoint + (above * W + w) * d, at.adjoint + (other * W + w) * d
+            _add_adjoint(real, g, at.nodes + other * d, at.adjoint + (node * W + w) * d, d)
+            _add_adjoint(real, g, at.nodes + node * d, beside, d)
+            here, there = at.chain + (now * W + w) * d, at.chain + ((1 - now) * W + w) * d
             for s in range(d):
                 # What the node held before this entry did not depend on its row's leaf.
-                m.adjoint[g + s] = 0.0
-                m.chain[there + s] = 0.0
+                real[g + s] = 0.0
+                real[there + s] = 0.0
                 if level == 1:
-                    m.adjoint[beside + s] += m.chain[here + s]
+                    real[beside + s] += real[here + s]
             if level > 1:
-                _add_adjoint(m.chain, here, m.saved, place - d, m.adjoint, beside, d)
-                _add_adjoint(m.chain, here, m.nodes, other * d, m.chain, there, d)
+                _add_adjoint(real, here, place - d, beside, d)
+                _add_adjoint(real, here, at.nodes + other * d, there, d)
         now = 1 - now
         for s in range(d):
-            m.nodes[above * d + s] = m.saved[place + s]
+            real[at.nodes + above * d + s] = real[place + s]
 
 
 @part
-def _uproot(n_labels: int, d: int, m: Work) -> None:
-    """Carry what is left in the trees down to the leaves; all nodes are 1 before the first entry."""
-    size = (n_labels - 1) * d
-    for l in range(n_labels):
-        base = m.label[BASE, l]
-        for node in range(1, m.label[SIZE, l]):
-            for s in range(size):
-                value = m.adjoint[(base + node) * size + s]
-                m.adjoint[(base + 2 * node) * size + s] += value
-                m.adjoint[(base + 2 * node + 1) * size + s] += value
-
-
-@part
-def _gather(n_labels: int, k: int, p: int, o: int, found: Found, m: Work) -> None:
+def _gather(size: Size, n_labels: int, k: int, at: Layout, whole: IntArray, real: FloatArray) -> None:
     """Add up the derivatives of each row over the places before and after each of its entries."""
-    n_classes, W = found.possible.shape[1], n_labels - 1
-    for i in range(found.n_rows[p]):
-        leaf = m.row[LEAF, i]
-        for w in range(W):
-            # Before its first entry the row was farther than the place in any case.
-            found.outside[o + i, w] = m.adjoint[(leaf * W + w) * k] if leaf >= 0 else 0.0
-    for t in range(found.n_entries[p]):
-        i = found.entry_row[o + t]
-        for w in range(W):
-            farther = found.inside[o + t, w]
-            found.inside[o + t, w] = m.own[t, w + 1] + found.outside[o + i, w]
-            found.outside[o + i, w] += farther
-        _spread(found.inside[o + t], m.row[LEAF, i], n_labels, n_classes, p, found, m)
-    for i in range(found.n_rows[p]):
-        _spread(found.outside[o + i], m.row[LEAF, i], n_labels, n_classes, p, found, m)
+    W = n_labels - 1
+    for l in range(n_labels):
+        # All nodes are 1 before the first entry: what is left goes down unchanged.
+        tree = at.adjoint + whole[at.base + l] * W * k
+        for node in range(1, whole[at.size + l]):
+            for s in range(W * k):
+                value = real[tree + node * W * k + s]
+                real[tree + 2 * node * W * k + s] += value
+                real[tree + (2 * node + 1) * W * k + s] += value
+    for i in range(size.rows):
+        if whole[at.leaf + i] >= 0:
+            for w in range(W):
+                # Before its first entry the row was farther than the place in any case.
+                real[at.outside + i * W + w] = real[at.adjoint + (whole[at.leaf + i] * W + w) * k]
+    for t in range(size.entries):
+        i = whole[at.entry_row + t]
+        if whole[at.leaf + i] >= 0:
+            for w in range(W):
+                inside, outside = at.inside + t * W + w, at.outside + i * W + w
+                farther = real[inside]
+                real[inside] = real[at.own + t * n_labels + w + 1] + real[outside]
+                real[outside] += farther
 
 
 @part
-def _spread(given: FloatArray, leaf: int, n_labels: int, n_classes: int, p: int, found: Found, m: Work) -> None:
-    """Turn the probabilities of labels 1 .. W into those of all classes."""
-    if leaf < 0:
-        for c in range(n_classes):
-            given[c] = found.probabilities[p, c]
-        return
-    rest = 1.0
-    for w in range(n_labels - 1):
-        m.vote[w + 1] = given[w]
-        rest -= given[w]
-    m.vote[0] = max(rest, 0.0)
-    for c in range(n_classes):
-        given[c] = 0.0
-    for l in range(n_labels):
-        given[m.label[CLASS, l]] = m.vote[l]
+def _write(
+    size: Size,
+    n_labels: int,
+    p: int,
+    o: int,
+    length: int,
+    found: Found,
+    at: Layout,
+    whole: IntArray,
+    real: FloatArray,
+) -> None:
+    """Hand over a point's entries and rows; the first label has what the others leave to 1."""
+    W, n_classes = n_labels - 1, found.possible.shape[1]
+    for place in range(o, o + length):
+        if found.entry_of[place] >= size.entries:
+            found.entry_of[place] = -1
+    for part_ in range(2):
+        n, given, source = size.rows, found.outside, at.outside
+        if part_ == 0:
+            n, given, source = size.entries, found.inside, at.inside
+        for j in range(n):
+            i = whole[at.entry_row + j] if part_ == 0 else j
+            rest = 1.0
+            for c in range(n_classes):
+                given[o + j, c] = found.probabilities[p, c] if whole[at.leaf + i] == FIXED else 0.0
+            if whole[at.leaf + i] != FIXED:
+                for w in range(W):
+                    value = real[source + j * W + w]
+                    rest -= value
+                    given[o + j, whole[at.class_of + w + 1]] = value
+                given[o + j, whole[at.class_of]] = max(rest, 0.0)
+    for t in range(size.entries):
+        found.entry_row[o + t] = whole[at.entry_row + t]
+        found.weight[o + t] = real[at.weight + t]
+    for i in range(size.rows):
+        found.row_id[o + i] = whole[at.row_id + i]
+        found.beyond[o + i] = real[at.beyond + i]
 
 
 @entrance
