@@ -37,11 +37,11 @@ def pytest_sessionfinish() -> None:
 
 @pytest.fixture(scope="module")
 def quick_probes() -> Iterator[None]:
-    """Studies without their two slowest probes, for tests of what happens around a study."""
+    """Studies without their three slowest probes, for tests of what happens around a study."""
     from easeml_ray.feasibility.probes import PROBES
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("boosted", "kernel"):
+        for name in ("boosted", "kernel", "forest"):
             patch.setitem(PROBES, name, replace(PROBES[name], most_classes=0))
         yield
 

@@ -26,6 +26,9 @@ MOST_FEATURES = 256
 
 RIDGE = 1e-6
 
+LEAST = 1e-100
+"""Rows of smaller values have no variance: their squares vanish."""
+
 
 def discriminant_directions(S: FloatArray, y: IntArray) -> FloatArray:
     """Return the directions v of the largest ratio ``v'Bv / v'Wv``.
@@ -51,7 +54,7 @@ def discriminant_directions(S: FloatArray, y: IntArray) -> FloatArray:
     """
     n, d = S.shape
     classes, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
-    if len(classes) < 2 or not S.any():
+    if len(classes) < 2 or np.abs(S).max(initial=0.0) < LEAST:
         return principal_directions(S, 1)
     from scipy.linalg import eigh
     from sklearn.covariance import ledoit_wolf_shrinkage

@@ -5,14 +5,19 @@ Symbols
 b = Bayes error
 e, s = error of the consensus on development rows, and the error that it expects of itself
 c = (e + s) / 2, the centre: s counts no label and is steadier, e cannot fool itself
-phi = (sampling error of c, disagreement of the halves, regret of the halves), (3,)
-theta_q = coefficients of the q-quantile of b - c, for q = 0.05, 0.5, 0.95, (3,) each
-k_low, k_high = factors by which the two arms of the interval are lengthened, at least 1
+h = smallest Cover-Hart value over the embeddings
 m = (C - 1) / C, the error of a guess
+r = 1 - (c / m)^2, what there is to tell: 0 where the consensus does no better than a guess
+phi = (sampling error of c, disagreement of the halves, regret of the halves), (3,)
+psi = (sampling error of c, r disagreement, r regret, r min(h - c, 0)), (4,)
+theta_q = coefficients of the q-quantile of b - c: of phi for q = 0.05 and 0.95, of psi for q = 0.5
+k_low, k_high = factors by which the two arms of the interval are lengthened, at least 1
 
-``b_q = c + theta_q . phi``. The sampling error vanishes with development rows, and the regret as
-the halves settle. The disagreement does so too, except where two classes are equally likely: there
-the halves differ for ever, and the interval stays wide.
+``b_q = c + theta_q . phi``, the median ``c + theta_q . psi``. The sampling error vanishes with
+development rows, and the regret as the halves settle. The disagreement does so too, except where two
+classes are equally likely: there the halves differ for ever, and the interval stays wide. The median does
+not follow it there: halves that only guess differ whatever the Bayes error is, so that they say nothing
+about which side of the centre it lies on.
 
 The coefficients minimise the pinball loss over a reference class of problems whose Bayes error
 is known, every family of problems weighing the same. A quantile regression promises its
@@ -81,6 +86,8 @@ class Summary:
         Share of development rows on which the halves name different classes.
     regret : float
         Mean probability that a half loses by its choice, in the eyes of all rows.
+    cover_hart : float
+        Smallest Cover-Hart value of the nearest-neighbour errors over the embeddings.
     """
 
     n_train: int
@@ -91,18 +98,27 @@ class Summary:
     half_error: float
     disagreement: float
     regret: float
+    cover_hart: float
 
     @property
     def centre(self) -> float:
         """The mean of error and doubt."""
         return 0.5 * (self.error + self.doubt)
 
-    def features(self) -> FloatArray:
-        """Return phi, (3,)."""
+    @property
+    def guess(self) -> float:
+        """The error of a guess, m."""
+        return 1.0 - 1.0 / self.n_classes
+
+    def features(self) -> tuple[FloatArray, FloatArray]:
+        """Return phi (3,) and psi (4,)."""
         c = self.centre
         # Not even a whole row wrong leaves the sampling error of a quarter of one.
         sampling = math.sqrt(max(c * (1.0 - c), 0.25 / self.n_dev) / self.n_dev)
-        return np.array([sampling, self.disagreement, self.regret])
+        told = max(0.0, 1.0 - (c / self.guess) ** 2)
+        phi = np.array([sampling, self.disagreement, self.regret])
+        learnable = min(self.cover_hart - c, 0.0)
+        return phi, np.array([sampling, told * self.disagreement, told * self.regret, told * learnable])
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +163,8 @@ class Calibration:
 
     Parameters
     ----------
-    coefficients : tuple of three tuples of three floats
-        theta of the three quantiles.
+    coefficients : tuple of three tuples of floats
+        theta of the three quantiles, of lengths 3, 4 and 3.
     lengthened : (float, float)
         k_low and k_high.
     reference : dict
@@ -173,8 +189,8 @@ class Calibration:
         BayesBelief
             All three quantiles between 0 and (C-1)/C.
         """
-        quantiles = _quantiles(np.array(self.coefficients), *_arrays([summary]))[:, 0]
-        low, median, high = _lengthened(quantiles, self.lengthened, 1.0 - 1.0 / summary.n_classes)
+        quantiles = _quantiles(self.coefficients, _arrays([summary]))[:, 0]
+        low, median, high = _lengthened(quantiles, self.lengthened, summary.guess)
         return BayesBelief(float(low), float(median), float(high))
 
     def outside(self, summary: Summary) -> tuple[str, ...]:
@@ -271,22 +287,40 @@ def shipped_calibration() -> Calibration:
     return Calibration.from_json((files("easeml_ray.feasibility") / "calibration.json").read_text())
 
 
-Measured = tuple[FloatArray, FloatArray, FloatArray]
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """Features of N problems: phi (N, 3), psi (N, 4), centres (N,) and errors of a guess (N,)."""
+
+    phi: FloatArray
+    psi: FloatArray
+    centre: FloatArray
+    most: FloatArray
+
+    def basis(self, q: float) -> FloatArray:
+        """Return what a quantile is a combination of, (N, 3) or (N, 4)."""
+        return self.psi if q == 0.5 else self.phi
+
+    def part(self, rows: Any) -> _Measured:
+        """Return some of the problems."""
+        return _Measured(self.phi[rows], self.psi[rows], self.centre[rows], self.most[rows])
 
 
-def _arrays(summaries: Sequence[Summary]) -> Measured:
-    """Return phi (N, 3), centres (N,) and the errors of a guess (N,)."""
-    return (
-        np.stack([summary.features() for summary in summaries]),
+def _arrays(summaries: Sequence[Summary]) -> _Measured:
+    phi, psi = zip(*(summary.features() for summary in summaries), strict=True)
+    return _Measured(
+        np.stack(phi),
+        np.stack(psi),
         np.array([summary.centre for summary in summaries]),
-        np.array([1.0 - 1.0 / summary.n_classes for summary in summaries]),
+        np.array([summary.guess for summary in summaries]),
     )
 
 
-def _quantiles(theta: FloatArray, phi: FloatArray, centre: FloatArray, most: FloatArray) -> FloatArray:
+def _quantiles(theta: Sequence[Sequence[float] | FloatArray], measured: _Measured) -> FloatArray:
     """Return the three quantiles, (3, N), in order and within 0 .. m."""
-    low, median, high = centre + theta @ phi.T
-    median = np.clip(median, 0.0, most)
+    low, median, high = (
+        measured.centre + measured.basis(q) @ np.asarray(own) for q, own in zip(TAILS, theta, strict=True)
+    )
+    median = np.clip(median, 0.0, measured.most)
     return np.stack([np.minimum(low, median), median, np.maximum(high, median)])
 
 
@@ -301,11 +335,10 @@ def _lengthened(
     )
 
 
-def _regress(measured: Measured, truth: FloatArray, family: Any) -> FloatArray:
-    """Return theta, (3, 3): the smallest pinball losses, every family weighing the same."""
+def _regress(measured: _Measured, truth: FloatArray, family: Any) -> list[FloatArray]:
+    """Return theta of each quantile: the smallest pinball losses, every family weighing the same."""
     from scipy.optimize import linprog
 
-    phi, centre, _ = measured
     _, code, count = np.unique(family, return_inverse=True, return_counts=True)
     weight = 1.0 / count[code] / count.size
     # The dual linear programme (Koenker and Bassett, section 3): one bounded variable a problem, one
@@ -313,24 +346,25 @@ def _regress(measured: Measured, truth: FloatArray, family: Any) -> FloatArray:
     weight = weight * len(weight)
     theta = []
     for q in TAILS:
+        basis = measured.basis(q)
         found = linprog(
-            centre - truth,
-            A_eq=phi.T,
-            b_eq=(1.0 - q) * (phi.T @ weight),
+            measured.centre - truth,
+            A_eq=basis.T,
+            b_eq=(1.0 - q) * (basis.T @ weight),
             bounds=np.stack([np.zeros_like(weight), weight], axis=1),
             method="highs",
         )
         theta.append(-found.eqlin.marginals)
-    return np.stack(theta)
+    return theta
 
 
-def _needed_arms(measured: Measured, truth: FloatArray, family: Any) -> tuple[float, float]:
+def _needed_arms(measured: _Measured, truth: FloatArray, family: Any) -> tuple[float, float]:
     """Return the factors that make the arms hold on families that the fit has not seen."""
     needs: list[tuple[FloatArray, FloatArray]] = []
     for left_out in np.unique(family):
         seen, own = family != left_out, family == left_out
-        theta = _regress(_part(measured, seen), truth[seen], family[seen])
-        low, median, high = _quantiles(theta, *_part(measured, own))
+        theta = _regress(measured.part(seen), truth[seen], family[seen])
+        low, median, high = _quantiles(theta, measured.part(own))
         needs.append(
             (
                 (median - truth[own]) / np.maximum(median - low, SHORTEST_ARM),
@@ -355,8 +389,3 @@ def _family_quantile(parts: Sequence[FloatArray]) -> float:
     order = np.argsort(values)
     at = np.searchsorted(np.cumsum(weight[order]), SIDE_COVERAGE)
     return float(values[order][min(int(at), values.size - 1)])
-
-
-def _part(measured: Measured, rows: Any) -> Measured:
-    phi, centre, most = measured
-    return phi[rows], centre[rows], most[rows]

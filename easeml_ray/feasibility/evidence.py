@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from easeml_ray.embed.arrays import IntArray, as_labels
 from easeml_ray.errors import InvalidArgument, OneClass
+from easeml_ray.feasibility.bounds import cover_hart_lower_bound
 from easeml_ray.feasibility.calibration import Summary
 from easeml_ray.feasibility.consensus import Consensus
 from easeml_ray.feasibility.neighbors import Found
@@ -142,6 +143,7 @@ class Evidence:
         if self.consensus is None:
             return None
         wrong = {part: float(rows.mean()) for part, rows in self.consensus.wrong(self.y_dev).items()}
+        nearest = float(self.errors().min()) / self.y_dev.size
         return Summary(
             n_train=self.y_train.size,
             n_dev=self.y_dev.size,
@@ -151,6 +153,7 @@ class Evidence:
             half_error=0.5 * (wrong["first"] + wrong["second"]),
             disagreement=float(self.consensus.disagreement().mean()),
             regret=float(self.consensus.regret().mean()),
+            cover_hart=cover_hart_lower_bound(nearest, self.n_classes),
         )
 
     def relabel_train(self, index: ArrayLike, labels: ArrayLike) -> None:

@@ -36,6 +36,9 @@ MAX_PROBE_ROWS = 20_000
 MAX_PROBE_FEATURES = 64
 """Wider features are projected onto so many principal components first."""
 
+FARTHEST = 1e15
+"""Standard deviations beyond which development rows are cut: models square and compare in float32."""
+
 NEIGHBORS = (1, 5, 15, 45)
 LANDMARKS = 300
 SCALES = (0.5, 2.0, 8.0)
@@ -216,4 +219,5 @@ def probe_view(X: FloatArray, dev: FloatArray) -> tuple[FloatArray, FloatArray]:
     """
     wide = X.shape[1] > MAX_PROBE_FEATURES
     fitted = embedding_named(f"pca-{MAX_PROBE_FEATURES}" if wide else "standardise").fit(X)
-    return fitted.transform(X), fitted.transform(dev)
+    # A strange development row is far from all of train, however far it is.
+    return fitted.transform(X), np.clip(fitted.transform(dev), -FARTHEST, FARTHEST)

@@ -38,9 +38,11 @@ JUDGED = {500: 8, 1000: 7, 4000: 5}
 
 
 def summarise(arguments: tuple) -> dict:
-    """Train the probes on one problem and return its summary beside the truth."""
+    """Search and probe one problem, and return its summary beside the truth."""
+    from easeml_ray.embed import default_embeddings, embedding_named
+    from easeml_ray.feasibility.collect import fit_embedding, search
     from easeml_ray.feasibility.consensus import PARTS, consensus
-    from easeml_ray.feasibility.evidence import Evidence
+    from easeml_ray.feasibility.evidence import Curve, Evidence
     from easeml_ray.feasibility.probes import PROBES, predictions, probe_view
 
     p = problem(*arguments)
@@ -53,7 +55,11 @@ def summarise(arguments: tuple) -> dict:
         part: {k: v for name in PROBES for k, v in predictions(name, X, y, span, Z, p.n_classes).items()}
         for part, span in spans.items()
     }
-    evidence = Evidence(y, p.y_dev, p.n_classes, order, np.array([p.n_train]), {})
+    evidence = Evidence(p.y_train, p.y_dev, p.n_classes, order, np.array([p.n_train]), {})
+    for embedding in default_embeddings("table", p.X_train.shape[1]):
+        fitted_map, dev = fit_embedding(embedding_named(embedding), p.X_train[order], y, p.X_dev)
+        evidence.curves[embedding] = curve = Curve()
+        curve.extend(search(fitted_map, p.X_train[order], order, dev))
     evidence.consensus = consensus(found, p.y_dev, seed=0)
     summary = evidence.summary()
     assert summary is not None

@@ -173,3 +173,11 @@ def test_a_forest_ignores_scales_and_features_that_do_not_matter_and_bears_far_r
         errors[name] = (y[:300][found] != y[300:]).mean()
     assert errors["forest-128"] < 0.12 < 0.25 < errors["standardise"]
     assert np.isfinite(fitted.transform(np.full((1, 21), 1e139))).all()
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-310])
+def test_features_so_small_that_their_squares_vanish_have_no_discriminant(scale: float) -> None:
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 60)
+    X = (rng.standard_normal((60, 3)) + y[:, None]) * scale
+    assert np.isfinite(embedding_named("discriminant").fit(X, y).transform(X)).all()

@@ -66,6 +66,16 @@ def noisy_digits(rate: float, target: float, seed: int = 0) -> FeasibilityReport
     return study(X[train], y[train], X[dev], y[dev], target_accuracy=target, embeddings=["raw"], seed=seed)
 
 
+def test_a_development_row_however_far_does_not_end_a_study(quick_probes: None) -> None:
+    X, y = two_normals(300, 2.0)
+    dev = X[200:].copy()
+    dev[3, 1] = 1e100
+    far = study(X[:200], y[:200], dev, y[200:], target_accuracy=0.8, embeddings=["standardise"])
+    dev[3, 1] = 1e6
+    near = study(X[:200], y[:200], dev, y[200:], target_accuracy=0.8, embeddings=["standardise"])
+    assert far.ber_interval == pytest.approx(near.ber_interval, abs=0.01)  # it counts as any other row
+
+
 @pytest.fixture(scope="module")
 def noisy() -> FeasibilityReport:
     return noisy_digits(0.3, 0.9)

@@ -239,7 +239,9 @@ def test_one_changed_label_more_and_the_probes_are_trained_again(
     assert not calls.searched and calls.count == {"fit_embeddings": 0, "train_probes": 1}
     assert report.stale_rows == 0
     anew = bench.report(bench.study(second))
-    assert (report.model_error, report.ber_estimate) == (anew.model_error, anew.ber_estimate)
+    assert report.model_error == anew.model_error
+    # The neighbours are those of embeddings that learned the labels of the first version.
+    assert report.ber_estimate == pytest.approx(anew.ber_estimate, abs=0.01)
 
 
 def test_few_changes_of_version_after_version_add_up(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from harness import TASK, Driven, House, seal, version
+from harness import TASK, Driven, House, replayed, seal, version
 
 from easeml_ray.errors import Conflict, InvalidArgument, NotFound, WorkFailed
 from easeml_ray.feasibility.messages import (
@@ -21,12 +22,13 @@ from easeml_ray.feasibility.messages import (
     StudyVersion,
 )
 from easeml_ray.feasibility.state import FeasibilityState
-from easeml_ray.messages import Action, Principal, Role
+from easeml_ray.messages import Action, Principal, Role, dump, kind_of, load
 from easeml_ray.process import local
 from easeml_ray.process.component import Progress
 from easeml_ray.process.executor import LocalExecutor
 from easeml_ray.process.local import LocalBench
 from easeml_ray.process.messages import ControlProject, CreateProject, OverrideTarget, Rejected
+from easeml_ray.store.memory import MemoryEventStore
 
 
 @pytest.fixture
@@ -48,6 +50,19 @@ def begin(estimator: Driven, number: int = 1, *, project: str = "p", target: flo
 
 
 # -- beliefs ----------------------------------------------------------------------------------
+
+
+def test_a_log_from_before_memories_and_ledger_lines_still_folds(estimator: Driven) -> None:
+    estimator.report(begin(estimator), studied())
+    since = {"ber_estimate", "model_error", "memory", "cost_cents", "ledger", "second_cents"}
+    old = MemoryEventStore()
+    old.incarnate("driven")
+    for event in estimator.store.read():
+        values = {key: value for key, value in dump(event.body).items() if key not in since}
+        body = load(kind_of(event.body), values)
+        old.append(event.stream, [replace(event, body=body)], expected_version=event.version - 1)
+    (belief,) = replayed(FeasibilityState, old).read("p", ShowReport())["beliefs"]
+    assert (belief["decision"], belief["memory"], belief["ber_interval"]) == ("FEASIBLE", None, (0.1, 0.2))
 
 
 def test_a_study_is_due_until_its_result_comes(estimator: Driven) -> None:
