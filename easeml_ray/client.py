@@ -201,11 +201,7 @@ class Client:
 
     def feasibility_picture(self, name: str, kind: str = "svg", version: int | None = None) -> bytes:
         """Return the newest report, or that of a data version, as an ``svg`` or ``png`` picture."""
-        path, query = self._of(name, "feasibility/picture"), {"kind": kind, "version": version}
-        response = self._request("GET", path, query=query)
-        if response.is_success and response.headers.get("Content-Type", "").startswith("image/"):
-            return response.content
-        raise _refusal(response)
+        return self._picture(self._of(name, "feasibility/picture"), {"kind": kind, "version": version})
 
     def cancel_study(self, name: str, *, key: str | None = None) -> Json:
         """Cancel the feasibility study that is under way; the project then asks how to go on."""
@@ -214,6 +210,10 @@ class Client:
     def cleaning(self, name: str) -> Json:
         """Return what cleaning can reach, and the options."""
         return self._get(self._of(name, "cleaning"))
+
+    def cleaning_picture(self, name: str, kind: str = "svg") -> bytes:
+        """Return accuracy and certainty against the cells answered, as an ``svg`` or ``png`` picture."""
+        return self._picture(self._of(name, "cleaning/picture"), {"kind": kind})
 
     def models(self, name: str) -> Json:
         """Return searches and models."""
@@ -342,6 +342,12 @@ class Client:
     def _served(name: str, rest: str = "") -> str:
         path = f"/v2/models/{quote(name, safe='')}"
         return f"{path}/{rest}" if rest else path
+
+    def _picture(self, path: str, query: dict[str, Any]) -> bytes:
+        response = self._request("GET", path, query=query)
+        if response.is_success and response.headers.get("Content-Type", "").startswith("image/"):
+            return response.content
+        raise _refusal(response)
 
     def _get(self, path: str, **query: Any) -> Json:
         return self._send("GET", path, query=query)

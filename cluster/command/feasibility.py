@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from cluster import wording
+from cluster.command.picture import picture_kind, save_picture
 from cluster.command.progress import bar
 from cluster.command.report import draw_curves, draw_report
 from cluster.command.table import table
@@ -57,7 +57,7 @@ def feasibility(
 
     [bold]easeml feasibility data.csv --label y --target 0.9[/bold] studies a file here, without a system.
     """
-    kind = _kind(picture)
+    kind = picture_kind(picture)
     file = Path(project)
     if label is not None or target is not None or (file.suffix and file.is_file()):
         task = {"label": label, "target_accuracy": target, "seed": seed}
@@ -74,7 +74,7 @@ def feasibility(
     )
     session.show(answer, partial(_draw, curves=curves))
     if picture is not None and answer["report"]:
-        _save(session, picture, client.feasibility_picture(project, kind, version))
+        save_picture(session, picture, client.feasibility_picture(project, kind, version))
 
 
 # -- a project ----------------------------------------------------------------------------------------
@@ -170,26 +170,4 @@ def _study_file(
     if picture is not None:
         from easeml_ray.feasibility.picture import draw as drawn
 
-        _save(session, picture, drawn(report, kind))
-
-
-# -- the picture --------------------------------------------------------------------------------------
-
-
-def _kind(picture: Path | None) -> Literal["svg", "png"]:
-    """Return the kind of picture that a name asks for, before anything is done."""
-    match None if picture is None else picture.suffix.lower():
-        case None | ".svg":
-            return "svg"
-        case ".png":
-            return "png"
-    raise InvalidArgument(
-        f"{picture} is no name for a picture", hint="Let it end in .svg or .png.", argument="picture"
-    )
-
-
-def _save(session: Session, picture: Path, content: bytes) -> None:
-    from cluster.files import write_whole
-
-    write_whole(picture, content)
-    session.say(f"The picture is in {escape(str(picture))}.")
+        save_picture(session, picture, drawn(report, kind))

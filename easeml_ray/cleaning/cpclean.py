@@ -297,7 +297,9 @@ class CPClean:
         bits = cell_information(self._ranked, self._prior, np.flatnonzero(~self.certain), groups)
         return np.round(bits / self.n_points, GAIN_DECIMALS)
 
-    def suggest(self, n_rows: int, *, draws: int = DRAWS, seed: int = 0) -> Batch:
+    def suggest(
+        self, n_rows: int, *, draws: int = DRAWS, seed: int = 0, alone: FloatArray | None = None
+    ) -> Batch:
         """Choose rows to be cleaned together, before any of the answers is known.
 
         Parameters
@@ -308,6 +310,8 @@ class CPClean:
             Joint draws of what the chosen rows may turn out to be.
         seed : int
             Of the draws.
+        alone : ndarray of shape (n_rows,), optional
+            What :meth:`information` returns, where it is known already.
 
         Returns
         -------
@@ -328,7 +332,7 @@ class CPClean:
             self._prior,
             self._near,
             np.flatnonzero(~self.certain),
-            self.information(),
+            self.information() if alone is None else alone,
             n_rows=n_rows,
             n_draws=draws,
             decimals=GAIN_DECIMALS,

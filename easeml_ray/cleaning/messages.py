@@ -24,7 +24,10 @@ class Belief:
 
     Accuracies on development in [0, 1]; entropies in bits; None where the version has no
     uncertain rows. ``source_noise`` is the label noise (uniform convention) that the data came
-    with, ``noise`` what is believed to be left of it.
+    with, ``noise`` what is believed to be left of it. ``default`` is the accuracy with the most
+    probable repairs, ``sd`` the spread over worlds, ``probability`` that of worlds that reach the
+    target; ``action`` (PROCEED, CLEAN, ACQUIRE) speaks of cells only, ``certified`` if no world
+    reaches the target.
     """
 
     uncertain_rows: int
@@ -36,6 +39,15 @@ class Belief:
     potential: float | None
     certain_fraction: float | None
     entropy: float
+    default: float | None = None
+    sd: float | None = None
+    certain_correct: int = 0
+    certain_wrong: int = 0
+    uncertain_points: int = 0
+    probability: float | None = None
+    action: str | None = None
+    certified: bool = False
+    reason: str = ""
 
 
 @message

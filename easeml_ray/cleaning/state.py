@@ -21,14 +21,41 @@ from easeml_ray.errors import NotFound
 from easeml_ray.messages import Command, Decision, Event, LedgerLine, Option
 from easeml_ray.process.component import ComponentState
 
-__all__ = ["CleaningState"]
+__all__ = ["CleaningState", "CurvePoint"]
 
 _SKIP_BYTES = 32 * 1024  # of keys; older skips may be proposed again: the work's message stays small
 
 
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """What cleaning could reach once so many cells had been answered.
+
+    Attributes
+    ----------
+    number : int
+        Data version.
+    cells : int
+        Cells answered before.
+    lower, upper, expected, potential, default : float
+        Accuracies of a vote of nearest neighbours on development, as of
+        :class:`easeml_ray.cleaning.CleaningBelief`.
+    certain_fraction : float
+        Development points that every possible world predicts alike.
+    """
+
+    number: int
+    cells: int
+    lower: float
+    upper: float
+    expected: float
+    potential: float
+    default: float
+    certain_fraction: float
+
+
 @dataclass
 class _Project:
-    """skipped, answered : item keys; belief, options : of the newest proposal."""
+    """skipped, answered : item keys; belief, options : of the newest proposal; curve : of all of them."""
 
     skipped: list[str] = field(default_factory=list)
     answered: int = 0
@@ -36,6 +63,9 @@ class _Project:
     belief: Belief | None = None
     number: int = 0
     options: tuple[Option, ...] = ()
+    cells: int = 0
+    curve: list[CurvePoint] = field(default_factory=list)
+    target_accuracy: float | None = None
 
 
 class CleaningState(ComponentState):
@@ -84,6 +114,7 @@ class CleaningState(ComponentState):
         project = self.projects.setdefault(event.project, _Project())
         match event.body:
             case ProposalStarted() as body:
+                project.target_accuracy = body.target_accuracy
                 self.owe(
                     event,
                     ProposeRepairs(
@@ -100,8 +131,12 @@ class CleaningState(ComponentState):
                 )
             case Proposed(number, options, belief):
                 project.number, project.options, project.belief = number, options, belief
+                point = _point(number, project.cells, belief)
+                if point is not None:
+                    project.curve = [*(p for p in project.curve if p.number != number), point]
             case Learned() as body:
                 project.answered += len(body.answered)
+                project.cells += len(body.answered) if body.kind == "CLEAN_CELL" else 0
                 project.removed_bits += body.ledger.entropy_before - body.ledger.entropy_after
                 project.skipped = _newest(project.skipped + list(body.skipped))
 
@@ -125,7 +160,20 @@ class CleaningState(ComponentState):
             "answered": known.answered,
             "skipped": len(known.skipped),
             "removed_bits": known.removed_bits,
+            "curve": [asdict(point) for point in known.curve],
+            "target_accuracy": known.target_accuracy,
         }
+
+
+def _point(number: int, cells: int, belief: Belief) -> CurvePoint | None:
+    """Return the point of the curve that a belief is; None without uncertain rows."""
+    values = (belief.lower, belief.upper, belief.expected, belief.potential)
+    if belief.certain_fraction is None or any(value is None for value in values):
+        return None
+    lower, upper, expected, potential = (float(value) for value in values if value is not None)
+    # Logs of an earlier release do not tell the accuracy as the data are.
+    default = expected if belief.default is None else belief.default
+    return CurvePoint(number, cells, lower, upper, expected, potential, default, belief.certain_fraction)
 
 
 def _newest(keys: list[str]) -> list[str]:

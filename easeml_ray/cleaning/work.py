@@ -11,10 +11,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from easeml_ray.cleaning.actions import advise
+from easeml_ray.cleaning.cells import rank_cells
 from easeml_ray.cleaning.cpclean import CPClean
 from easeml_ray.cleaning.gain import RelabelEvidence, RowEvidence, to_gain
 from easeml_ray.cleaning.labels import estimate_noise, label_beliefs, suspicious
 from easeml_ray.cleaning.messages import Belief, ProposeRepairs, Suggest
+from easeml_ray.cleaning.spread import spread_information
 from easeml_ray.embed import Classes
 from easeml_ray.messages import Option, Pillar
 from easeml_ray.process.component import Bench, Job, Perform
@@ -171,6 +174,7 @@ def _cell_option(
         prior=np.asarray(table.table["probability"]),
     )
     believed = clean.belief(seed=0)
+    advice = advise(believed, body.target_accuracy)
     belief = Belief(
         version.uncertain_rows,
         labels.source_noise,
@@ -181,39 +185,70 @@ def _cell_option(
         believed.potential,
         clean.certain_fraction,
         table.entropy(),
+        believed.default,
+        believed.sd,
+        believed.n_certain_correct,
+        believed.n_certain_wrong,
+        believed.n_uncertain,
+        advice.probability,
+        advice.action,
+        advice.certified,
+        advice.reason,
     )
-    information = clean.information_gain()
     features = [name for name, _ in schema["features"]]
+    with bench.executor() as executor:
+        alone = spread_information(clean, executor)
+    whole = float(alone.sum()) / clean.n_points
+    asked = {key.split(":")[2] for key in done if key.startswith("cell:")}
+    batch = clean.suggest(body.items + len(asked), alone=alone) if whole > 0 else None
+    told = _information(clean, table, features)
     items: list[dict[str, Any]] = []
-    rows: set[int] = set()
-    for row in np.argsort(-information, kind="stable"):
-        if information[row] <= 0 or len(items) >= body.items:
-            break
-        for item in _cells(table, int(row), features):
+    bits: dict[int, float] = {}
+    for row, value in zip(batch.rows, batch.bits, strict=True) if batch is not None else ():
+        for item in _cells(table, int(row), features, told):
             if item["key"] not in done and len(items) < body.items:
                 items.append(item)
-                rows.add(int(row))
+                bits[item["row_id"]] = float(value)
     if not items:
         return None, belief
     items = list(_fitting(items))
-    kept = {item["row_id"] for item in items}
-    rows = {row for row in rows if int(table.row_ids[row]) in kept}
-    whole = float(information.sum())
-    # Summed in another order, a part may come out larger than the whole by a rounding.
-    evidence = RowEvidence(believed, min(float(information[sorted(rows)].sum()), whole), whole)
+    rows = {item["row_id"] for item in items}
+    # What a batch tells together, and not each row by itself; a sampled mean may exceed the whole.
+    information = min(sum(bits[row] for row in rows), whole)
+    evidence = RowEvidence(believed, information, whole)
+    gain = to_gain(evidence, current=body.accuracy, target=body.target_accuracy)
+    share = gain.mean / max(sum(item["information"] for item in items), 1e-12)
     return Option(
         id=f"clean:v{version.number}",
         kind="CLEAN_CELL",
         title=f"What are the true values of these cells? ({len(items)} cells of {len(rows)} rows)",
-        gain=to_gain(evidence, current=body.accuracy, target=body.target_accuracy),
+        gain=gain,
         cost_cents=body.price_cell * len(items),
-        items=tuple(items),
-        method=f"information gain of certain predictions ({_K} neighbours, exact)",
+        items=tuple({**item, "points": round(100 * share * item["information"], 4)} for item in items),
+        method=f"information gain of certain predictions ({_K} neighbours, exact; together by joint draws)",
     ), belief
 
 
-def _cells(table: UncertainTable, row: int, features: list[str]) -> list[dict[str, Any]]:
-    """Return the cells in which a row's alternatives differ, with the values they could have."""
+def _information(clean: CPClean, table: UncertainTable, features: list[str]) -> dict[tuple[int, str], float]:
+    """Return what each cell tells of all development predictions, in bits, by row and column."""
+    columns = {name: _comparable(table.table[name].to_pylist()) for name in features}
+    return {(cell.row, cell.column): cell.bits * clean.n_points for cell in rank_cells(clean, columns)}
+
+
+def _comparable(values: list[Any]) -> NDArray[np.int64]:
+    """Return a number for each distinct value, of whatever type they are."""
+    numbers: dict[Any, int] = {}
+    return np.array([numbers.setdefault(value, len(numbers)) for value in values], dtype=np.int64)
+
+
+def _cells(
+    table: UncertainTable, row: int, features: list[str], told: dict[tuple[int, str], float]
+) -> list[dict[str, Any]]:
+    """Return the cells in which a row's alternatives differ, those first that tell most.
+
+    ``bits`` is what is not known of the cell, ``information`` what it tells of all development
+    predictions by itself.
+    """
     alternatives = table.table.slice(table.row_ptr[row], table.row_ptr[row + 1] - table.row_ptr[row])
     weights = alternatives["probability"].to_pylist()
     row_id = alternatives["row_id"][0].as_py()
@@ -233,10 +268,11 @@ def _cells(table: UncertainTable, row: int, features: list[str]) -> list[dict[st
                 "column": name,
                 "candidates": [[value, round(weight, 4)] for value, weight in mass.items()],
                 "bits": round(_entropy(np.array(list(mass.values()))), 4),
+                "information": round(told.get((row, name), 0.0), 6),
                 "answer": "number" if numeric else "text",
             }
         )
-    return cells
+    return sorted(cells, key=lambda cell: -cell["information"])
 
 
 WORK: dict[type, Perform] = {ProposeRepairs: propose_repairs}

@@ -13,36 +13,23 @@ the embeddings share (target, Bayes error, model), colours and markers to the em
 
 from __future__ import annotations
 
-import atexit
-import io
-import os
-import shutil
-import stat
-import sys
-import tempfile
 import textwrap
-import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from easeml_ray.embed.arrays import FloatArray
-from easeml_ray.errors import InvalidArgument
 from easeml_ray.feasibility.curves import CAP, extrapolate
 from easeml_ray.feasibility.report import CurvePoint, FeasibilityReport
+from easeml_ray.pictures import FONT, picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["MEDIA_TYPES", "draw"]
-
-MEDIA_TYPES = {"svg": "image/svg+xml", "png": "image/png"}
-"""The kinds of pictures, and how HTTP calls them."""
+__all__ = ["draw"]
 
 # Paul Tol's qualitative scheme "muted", told apart with any colour vision; the markers tell once more.
 COLOURS = (
@@ -52,21 +39,8 @@ MARKERS = "os^DvPX<>"
 BAND, QUIET, REST = "#E0E0E0", "#777777", "#BBBBBB"
 
 SIZE = (9.6, 5.6)  # inches
-DOTS = 150  # an inch, of a PNG
-FONT = "DejaVu Sans"  # comes with matplotlib: the same picture on every machine
 LONGEST_NAME = 20
 NOTE_HEIGHT = 0.028  # of a line below the axes, in parts of the figure
-
-STYLE: Any = {
-    "font.family": [FONT],
-    "font.size": 9.0,
-    "text.parse_math": False,  # a dollar in a name is a dollar
-    "svg.hashsalt": "easeml",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
-
-_lock = threading.Lock()
 
 
 def draw(report: FeasibilityReport, kind: Literal["svg", "png"] = "svg") -> bytes:
@@ -101,21 +75,7 @@ def draw(report: FeasibilityReport, kind: Literal["svg", "png"] = "svg") -> byte
     >>> draw(report, "png")[1:4]
     b'PNG'
     """
-    if kind not in MEDIA_TYPES:
-        raise InvalidArgument(
-            f"there is no picture of kind {kind!r}",
-            hint=f"Choose {' or '.join(MEDIA_TYPES)}.",
-            argument="kind",
-        )
-    # Settings and fonts of matplotlib belong to the whole process, and bear no second thread.
-    with _lock, _style():
-        figure = _figure(report)
-        told = {"Title": _title(report), "Description": "\n".join(_facts(report))}
-        # Without a date and a version the same report is the same file.
-        silent = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-        content = io.BytesIO()
-        figure.savefig(content, format=kind, dpi=DOTS, metadata={**told, **silent})
-    return content.getvalue()
+    return picture(lambda: _figure(report), kind, title=_title(report), description="\n".join(_facts(report)))
 
 
 # -- what is drawn ----------------------------------------------------------------------------------
@@ -309,58 +269,3 @@ def _short(name: str) -> str:
     known = get_font(findfont(FONT)).get_charmap()
     name = "".join(letter if ord(letter) in known else "?" for letter in name)
     return name if len(name) <= LONGEST_NAME else f"{name[:11]}…{name[-8:]}"
-
-
-# -- matplotlib without traces -----------------------------------------------------------------------
-
-
-@contextmanager
-def _style() -> Iterator[None]:
-    """Give matplotlib our settings, whatever the process or a person's file says, and take them back."""
-    with _cache():
-        import matplotlib
-        import matplotlib.font_manager  # looks for its cache when it is imported
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
-        yield
-
-
-@contextmanager
-def _cache() -> Iterator[None]:
-    """Let matplotlib keep its list of fonts outside of the home folder.
-
-    One folder a user: making the list takes seconds where there are many fonts. The variable is set while
-    matplotlib is imported, which remembers it; programs that this process starts do not inherit it.
-    """
-    if "MPLCONFIGDIR" in os.environ or "matplotlib.font_manager" in sys.modules:
-        # The caller has chosen.
-        yield
-        return
-    os.environ["MPLCONFIGDIR"] = str(
-        _own_folder(Path(tempfile.gettempdir()) / f"easeml-matplotlib-{os.getuid()}")
-    )
-    try:
-        yield
-    finally:
-        del os.environ["MPLCONFIGDIR"]
-
-
-def _own_folder(path: Path) -> Path:
-    """Return the folder if only this user can write in it; else a fresh one that goes with the process.
-
-    Anybody may have made a folder of that name, and matplotlib believes what stands in it.
-    """
-    try:
-        path.mkdir(mode=0o700, exist_ok=True)
-        found = path.lstat()
-    except OSError:
-        return _fresh_folder()
-    ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
-    return path if ours else _fresh_folder()
-
-
-def _fresh_folder() -> Path:
-    made = Path(tempfile.mkdtemp(prefix="easeml-matplotlib-"))
-    atexit.register(shutil.rmtree, made, ignore_errors=True)
-    return made

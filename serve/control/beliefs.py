@@ -13,12 +13,14 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from easeml_ray.automl.messages import ShowSearches
 from easeml_ray.cleaning.messages import ShowCleaning
+from easeml_ray.cleaning.picture import draw as draw_curve
 from easeml_ray.errors import Conflict, NotFound, NotReady
 from easeml_ray.feasibility.messages import CancelStudy, ShowReport
-from easeml_ray.feasibility.picture import MEDIA_TYPES, draw
+from easeml_ray.feasibility.picture import draw
 from easeml_ray.feasibility.report import FeasibilityReport
 from easeml_ray.gate.messages import ShowGate
 from easeml_ray.messages import Role
+from easeml_ray.pictures import MEDIA_TYPES
 from easeml_ray.pool.messages import ShowPool
 from serve.auth import CommandId, Grant, Running, on_project
 
@@ -91,8 +93,34 @@ async def cancel_study(system: Running, grant: _Owned, command_id: CommandId) ->
 
 @router.get("/cleaning")
 async def show_cleaning(system: Running, grant: _Owned) -> dict[str, Any]:
-    """Show what cleaning can reach, and the options with their gains and costs."""
+    """Show what cleaning can reach, the options with their gains and costs, and the way so far.
+
+    `curve` has a point for each data version that was proposed for: `cells` answered before it, the
+    accuracies that a vote of nearest neighbours can have, and the share of development rows that every
+    possible repair predicts alike. `belief.action` is PROCEED, CLEAN or ACQUIRE, with its `reason`.
+    """
     return await system.read("cleaning", grant.project, ShowCleaning())
+
+
+@router.get(
+    "/cleaning/picture",
+    response_class=Response,
+    responses={200: {"content": {kind: {} for kind in MEDIA_TYPES.values()}, "description": "The picture."}},
+)
+async def draw_cleaning(
+    system: Running,
+    grant: _Owned,
+    kind: Annotated[Literal["svg", "png"], Query(description="vectors or pixels")] = "svg",
+) -> Response:
+    """Draw accuracy and certainty against the cells answered so far."""
+    shown = await system.read("cleaning", grant.project, ShowCleaning())
+    if not shown["curve"]:
+        raise NotReady(
+            f"{grant.project} has no curve: no row has several alternatives",
+            hint="It begins with the first proposal for data with missing cells.",
+        )
+    content = await asyncio.to_thread(draw_curve, shown["curve"], shown["target_accuracy"], kind)
+    return Response(content, media_type=MEDIA_TYPES[kind])
 
 
 @router.get("/models")

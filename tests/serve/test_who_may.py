@@ -19,6 +19,7 @@ PROJECT_ROUTES = [
     ("GET", "/feasibility"),
     ("GET", "/feasibility/picture"),
     ("GET", "/cleaning"),
+    ("GET", "/cleaning/picture"),
     ("GET", "/market"),
     ("GET", "/models"),
     ("GET", "/gate"),

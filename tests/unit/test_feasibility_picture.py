@@ -24,7 +24,8 @@ from easeml_ray.feasibility import (
     SamplesNeeded,
     cover_hart_lower_bound,
 )
-from easeml_ray.feasibility.picture import COLOURS, _figure, _fresh_folder, _own_folder, _style, draw
+from easeml_ray.feasibility.picture import COLOURS, _figure, draw
+from easeml_ray.pictures import _fresh_folder, _own_folder, _style
 
 SIZES = (100, 200, 400)
 

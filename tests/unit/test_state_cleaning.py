@@ -18,8 +18,9 @@ from easeml_ray.cleaning.messages import (
     ShowCleaning,
     Suggest,
 )
+from easeml_ray.cleaning.picture import draw
 from easeml_ray.cleaning.state import CleaningState
-from easeml_ray.errors import NotFound, TooLarge
+from easeml_ray.errors import InvalidArgument, NotFound, TooLarge
 from easeml_ray.messages import MAX_MESSAGE_BYTES, Option, dump
 
 ROWS = 6
@@ -64,6 +65,34 @@ def test_nothing_is_shown_before_the_first_proposal(cleaner: Driven) -> None:
     cleaner.tell(Propose(version(), 0.8, 0.2, 0.9, 10.0, 5.0, 100))
     with pytest.raises(NotFound):
         cleaner.ask(ShowCleaning())
+
+
+def test_the_curve_has_a_point_a_version_at_the_cells_answered_before_it(cleaner: Driven) -> None:
+    propose(cleaner, 1)
+    cleaner.tell(learned(("label", "yes")))
+    cleaner.tell(Learn("CLEAN_CELL", (AnsweredItem("cell:train:3:age", 4.0, 1.0, 5.0),)))
+    propose(cleaner, 2)
+    propose(cleaner, 2)
+    shown = cleaner.ask(ShowCleaning())
+    assert [(point["number"], point["cells"]) for point in shown["curve"]] == [(1, 0), (2, 1)]
+    assert shown["curve"][0]["expected"] == 0.8
+    assert shown["target_accuracy"] == 0.9
+    assert draw(shown["curve"], shown["target_accuracy"]).startswith(b"<?xml")
+
+
+def test_a_version_without_uncertain_rows_is_no_point_of_the_curve(cleaner: Driven) -> None:
+    cleaner.tell(Propose(version(1), 0.8, 0.2, 0.9, 10.0, 5.0, 100))
+    (work,) = cleaner.due(ProposeRepairs)
+    cleaner.report(work, Suggest(1, (), Belief(0, 0.1, 0.1, None, None, None, None, None, 0.0)))
+    assert cleaner.ask(ShowCleaning())["curve"] == []
+
+
+def test_a_picture_of_nothing_or_of_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="nothing to draw"):
+        draw([])
+    point = dict.fromkeys(("lower", "upper", "expected", "potential", "default", "certain_fraction"), 0.5)
+    with pytest.raises(InvalidArgument, match="kind 'gif'"):
+        draw([{**point, "cells": 0}], kind="gif")  # type: ignore[arg-type]
 
 
 def test_the_noise_of_the_first_version_is_handed_on(cleaner: Driven) -> None:

@@ -1,0 +1,53 @@
+"""One step of CPClean over the workers of an executor: parts of the points, one sum."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from easeml_ray.cleaning.cpclean import CPClean
+from easeml_ray.embed.arrays import FloatArray
+
+if TYPE_CHECKING:
+    from easeml_ray.process.component import Executor
+
+__all__ = ["SPREAD_POINTS", "part_information", "spread_information"]
+
+SPREAD_POINTS = 5_000
+"""Uncertain points from which several workers are quicker than one that has all at hand."""
+
+
+def spread_information(
+    clean: CPClean, executor: Executor, *, spread_points: int = SPREAD_POINTS
+) -> FloatArray:
+    """Return what each row tells of all points, computed by as many workers as there are.
+
+    Parameters
+    ----------
+    clean : CPClean
+        What is known.
+    executor : Executor
+        Where parts are computed; with one worker, or few points, nothing is sent anywhere.
+    spread_points : int
+        Fewest uncertain points that are spread.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        Bits, as :meth:`CPClean.information`; N numbers come back from each worker.
+    """
+    open_ = np.flatnonzero(~clean.certain)
+    if executor.width < 2 or open_.size < spread_points:
+        return clean.information()
+    parts = np.array_split(open_, executor.width)
+    futures: list[Any] = [executor.submit(part_information, clean.shard(part)) for part in parts]
+    total = np.zeros(clean.n_rows)
+    for future in futures:
+        total += future.result()
+    return total
+
+
+def part_information(part: CPClean) -> FloatArray:
+    """Return what each row tells of a part of the points."""
+    return part.information()

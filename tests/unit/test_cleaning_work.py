@@ -1,0 +1,108 @@
+"""What Cleaner proposes for a version with missing cells, and over how many workers it computes it."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from projects import small_project
+
+from easeml_ray.cleaning import CPClean
+from easeml_ray.cleaning.messages import ProposeRepairs, Suggest
+from easeml_ray.cleaning.spread import spread_information
+from easeml_ray.cleaning.work import propose_repairs
+from easeml_ray.messages import Principal, Role
+from easeml_ray.process.component import Job
+from easeml_ray.process.executor import LocalExecutor
+from easeml_ray.process.local import LocalBench, LocalSystem
+from easeml_ray.process.messages import CreateProject
+from easeml_ray.store.blobs import ArrowBlobStore
+from easeml_ray.store.memory import MemoryEventStore
+
+WHO = Principal("lab", Role.TENANT, "ann")
+
+
+class Proposals:
+    """One version of a project with missing cells, and what is proposed for it."""
+
+    def __init__(self, folder: Path) -> None:
+        known = small_project(missing=0.3)
+        self.system = LocalSystem(MemoryEventStore(), ArrowBlobStore(str(folder)))
+        asyncio.run(self.system.handle("process", "small", WHO, CreateProject("small", known.task)))
+        asyncio.run(self.system.upload("small", WHO, known.data, format="csv"))
+        # Its labels are noisy, so that it stops at requests to relabel, in its repaired version.
+        versions = self.system.hosts["registry"].state.projects["small"].versions
+        self.version = versions[max(versions)].version
+        self.body = ProposeRepairs(self.version, 0.8, 0.2, 0.95, 10.0, 5.0, 12, (), None)
+
+    def propose(self, *skipped: str, items: int = 12) -> Suggest:
+        body = replace(self.body, skipped=skipped, items=items)
+        job = Job("propose", "small", WHO.tenant, 0, body)
+        return propose_repairs(job, LocalBench(self.system, "cleaning", job.id))
+
+
+@pytest.fixture(scope="module")
+def proposals(tmp_path_factory: pytest.TempPathFactory, quick_probes: None) -> Proposals:
+    return Proposals(tmp_path_factory.mktemp("proposals"))
+
+
+def cells(suggested: Suggest) -> Any:
+    return next(option for option in suggested.options if option.kind == "CLEAN_CELL")
+
+
+def test_cells_carry_their_bits_what_they_tell_and_their_part_of_the_gain(proposals: Proposals) -> None:
+    suggested = proposals.propose()
+    option = cells(suggested)
+    assert len(option.items) == 12
+    assert option.cost_cents == 60.0
+    assert all(item["bits"] > 0 and item["information"] >= 0 for item in option.items)
+    assert sum(item["points"] for item in option.items) == pytest.approx(100 * option.gain.mean, abs=0.01)
+    for row in {item["row_id"] for item in option.items}:
+        told = [item["information"] for item in option.items if item["row_id"] == row]
+        assert told == sorted(told, reverse=True)
+
+
+def test_the_belief_says_what_cells_can_do_for_the_target(proposals: Proposals) -> None:
+    belief = proposals.propose().belief
+    points = belief.certain_correct + belief.certain_wrong + belief.uncertain_points
+    assert points == proposals.version.development.rows
+    assert belief.lower <= belief.expected <= belief.upper
+    assert belief.action in ("PROCEED", "CLEAN", "ACQUIRE") and belief.reason
+    assert belief.certified == (belief.upper < 0.95 and belief.default < 0.95)
+
+
+def test_skipped_cells_are_not_proposed_again_and_others_take_their_place(proposals: Proposals) -> None:
+    first = [item["key"] for item in cells(proposals.propose()).items]
+    second = [item["key"] for item in cells(proposals.propose(*first)).items]
+    assert len(second) == 12
+    assert not set(first) & set(second)
+
+
+def test_the_same_version_is_proposed_the_same(proposals: Proposals) -> None:
+    assert proposals.propose() == proposals.propose()
+
+
+def test_workers_that_each_see_some_points_add_up_to_one_that_sees_all() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 40)
+    row_ptr = np.arange(0, 121, 3)
+    X = np.repeat(rng.standard_normal((40, 2)), 3, axis=0) + 0.6 * rng.standard_normal((120, 2))
+    clean = CPClean(X, row_ptr, labels, rng.standard_normal((60, 2)), rng.integers(0, 3, 60))
+    parts: list[int] = []
+
+    class Three(LocalExecutor):
+        width = 3
+
+        def submit(self, function: Any, /, *args: Any) -> Future[Any]:
+            parts.append(args[0].n_points)
+            return super().submit(function, *args)
+
+    whole = spread_information(clean, LocalExecutor())
+    assert parts == []
+    assert np.abs(spread_information(clean, Three(), spread_points=10) - whole).max() < 1e-12
+    assert len(parts) == 3 and sum(parts) == np.count_nonzero(~clean.certain)
