@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from easeml_ray.cleaning.actions import CleaningAdvice, advise
 from easeml_ray.cleaning.batches import Batch
-from easeml_ray.cleaning.cells import CellGain, rank_cells
+from easeml_ray.cleaning.cells import CellGain, cell_gain, rank_cells
 from easeml_ray.cleaning.cpclean import CPClean
 from easeml_ray.cleaning.gain import RelabelEvidence, RowEvidence, to_gain
 from easeml_ray.cleaning.labels import estimate_noise, label_beliefs, suspicious
@@ -20,6 +20,7 @@ __all__ = [
     "RelabelEvidence",
     "RowEvidence",
     "advise",
+    "cell_gain",
     "conditional_label_probabilities",
     "estimate_noise",
     "label_beliefs",

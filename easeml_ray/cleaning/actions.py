@@ -92,7 +92,7 @@ def advise(belief: CleaningBelief, target: float, *, worthwhile: float | None = 
             "CLEAN",
             False,
             probability,
-            f"a good repair gives {belief.potential:.4f}, and {probability:.0%} of all repairs reach the target",
+            f"a good repair gives {belief.potential:.4f}; {probability:.0%} of all repairs reach the target",
         )
     if worthwhile is not None and promise >= worthwhile:
         return CleaningAdvice("CLEAN", False, probability, f"a good repair promises {promise:.4f} more")
@@ -100,5 +100,5 @@ def advise(belief: CleaningBelief, target: float, *, worthwhile: float | None = 
         "ACQUIRE",
         False,
         probability,
-        f"possible (up to {belief.upper:.4f}) but improbable: {probability:.1%} of all repairs reach the target",
+        f"possible (up to {belief.upper:.4f}) but improbable: {probability:.1%} of all repairs reach it",
     )

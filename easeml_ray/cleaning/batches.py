@@ -27,6 +27,7 @@ from easeml_ray.cleaning.incidence import Incidence
 from easeml_ray.cleaning.pointwise import information
 from easeml_ray.cleaning.ranking import RankedPoints
 from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.errors import InvalidArgument
 
 __all__ = ["Batch", "choose_batch"]
 
@@ -94,7 +95,15 @@ def choose_batch(
     -------
     Batch
         Fewer rows where no further row would tell anything.
+
+    Raises
+    ------
+    InvalidArgument
+        If no row or no draw is wanted.
     """
+    for name, value in (("n_rows", n_rows), ("draws", n_draws)):
+        if value < 1:
+            raise InvalidArgument(f"{name} is {value}", hint="Give at least 1.", argument=name)
     priors = np.repeat(prior[None], n_draws, axis=0)
     totals = np.repeat(alone[None], n_draws, axis=0)
     is_open = np.zeros(ranked.n_points, dtype=bool)
@@ -130,4 +139,4 @@ def _draw(prior: FloatArray, row_ptr: IntArray, row: int, n_draws: int, rng: np.
     possible = np.flatnonzero(prior[start:end] > 0)
     drawn = np.searchsorted(cumulated, quantiles * cumulated[-1], "right")
     # Rounding must not draw what is impossible.
-    return start + possible[np.searchsorted(possible, np.minimum(drawn, possible[-1]))]
+    return np.asarray(start + possible[np.searchsorted(possible, np.minimum(drawn, possible[-1]))])

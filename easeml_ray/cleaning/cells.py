@@ -26,7 +26,9 @@ from easeml_ray.errors import InvalidArgument
 if TYPE_CHECKING:
     from easeml_ray.cleaning.cpclean import CPClean
 
-__all__ = ["CellGain", "cell_information", "rank_cells"]
+__all__ = ["CellGain", "cell_gain", "cell_information", "group_values", "rank_cells"]
+
+GAIN_DECIMALS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +99,39 @@ def rank_cells(
             raise InvalidArgument(
                 f"the cost of column {column!r} is {cost}", hint="Give a positive number.", argument="costs"
             )
-        bits = clean.cell_gain(values)
+        bits = cell_gain(clean, values)
         found += [CellGain(int(row), column, float(bits[row]), cost) for row in np.flatnonzero(bits > 0)]
     return sorted(found, key=lambda cell: (-cell.bits_per_cost, cell.row))
 
 
+def cell_gain(clean: CPClean, values: ArrayLike) -> FloatArray:
+    """Compute the expected information of learning one cell of each row.
+
+    Parameters
+    ----------
+    clean : CPClean
+        What is known now.
+    values : array-like of shape (n_alternatives,)
+        The cell's value in each alternative, of any type that can be compared.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        Bits, mean over all development points, rounded to 1e-10.
+
+    Raises
+    ------
+    InvalidArgument
+        If there is not one value an alternative.
+    """
+    known = clean.knowledge
+    groups = group_values(values, known.ranked.rows.row_of)
+    bits = cell_information(known.ranked, known.prior, np.flatnonzero(~clean.certain), groups)
+    return np.round(bits / clean.n_points, GAIN_DECIMALS)
+
+
 def group_values(values: ArrayLike, row_of: IntArray) -> IntArray:
-    """Number the distinct values within each row.
+    """Give numbers to the distinct values within each row.
 
     Parameters
     ----------
@@ -140,8 +168,10 @@ def group_values(values: ArrayLike, row_of: IntArray) -> IntArray:
     return groups
 
 
-def cell_information(ranked: RankedPoints, prior: FloatArray, points: IntArray, groups: IntArray) -> FloatArray:
-    """Expected information of one cell of each row, summed over points.
+def cell_information(
+    ranked: RankedPoints, prior: FloatArray, points: IntArray, groups: IntArray
+) -> FloatArray:
+    """Compute the expected information of one cell of each row, summed over points.
 
     Parameters
     ----------
@@ -161,7 +191,8 @@ def cell_information(ranked: RankedPoints, prior: FloatArray, points: IntArray, 
     """
     rows = ranked.rows
     width = int(groups.max()) + 1
-    mass = np.bincount(rows.row_of * width + groups, prior, minlength=rows.n_rows * width)
+    cell = rows.row_of * width + groups
+    mass = np.bincount(cell, prior, minlength=rows.n_rows * width).astype(np.float64)
     total = np.zeros(rows.n_rows)
     for swept in sweep(ranked, prior, points, CONDITIONAL):
         row, bits = _by_group(ranked, prior, swept, groups, mass.reshape(rows.n_rows, width))

@@ -23,38 +23,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from easeml_ray.cleaning.alternatives import check_neighbours, read_alternatives
 from easeml_ray.cleaning.batches import Batch, choose_batch
-from easeml_ray.cleaning.cells import cell_information, group_values
-from easeml_ray.cleaning.incidence import Incidence
-from easeml_ray.cleaning.pointwise import (
-    CERTAINTY,
-    CONDITIONAL,
-    PROBABILITY,
-    Swept,
-    outcomes,
-    row_information,
-    sweep,
-    world_hits,
-)
-from easeml_ray.cleaning.ranking import rank_points, replace_row
-from easeml_ray.cleaning.shortlists import shortlist
-from easeml_ray.cleaning.worlds import (
-    CleaningBelief,
-    cross_fitted_potential,
-    most_probable_world,
-    sample_worlds,
-)
+from easeml_ray.cleaning.knowledge import Knowledge
+from easeml_ray.cleaning.pointwise import CERTAINTY, CONDITIONAL, PROBABILITY, outcomes
+from easeml_ray.cleaning.ranking import rank_points
+from easeml_ray.cleaning.worlds import CleaningBelief, believe
 from easeml_ray.embed.arrays import FloatArray, IntArray, as_features, as_labels
-from easeml_ray.errors import InvalidAnswer, InvalidArgument, OneClass
+from easeml_ray.errors import InvalidArgument, OneClass
 
 __all__ = ["CPClean"]
 
 # Gains closer than this are equal, so that the order does not hang on rounding.
 GAIN_DECIMALS = 10
-SAME_VALUE = 1e-9
-SAME_ZERO = 1e-12
-SAMPLED_WORLDS = 256
 DRAWS = 16
-_UNKNOWN = -1
 
 
 class CPClean:
@@ -131,18 +111,8 @@ class CPClean:
             )
         points = as_features(X_dev, "X_dev", n_features=rows.candidates.shape[1])
         as_labels(y, "y_dev", n_rows=len(points))
-        self._prior = rows.prior.copy()
-        self._ranked = rank_points(rows, points, y, check_neighbours(k, rows.n_rows))
-        self._probabilities = np.zeros((len(y), rows.n_classes))
-        self._possible = np.zeros((len(y), rows.n_classes), dtype=bool)
-        self._restart()
-
-    def _restart(self) -> None:
-        self._near = Incidence(self._ranked)
-        # What is known of each point for the present prior: CERTAINTY, PROBABILITY, CONDITIONAL.
-        self._known = np.full(self._ranked.n_points, _UNKNOWN)
-        # Whether the possible labels are those for the present prior.
-        self._checked = np.zeros(self._ranked.n_points, dtype=bool)
+        ranked = rank_points(rows, points, y, check_neighbours(k, rows.n_rows))
+        self._of = Knowledge(ranked, rows.prior.copy())
 
     def shard(self, points: ArrayLike) -> Self:
         """Return the same for some of the development points; nothing is ranked again.
@@ -158,67 +128,69 @@ class CPClean:
             A new object of its own. Its :meth:`information` and its counts of points add up
             with those of the other shards.
         """
-        some = np.asarray(points, dtype=np.int64)
         part = type(self).__new__(type(self))
-        part._prior = self._prior.copy()
-        part._ranked = self._ranked.subset(some)
-        part._probabilities, part._possible = self._probabilities[some], self._possible[some]
-        part._restart()
+        ranked = self._of.ranked.subset(np.asarray(points, dtype=np.int64))
+        part._of = Knowledge(ranked, self._of.prior.copy())
         return part
 
     @property
     def n_points(self) -> int:
         """Number of development points."""
-        return self._ranked.n_points
+        return self._of.ranked.n_points
+
+    @property
+    def knowledge(self) -> Knowledge:
+        """What everything here is read from; to be read only."""
+        return self._of
 
     @property
     def n_rows(self) -> int:
         """Number of rows."""
-        return self._ranked.rows.n_rows
+        return self._of.ranked.rows.n_rows
 
     @property
     def row_ptr(self) -> IntArray:
         """Where each row's alternatives start, shape (n_rows + 1,)."""
-        return self._ranked.rows.row_ptr.copy()
+        return self._of.ranked.rows.row_ptr.copy()
 
     @property
     def candidates(self) -> FloatArray:
         """Features of the alternatives, shape (n_alternatives, n_features)."""
-        return self._ranked.rows.candidates.copy()
+        return self._of.ranked.rows.candidates.copy()
 
     @property
     def labels(self) -> IntArray:
         """Label of each alternative, shape (n_alternatives,)."""
-        return self._ranked.rows.labels.copy()
+        return self._of.ranked.rows.labels.copy()
 
     @property
     def prior(self) -> FloatArray:
         """Present probability of each alternative, shape (n_alternatives,)."""
-        return self._prior.copy()
+        return self._of.prior.copy()
 
     @property
     def uncertain_rows(self) -> IntArray:
         """Rows with more than one possible alternative."""
-        possible = np.add.reduceat((self._prior > 0).astype(np.int64), self._ranked.rows.row_ptr[:-1])
+        possible = np.add.reduceat((self._of.prior > 0).astype(np.int64), self._of.ranked.rows.row_ptr[:-1])
         return np.flatnonzero(possible > 1)
 
     @property
     def label_probabilities(self) -> FloatArray:
         """Probability of each label for each development point, shape (n_points, n_classes)."""
-        self._find(PROBABILITY)
-        return self._probabilities.copy()
+        self._of.find(PROBABILITY)
+        return self._of.probabilities.copy()
 
     @property
     def possible_labels(self) -> NDArray[np.bool_]:
         """Whether some world predicts the label for the point, shape (n_points, n_classes)."""
-        self._find(CERTAINTY)
-        return self._possible.copy()
+        self._of.find(CERTAINTY)
+        return self._of.possible.copy()
 
     @property
     def certain(self) -> NDArray[np.bool_]:
         """Development points that every world predicts alike, shape (n_points,)."""
-        self._find(CERTAINTY)
-        return np.asarray(self._possible.sum(axis=1) == 1)
+        self._of.find(CERTAINTY)
+        return np.asarray(self._of.possible.sum(axis=1) == 1)
 
     @property
     def certain_fraction(self) -> float:
@@ -239,8 +211,8 @@ class CPClean:
             Bits, not rounded: what a shard returns, to be added up.
         """
         some = None if points is None else np.asarray(points, dtype=np.int64)
-        self._find(CONDITIONAL, some)
-        return self._near.total(some)
+        self._of.find(CONDITIONAL, some)
+        return self._of.near.total(some)
 
     def information_gain(self, *, sample: int | None = None, seed: int = 0) -> FloatArray:
         """Compute the expected information of cleaning each row about development predictions.
@@ -275,28 +247,6 @@ class CPClean:
         scale = len(open_) / max(1, len(chosen)) / self.n_points
         return np.round(self.information(chosen) * scale, GAIN_DECIMALS)
 
-    def cell_gain(self, values: ArrayLike) -> FloatArray:
-        """Compute the expected information of learning one cell of each row.
-
-        Parameters
-        ----------
-        values : array-like of shape (n_alternatives,)
-            The cell's value in each alternative, of any type that can be compared.
-
-        Returns
-        -------
-        ndarray of shape (n_rows,)
-            Bits, mean over all development points, rounded to 1e-10.
-
-        Raises
-        ------
-        InvalidArgument
-            If there is not one value an alternative.
-        """
-        groups = group_values(values, self._ranked.rows.row_of)
-        bits = cell_information(self._ranked, self._prior, np.flatnonzero(~self.certain), groups)
-        return np.round(bits / self.n_points, GAIN_DECIMALS)
-
     def suggest(
         self, n_rows: int, *, draws: int = DRAWS, seed: int = 0, alone: FloatArray | None = None
     ) -> Batch:
@@ -324,13 +274,10 @@ class CPClean:
         InvalidArgument
             If no row or no draw is wanted.
         """
-        for name, value in (("n_rows", n_rows), ("draws", draws)):
-            if value < 1:
-                raise InvalidArgument(f"{name} is {value}", hint="Give at least 1.", argument=name)
         return choose_batch(
-            self._ranked,
-            self._prior,
-            self._near,
+            self._of.ranked,
+            self._of.prior,
+            self._of.near,
             np.flatnonzero(~self.certain),
             self.information() if alone is None else alone,
             n_rows=n_rows,
@@ -347,7 +294,7 @@ class CPClean:
         ndarray of shape (n_alternatives,)
             In 0 .. 1; NaN for alternatives that are ruled out.
         """
-        return outcomes(self._ranked, self._prior, np.arange(self.n_points)) / self.n_points
+        return outcomes(self._of.ranked, self._of.prior, np.arange(self.n_points)) / self.n_points
 
     def next_row(self, *, smallest_gain: float = 0.0, sample: int | None = None, seed: int = 0) -> int | None:
         """Return the row to clean next.
@@ -377,11 +324,7 @@ class CPClean:
             return None
         if gain.max() > 0:
             return int(gain.argmax())
-        lists = (
-            shortlist(self._ranked.rows, self._prior, self._ranked.nearest(int(v)), self._ranked.k)
-            for v in open_
-        )
-        return min(int(nearest.rows[nearest.uncertain].min()) for nearest in lists)
+        return self._of.first_row_near(open_)
 
     def condition(self, row: int, alternative: int) -> Self:
         """Learn that a row is one of its alternatives; changes this object.
@@ -405,22 +348,23 @@ class CPClean:
         InvalidAnswer
             If the row is certain already.
         """
-        start, end = self._bounds(row)
+        start, end = self._of.bounds(row)
         if not 0 <= alternative < end - start:
             raise InvalidArgument(
                 f"row {row} has alternatives 0 to {end - start - 1}, not {alternative}",
                 hint="Use condition_value for an answer that is no alternative.",
                 argument="alternative",
             )
-        if self._prior[start + alternative] == 0:
+        if self._of.prior[start + alternative] == 0:
             raise InvalidArgument(
                 f"alternative {alternative} of row {row} was ruled out before",
                 hint="Use condition_value to replace an earlier answer.",
                 argument="alternative",
             )
-        self._check_uncertain(row)
+        self._of.check_uncertain(row)
         agrees = np.arange(end - start) == alternative
-        return self._restrict(row, agrees)
+        self._of.restrict(row, agrees)
+        return self
 
     def condition_value(
         self, row: int, features: ArrayLike, label: int | None = None, *, correct: bool = False
@@ -454,22 +398,20 @@ class CPClean:
             If the row is certain already and nothing is to be corrected.
         """
         if not correct:
-            self._check_uncertain(row)
-        start, end = self._bounds(row)
-        rows = self._ranked.rows
+            self._of.check_uncertain(row)
+        self._of.bounds(row)
+        rows = self._of.ranked.rows
         value = as_features(
             np.asarray(features, dtype=np.float64)[None], "features", n_features=rows.candidates.shape[1]
         )[0]
         if label is not None:
             as_labels(np.array([label]), "label", n_classes=rows.n_classes)
-        known = rows.candidates[start:end]
-        close = np.abs(known - value) <= SAME_ZERO + SAME_VALUE * np.maximum(np.abs(known), np.abs(value))
-        agrees = close.all(axis=1) & (self._prior[start:end] > 0)
-        if label is not None:
-            agrees &= rows.labels[start:end] == label
+        agrees = self._of.agreeing(row, value, label)
         if agrees.any():
-            return self._restrict(row, agrees)
-        return self._replace(row, value, label)
+            self._of.restrict(row, agrees)
+        else:
+            self._of = self._of.replaced(row, value, label)
+        return self
 
     def belief(self, *, seed: int = 0) -> CleaningBelief:
         """State what accuracy the development points have over all worlds.
@@ -484,91 +426,4 @@ class CPClean:
         CleaningBelief
             Bounds, expectation, spread and cross-fitted potential.
         """
-        self._find(PROBABILITY)
-        rng = np.random.default_rng(seed)
-        rows, y = self._ranked.rows, self._ranked.y
-        every = np.arange(len(y))
-        hit_possible, hit_probability = self._possible[every, y], self._probabilities[every, y]
-        certain = self.certain
-        potential = cross_fitted_potential(
-            self._ranked, self._prior, np.flatnonzero(certain), np.flatnonzero(~certain), rng
-        )
-        worlds = sample_worlds(rows, self._prior, SAMPLED_WORLDS, rng)
-        sampled = np.sort(world_hits(self._ranked, worlds, every).mean(axis=1))
-        default = most_probable_world(rows, self._prior)[None]
-        return CleaningBelief(
-            lower=float((certain & hit_possible).mean()),
-            upper=float(hit_possible.mean()),
-            expected=float(hit_probability.mean()),
-            potential=potential,
-            sd=float(sampled.std()),
-            n_certain_correct=int((certain & hit_possible).sum()),
-            n_certain_wrong=int((certain & ~hit_possible).sum()),
-            n_uncertain=int((~certain).sum()),
-            default=float(world_hits(self._ranked, default, every).mean()),
-            sampled=tuple(sampled.tolist()),
-        )
-
-    def _bounds(self, row: int) -> tuple[int, int]:
-        if not 0 <= row < self.n_rows:
-            raise InvalidArgument(
-                f"there are rows 0 to {self.n_rows - 1}, not {row}",
-                hint="Rows are counted from 0 in the order of row_ptr.",
-                argument="row",
-            )
-        return int(self._ranked.rows.row_ptr[row]), int(self._ranked.rows.row_ptr[row + 1])
-
-    def _check_uncertain(self, row: int) -> None:
-        start, end = self._bounds(row)
-        if np.count_nonzero(self._prior[start:end]) == 1:
-            raise InvalidAnswer(
-                f"row {row} is certain, there is nothing to answer",
-                hint="To replace what is known of it, give the value with correct=True.",
-            )
-
-    def _restrict(self, row: int, agrees: NDArray[np.bool_]) -> Self:
-        start, end = self._bounds(row)
-        kept = np.where(agrees, self._prior[start:end], 0.0)
-        self._prior[start:end] = kept / kept.sum()
-        # A certain point stays certain: fewer worlds cannot disagree more.
-        near, matters = self._near.points_near(row)
-        open_ = ~self._checked[near] | (self._possible[near].sum(axis=1) > 1)
-        self._checked[near[open_]] = False
-        self._known[near[open_ & matters]] = _UNKNOWN
-        return self
-
-    def _replace(self, row: int, value: FloatArray, label: int | None) -> Self:
-        start, end = self._bounds(row)
-        rows = self._ranked.rows
-        mass = np.bincount(rows.labels[start:end], self._prior[start:end], minlength=rows.n_classes)
-        labels = np.flatnonzero(mass) if label is None else np.array([label])
-        weights = mass[labels] if label is None else np.ones(1)
-        self._ranked = replace_row(self._ranked, self._prior, row, value, labels, weights)
-        self._prior = self._ranked.rows.prior.copy()
-        self._restart()
-        return self
-
-    def _find(self, wanted: int, points: IntArray | None = None) -> None:
-        """Ask what is not known yet of some points, by default of all."""
-        some = np.arange(self.n_points) if points is None else points
-        todo = some[self._known[some] < wanted]
-        for swept in sweep(self._ranked, self._prior, todo, wanted):
-            self._note_possible(swept)
-            open_ = swept.found.n_labels > 1
-            self._known[swept.points[open_]] = wanted
-            if wanted == CONDITIONAL:
-                place, row, bits = row_information(swept)
-                self._near.write(swept.points[open_], swept.points[place], row, bits)
-        for swept in sweep(self._ranked, self._prior, some[~self._checked[some]], CERTAINTY):
-            self._note_possible(swept, keep=True)
-
-    def _note_possible(self, swept: Swept, *, keep: bool = False) -> None:
-        """Take in Q1, and Q2 but where the one known is kept."""
-        found, points = swept.found, swept.points
-        self._possible[points], self._checked[points] = found.possible, True
-        certain = found.n_labels == 1
-        set_ = certain if keep else np.ones(len(points), dtype=bool)
-        self._probabilities[points[set_]] = found.probabilities[set_]
-        self._known[points[certain]] = CONDITIONAL
-        none = np.zeros(0, dtype=np.int64)
-        self._near.write(points[certain], none, none, np.zeros(0))
+        return believe(self._of, seed=seed)

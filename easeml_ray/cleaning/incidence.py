@@ -97,9 +97,10 @@ class Incidence:
             Sums, always in the order of the points.
         """
         if points is None:
-            return np.bincount(self._row, self.bits, minlength=self._n_rows)
+            return np.bincount(self._row, self.bits, minlength=self._n_rows).astype(np.float64)
         pairs = self._pairs_of(points)
-        return np.bincount(self._row[pairs], self.bits[pairs], minlength=self._n_rows)
+        total = np.bincount(self._row[pairs], self.bits[pairs], minlength=self._n_rows)
+        return total.astype(np.float64)
 
     def _pairs_of(self, points: IntArray) -> IntArray:
         begin, sizes = self._of_point[points], np.diff(self._of_point)[points]

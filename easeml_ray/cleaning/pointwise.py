@@ -128,8 +128,13 @@ def sweep(ranked: RankedPoints, prior: FloatArray, points: IntArray, wanted: int
     from easeml_ray.cleaning.sweeps import Rows, sweep_points
 
     possible = possible_alternatives(prior, ranked.rows.row_ptr)
-    fixed = map(_read_only, (prior, ranked.rows.row_of, ranked.rows.labels, possible))
-    rows = Rows(*fixed, smallest=float(prior[prior > 0].min()))
+    rows = Rows(
+        prior=_read_only(prior),
+        row_of=_read_only(ranked.rows.row_of),
+        labels=_read_only(ranked.rows.labels),
+        possible=_read_only(possible),
+        smallest=float(prior[prior > 0].min()),
+    )
     elements = _read_only(ranked.elements)
     sizes = np.diff(ranked.start)[points]
     chunk_of = np.cumsum(sizes) // CHUNK
@@ -144,7 +149,7 @@ def sweep(ranked: RankedPoints, prior: FloatArray, points: IntArray, wanted: int
         sweep_points(begin, end, offset, elements, rows, ranked.k, wanted, found)
         for place in np.flatnonzero(found.n_labels < 0):
             nearest = shortlist(ranked.rows, prior, ranked.nearest(some[place]), ranked.k)
-            _count_jointly(nearest, ranked, place, int(offset[place]), some[place], wanted, found)
+            _count_jointly(nearest, ranked, int(place), int(offset[place]), int(some[place]), wanted, found)
         yield Swept(some, offset, found)
 
 
@@ -221,14 +226,16 @@ def row_information(swept: Swept) -> tuple[IntArray, IntArray, FloatArray]:
     slot, place = slots(swept.offset, n_rows)
     first = np.concatenate([[0], np.cumsum(n_rows)])[:-1]
     row_of_entry = np.repeat(first, n_entries) + found.entry_row[entry]
-    left = np.bincount(row_of_entry, found.weight[entry] * entropy(found.inside[entry]), minlength=len(slot))
-    left += found.beyond[slot] * entropy(found.outside[slot])
+    inside = np.bincount(
+        row_of_entry, found.weight[entry] * entropy(found.inside[entry]), minlength=len(slot)
+    )
+    left = inside + found.beyond[slot] * entropy(found.outside[slot])
     bits = np.maximum(entropy(found.probabilities)[place] - left, 0.0)
     return place, found.row_id[slot].astype(np.int64), bits
 
 
 def information(ranked: RankedPoints, prior: FloatArray, points: IntArray) -> FloatArray:
-    """Expected information of each row about the predictions of some points, summed over them.
+    """Compute the expected information of each row about some points, summed over them.
 
     Parameters
     ----------
@@ -283,7 +290,11 @@ def outcomes(ranked: RankedPoints, prior: FloatArray, points: IntArray) -> Float
         at, place = slots(swept.offset, sizes)
         element = ranked.elements[slots(ranked.start[swept.points], sizes)[0]]
         kept = found.entry_of[at] >= 0
-        entry, place, element = swept.offset[place[kept]] + found.entry_of[at[kept]], place[kept], element[kept]
+        entry, place, element = (
+            swept.offset[place[kept]] + found.entry_of[at[kept]],
+            place[kept],
+            element[kept],
+        )
         row_at = swept.offset[place] + found.entry_row[entry]
         rest = np.where(found.beyond[row_at] > 0, found.outside[row_at, y[place]], base[place])
         by_alternative += np.bincount(element, found.inside[entry, y[place]] - rest, minlength=len(prior))
@@ -312,8 +323,18 @@ def world_hits(ranked: RankedPoints, worlds: IntArray, points: IntArray) -> NDAr
     hits = np.zeros((len(worlds), len(points)), dtype=np.bool_)
     rows = ranked.rows
     begin, end = ranked.start[points], ranked.start[points + 1]
-    fixed = map(_read_only, (ranked.elements, rows.row_of, rows.labels, worlds))
-    hit_worlds(begin, end, *fixed, ranked.y[points], ranked.k, rows.n_classes, hits)
+    hit_worlds(
+        begin,
+        end,
+        _read_only(ranked.elements),
+        _read_only(rows.row_of),
+        _read_only(rows.labels),
+        _read_only(worlds),
+        ranked.y[points],
+        ranked.k,
+        rows.n_classes,
+        hits,
+    )
     return hits
 
 

@@ -208,4 +208,6 @@ def _given_each(ranked: RankedPoints, swept: Swept, place: int, v: int) -> Float
 
 def _rank(rows: Alternatives, points: ArrayLike, k: int) -> RankedPoints:
     targets = as_features(points, "points", n_features=rows.candidates.shape[1], min_rows=0)
-    return rank_points(rows, targets, np.zeros(len(targets), dtype=np.int64), check_neighbours(k, rows.n_rows))
+    return rank_points(
+        rows, targets, np.zeros(len(targets), dtype=np.int64), check_neighbours(k, rows.n_rows)
+    )

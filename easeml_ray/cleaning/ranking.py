@@ -189,7 +189,12 @@ def nearest_first(
 
 
 def replace_row(
-    ranked: RankedPoints, prior: FloatArray, row: int, value: FloatArray, labels: IntArray, weights: FloatArray
+    ranked: RankedPoints,
+    prior: FloatArray,
+    row: int,
+    value: FloatArray,
+    labels: IntArray,
+    weights: FloatArray,
 ) -> RankedPoints:
     """Put new alternatives, all with the same features, in the place of a row's.
 

@@ -197,21 +197,21 @@ def _lay_out(T: int, N: int, L: int, k: int) -> tuple[Layout, int, int]:
     R, W, depth = min(T, N), L - 1, 1
     while 2**depth < R:
         depth += 1
-    t, r, l = N, N + 2 * T, N + 2 * T + 7 * R
+    t, r, lab = N, N + 2 * T, N + 2 * T + 7 * R
     n, e, h = 3 * T, 3 * T + T * (L + W), 3 * T + T * (L + W) + R * (2 + W)
     v = h + 2 * R * k * (1 + W) + T * (depth + 1) * 2 * k
     o = v + L * k * (1 + W)
     return (
         Layout(
             0, t, t + T, r, r + R, r + 2 * R, r + 3 * R, r + 4 * R, r + 5 * R, r + 6 * R,
-            l, l + L, l + 2 * L, l + 3 * L, l + 4 * L, l + 5 * L,
+            lab, lab + L, lab + 2 * L, lab + 3 * L, lab + 4 * L, lab + 5 * L,
             0, T, 2 * T, n, n + T * L, e, e + R, e + 2 * R,
             h, h + 2 * R * k, h + 2 * R * k * (1 + W), v, v + L * k,
             o, o + L * k, o + L * k + L, o + L * k + L + L * L * k,
             o + L * k + L + L * L * k + 2 * W * k,
             o + L * k + L + L * L * k + 2 * W * k + (L + 1) * (k + 1),
         ),
-        l + 6 * L,
+        lab + 6 * L,
         o + L * k + L + L * L * k + 2 * W * k + 2 * (L + 1) * (k + 1),
     )  # fmt: skip
 
@@ -384,9 +384,9 @@ def _support(size: Size, n_labels: int, k: int, possible: BoolArray, at: Layout,
     n_found = 0
     for c in range(len(possible)):
         possible[c] = False
-    for l in range(n_labels):
-        whole[at.sure + l] = 0
-        whole[at.maybe + l] = 0
+    for lab in range(n_labels):
+        whole[at.sure + lab] = 0
+        whole[at.maybe + lab] = 0
     for i in range(size.rows):
         whole[at.passed + i] = 0
     for t in range(size.entries):
@@ -394,8 +394,8 @@ def _support(size: Size, n_labels: int, k: int, possible: BoolArray, at: Layout,
         y = whole[at.label + i]
         if whole[at.passed + i] > 0:
             whole[at.maybe + y] -= 1
-        for l in range(n_labels):
-            whole[at.shift + l] = whole[at.sure + l] + (1 if l == y else 0)
+        for lab in range(n_labels):
+            whole[at.shift + lab] = whole[at.sure + lab] + (1 if lab == y else 0)
         for c in range(n_labels):
             if not possible[whole[at.class_of + c]] and _can_win(c, n_labels, k, at, whole):
                 possible[whole[at.class_of + c]] = True
@@ -417,14 +417,14 @@ def _can_win(c: int, n_labels: int, k: int, at: Layout, whole: IntArray) -> bool
     low = whole[at.shift + c]
     for tally in range(low, min(low + whole[at.maybe + c], k) + 1):
         fewest, most = 0, 0
-        for l in range(n_labels):
-            if l != c:
+        for lab in range(n_labels):
+            if lab != c:
                 # The smaller label wins a tie.
-                cap = tally - 1 if l < c else tally
-                if whole[at.shift + l] > cap:
+                cap = tally - 1 if lab < c else tally
+                if whole[at.shift + lab] > cap:
                     fewest = k + 1
-                fewest += whole[at.shift + l]
-                most += min(whole[at.shift + l] + whole[at.maybe + l], cap)
+                fewest += whole[at.shift + lab]
+                most += min(whole[at.shift + lab] + whole[at.maybe + lab], cap)
         if fewest <= k - tally <= most:
             return True
     return False
@@ -471,15 +471,15 @@ def _boundary(
 ) -> None:
     """Set factors and shifts at entry t of row i, and count the votes: V, perhaps its slopes."""
     y, leaf = whole[at.label + i], whole[at.leaf + i]
-    for l in range(n_labels):
-        whole[at.shift + l] = whole[at.sure + l] + (1 if l == y else 0)
-        if l != y or leaf < 0:
-            if whole[at.size + l] > 0:
-                root = at.nodes + (whole[at.base + l] + 1) * k
-                _multiply(real, root, at.once + l * k, at.factor + l * k, k)
+    for lab in range(n_labels):
+        whole[at.shift + lab] = whole[at.sure + lab] + (1 if lab == y else 0)
+        if lab != y or leaf < 0:
+            if whole[at.size + lab] > 0:
+                root = at.nodes + (whole[at.base + lab] + 1) * k
+                _multiply(real, root, at.once + lab * k, at.factor + lab * k, k)
             else:
                 for s in range(k):
-                    real[at.factor + l * k + s] = real[at.once + l * k + s]
+                    real[at.factor + lab * k + s] = real[at.once + lab * k + s]
     if leaf >= 0:
         # D stands last in what was saved of the path; without a path it is 1.
         first = at.saved + whole[at.mark + t]
@@ -538,9 +538,9 @@ def _winning_tally(
     for u in range(rest + 1):
         real[at.left + u] = 1.0 if u == 0 else 0.0
         real[last_right + u] = 1.0 if u == 0 else 0.0
-    for l in range(n_labels):
-        source = at.left + l * width
-        _times_capped(l, c, tally, rest, source, source + width, k, at, whole, real)
+    for lab in range(n_labels):
+        source = at.left + lab * width
+        _times_capped(lab, c, tally, rest, source, source + width, k, at, whole, real)
     for back in range(n_labels):
         target = at.right + (n_labels - 1 - back) * width
         _times_capped(n_labels - 1 - back, c, tally, rest, target + width, target, k, at, whole, real)
@@ -550,19 +550,21 @@ def _winning_tally(
     if not slopes:
         return
     real[at.slope + (c * n_labels + c) * k + place] += others
-    for l in range(n_labels):
-        if l != c:
-            low = whole[at.shift + l]
-            for h in range(low, min(tally - 1 if l < c else tally, rest, low + k - 1) + 1):
+    for lab in range(n_labels):
+        if lab != c:
+            low = whole[at.shift + lab]
+            for h in range(low, min(tally - 1 if lab < c else tally, rest, low + k - 1) + 1):
                 value = 0.0
                 for u in range(rest - h + 1):
-                    value += real[at.left + l * width + u] * real[at.right + (l + 1) * width + rest - h - u]
-                real[at.slope + (c * n_labels + l) * k + h - low] += mine * value
+                    value += (
+                        real[at.left + lab * width + u] * real[at.right + (lab + 1) * width + rest - h - u]
+                    )
+                real[at.slope + (c * n_labels + lab) * k + h - low] += mine * value
 
 
 @part
 def _times_capped(
-    l: int,
+    lab: int,
     c: int,
     tally: int,
     rest: int,
@@ -573,24 +575,24 @@ def _times_capped(
     whole: IntArray,
     real: FloatArray,
 ) -> None:
-    """Multiply by label l's tallies that let c win with this tally; by 1 for c itself."""
+    """Multiply by a label's tallies that let c win with this tally; by 1 for c itself."""
     for u in range(rest + 1):
-        real[target + u] = real[source + u] if l == c else 0.0
-    if l != c:
-        low = whole[at.shift + l]
-        for h in range(low, min(tally - 1 if l < c else tally, rest, low + k - 1) + 1):
+        real[target + u] = real[source + u] if lab == c else 0.0
+    if lab != c:
+        low = whole[at.shift + lab]
+        for h in range(low, min(tally - 1 if lab < c else tally, rest, low + k - 1) + 1):
             for u in range(rest - h + 1):
-                real[target + h + u] += real[source + u] * real[at.factor + l * k + h - low]
+                real[target + h + u] += real[source + u] * real[at.factor + lab * k + h - low]
 
 
 @part
 def _plant(size: Size, n_labels: int, k: int, at: Layout, whole: IntArray, real: FloatArray) -> int:
     """Set up a tree a label, every row farther than the first place; return the nodes used."""
-    for l in range(n_labels):
-        whole[at.size + l] = 0
-        whole[at.sure + l] = 0
+    for lab in range(n_labels):
+        whole[at.size + lab] = 0
+        whole[at.sure + lab] = 0
         for s in range(k):
-            real[at.once + l * k + s] = 1.0 if s == 0 else 0.0
+            real[at.once + lab * k + s] = 1.0 if s == 0 else 0.0
     for i in range(size.rows):
         if whole[at.entries + i] == 1:
             whole[at.leaf + i] = FIXED if whole[at.full + i] == 1 else ONCE
@@ -599,9 +601,9 @@ def _plant(size: Size, n_labels: int, k: int, at: Layout, whole: IntArray, real:
             whole[at.size + whole[at.label + i]] += 1
         real[at.sums + i] = real[at.beyond + i]
     n_nodes = 0
-    for l in range(n_labels):
-        whole[at.base + l] = n_nodes
-        n_nodes += 2 * whole[at.size + l]
+    for lab in range(n_labels):
+        whole[at.base + lab] = n_nodes
+        n_nodes += 2 * whole[at.size + lab]
     for node in range(n_nodes):
         for s in range(k):
             real[at.nodes + node * k + s] = 1.0 if s == 0 else 0.0
@@ -706,9 +708,9 @@ def _backward(
         _boundary(t, i, n_labels, k, k > 0, at, whole, real)
         for place in range(at.slope, at.slope + n_labels * n_labels * k):
             real[place] *= real[at.weight + t]
-        for l in range(n_labels):
-            if l != y or leaf < 0:
-                _add_slope(l, n_labels, k, at, whole, real)
+        for lab in range(n_labels):
+            if lab != y or leaf < 0:
+                _add_slope(lab, n_labels, k, at, whole, real)
         if leaf >= 0:
             _descend(t, y, leaf, n_labels, k, at, whole, real)
             nodes = at.nodes + leaf * k
@@ -727,7 +729,7 @@ def _backward(
 
 @part
 def _before_once(size: Size, n_labels: int, at: Layout, whole: IntArray, real: FloatArray) -> None:
-    """What follows from the places before a row's only entry; nothing yet for other rows."""
+    """Set what follows from the places before a row's only entry; nothing yet for other rows."""
     W = n_labels - 1
     for place in range(at.outside, at.outside + size.rows * W):
         real[place] = 0.0
@@ -762,13 +764,13 @@ def _undo_once(
 
 
 @part
-def _add_slope(l: int, n_labels: int, d: int, at: Layout, whole: IntArray, real: FloatArray) -> None:
+def _add_slope(lab: int, n_labels: int, d: int, at: Layout, whole: IntArray, real: FloatArray) -> None:
     """Pass the derivative by a label's factor on to its tree and to its plain product."""
-    W, once, root = n_labels - 1, at.once + l * d, whole[at.base + l] + 1
+    W, once, root = n_labels - 1, at.once + lab * d, whole[at.base + lab] + 1
     for w in range(W):
-        slope = at.slope + ((w + 1) * n_labels + l) * d
-        g = at.once_adjoint + (l * W + w) * d
-        if whole[at.size + l] > 0:
+        slope = at.slope + ((w + 1) * n_labels + lab) * d
+        g = at.once_adjoint + (lab * W + w) * d
+        if whole[at.size + lab] > 0:
             _add_adjoint(real, slope, once, at.adjoint + (root * W + w) * d, d)
             _add_adjoint(real, slope, at.nodes + root * d, g, d)
         else:
@@ -824,10 +826,10 @@ def _descend(
 def _gather(size: Size, n_labels: int, k: int, at: Layout, whole: IntArray, real: FloatArray) -> None:
     """Add up the derivatives of each row over the places before and after each of its entries."""
     W = n_labels - 1
-    for l in range(n_labels):
+    for lab in range(n_labels):
         # All nodes are 1 before the first entry: what is left goes down unchanged.
-        tree = at.adjoint + whole[at.base + l] * W * k
-        for node in range(1, whole[at.size + l]):
+        tree = at.adjoint + whole[at.base + lab] * W * k
+        for node in range(1, whole[at.size + lab]):
             for s in range(W * k):
                 value = real[tree + node * W * k + s]
                 real[tree + 2 * node * W * k + s] += value

@@ -21,12 +21,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from easeml_ray.cleaning.alternatives import Alternatives
-from easeml_ray.cleaning.pointwise import outcomes, world_hits
+from easeml_ray.cleaning.knowledge import Knowledge
+from easeml_ray.cleaning.pointwise import PROBABILITY, outcomes, world_hits
 from easeml_ray.cleaning.ranking import RankedPoints
 from easeml_ray.embed.arrays import FloatArray, IntArray
 
 __all__ = [
     "CleaningBelief",
+    "believe",
     "best_world",
     "cross_fitted_potential",
     "most_probable_world",
@@ -34,6 +36,7 @@ __all__ = [
 ]
 
 NEGLIGIBLE = 1e-12
+SAMPLED_WORLDS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,45 @@ class CleaningBelief:
             return 0.0
         hits = sum(accuracy >= target for accuracy in self.sampled)
         return (hits + 1) / (len(self.sampled) + 2)
+
+
+def believe(known: Knowledge, *, seed: int = 0) -> CleaningBelief:
+    """State what accuracy the points have over all worlds.
+
+    Parameters
+    ----------
+    known : Knowledge
+        Of the points.
+    seed : int
+        Of the halves for cross-fitting and of the sampled worlds.
+
+    Returns
+    -------
+    CleaningBelief
+        Bounds, expectation, spread and cross-fitted potential.
+    """
+    known.find(PROBABILITY)
+    ranked, prior = known.ranked, known.prior
+    rng = np.random.default_rng(seed)
+    every = np.arange(ranked.n_points)
+    certain = known.possible.sum(axis=1) == 1
+    hit_possible = known.possible[every, ranked.y]
+    potential = cross_fitted_potential(ranked, prior, np.flatnonzero(certain), np.flatnonzero(~certain), rng)
+    worlds = sample_worlds(ranked.rows, prior, SAMPLED_WORLDS, rng)
+    sampled = np.sort(world_hits(ranked, worlds, every).mean(axis=1))
+    default = most_probable_world(ranked.rows, prior)[None]
+    return CleaningBelief(
+        lower=float((certain & hit_possible).mean()),
+        upper=float(hit_possible.mean()),
+        expected=float(known.probabilities[every, ranked.y].mean()),
+        potential=potential,
+        sd=float(sampled.std()),
+        n_certain_correct=int((certain & hit_possible).sum()),
+        n_certain_wrong=int((certain & ~hit_possible).sum()),
+        n_uncertain=int((~certain).sum()),
+        default=float(world_hits(ranked, default, every).mean()),
+        sampled=tuple(sampled.tolist()),
+    )
 
 
 def most_probable_world(rows: Alternatives, prior: FloatArray) -> IntArray:

@@ -30,7 +30,8 @@ def uncertain_data(draw: st.DrawFn) -> dict[str, Any]:
     value = st.integers(0, 3).map(float)
     candidates = draw(st.lists(st.tuples(value, value), min_size=n_alternatives, max_size=n_alternatives))
     length = draw(st.sampled_from([len(sizes), n_alternatives]))
-    labels = draw(st.lists(st.integers(0, N_CLASSES - 1), min_size=length, max_size=length))
+    label = st.integers(0, N_CLASSES - 1)
+    labels = draw(st.lists(label, min_size=length, max_size=length).filter(lambda found: len(set(found)) > 1))
     weights = draw(st.lists(st.integers(1, 5), min_size=n_alternatives, max_size=n_alternatives))
     row_ptr = np.concatenate([[0], np.cumsum(sizes)])
     prior = np.array(weights) / np.repeat(np.add.reduceat(weights, row_ptr[:-1]), sizes)
@@ -100,7 +101,7 @@ def test_certainty_only_grows_under_cleaning_and_gain_stays_between_bounds(
     clean = cpclean(data)
     rng = np.random.default_rng(seed)
     certain = clean.certain
-    for row in rng.permutation(clean.n_rows):
+    for row in rng.permutation(clean.uncertain_rows):
         gain = clean.information_gain()
         assert (gain >= 0).all() and (gain <= np.log2(N_CLASSES) + 1e-9).all()
         alternatives = np.flatnonzero(clean.prior[clean.row_ptr[row] : clean.row_ptr[row + 1]])

@@ -10,7 +10,8 @@ import pytest
 
 from easeml_ray.cleaning import CPClean, label_probabilities
 from easeml_ray.cleaning import worlds as worlds_module
-from easeml_ray.errors import InvalidArgument
+from easeml_ray.cleaning.pointwise import world_hits
+from easeml_ray.errors import InvalidAnswer, InvalidArgument
 
 
 def instance(seed: int, n_rows: int = 6, n_points: int = 5, n_classes: int = 2) -> tuple[Any, ...]:
@@ -20,6 +21,7 @@ def instance(seed: int, n_rows: int = 6, n_points: int = 5, n_classes: int = 2) 
     row_ptr = np.concatenate([[0], np.cumsum(sizes)])
     points = rng.integers(0, 6, size=(n_points, 2)).astype(float)
     labels, y_dev = rng.integers(n_classes, size=n_rows), rng.integers(n_classes, size=n_points)
+    labels[0] = (labels[1] + 1) % n_classes
     return candidates, row_ptr, labels, points, y_dev
 
 
@@ -105,7 +107,10 @@ def test_an_answer_that_is_no_alternative_becomes_the_only_one() -> None:
 
 def test_a_later_answer_replaces_an_earlier_one() -> None:
     candidates, row_ptr, *rest = learnable()
-    changed = CPClean(candidates, row_ptr, *rest).condition(0, 0).condition_value(0, candidates[3])
+    changed = CPClean(candidates, row_ptr, *rest).condition(0, 0)
+    with pytest.raises(InvalidAnswer):
+        changed.condition_value(0, candidates[3])
+    changed.condition_value(0, candidates[3], correct=True)
     direct = CPClean(candidates, row_ptr, *rest).condition(0, 3)
     np.testing.assert_allclose(changed.label_probabilities, direct.label_probabilities, atol=1e-12)
 
@@ -154,7 +159,7 @@ def test_a_gain_of_no_single_row_proposes_the_first_uncertain_row_nearby(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clean = CPClean(*learnable())
-    monkeypatch.setattr(CPClean, "information_gain", lambda self: np.zeros(self.n_rows))
+    monkeypatch.setattr(CPClean, "information_gain", lambda self, **_: np.zeros(self.n_rows))
     assert clean.next_row() in clean.uncertain_rows
 
 
@@ -199,11 +204,11 @@ def test_the_best_world_is_no_worse_where_it_was_chosen() -> None:
     candidates, row_ptr, *rest = learnable(seed=2)
     clean = CPClean(candidates, row_ptr, *rest)
     points, prior = np.arange(40), clean.prior
-    chosen = worlds_module.best_world(clean._ranked, prior, points)
+    chosen = worlds_module.best_world(clean.knowledge.ranked, prior, points)
     assert np.all((chosen >= row_ptr[:-1]) & (chosen < row_ptr[1:]))
-    sampled = worlds_module.sample_worlds(clean._ranked.rows, prior, 200, np.random.default_rng(0))
-    best = worlds_module.world_hits(clean._ranked, chosen[None], points).sum()
-    assert best >= worlds_module.world_hits(clean._ranked, sampled, points).sum(axis=1).max()
+    sampled = worlds_module.sample_worlds(clean.knowledge.ranked.rows, prior, 200, np.random.default_rng(0))
+    best = world_hits(clean.knowledge.ranked, chosen[None], points).sum()
+    assert best >= world_hits(clean.knowledge.ranked, sampled, points).sum(axis=1).max()
 
 
 def test_certain_data_have_a_belief_without_spread() -> None:
@@ -238,7 +243,8 @@ def test_bad_answers_are_named(call: Any, argument: str) -> None:
 
 
 def test_development_points_and_labels_must_match() -> None:
+    rows = [[0.0], [1.0]], [0, 1, 2], [0, 1]
     with pytest.raises(InvalidArgument):
-        CPClean([[0.0]], [0, 1], [0], [[0.0]], [0, 1], k=1)
+        CPClean(*rows, [[0.0]], [0, 1], k=1)
     with pytest.raises(InvalidArgument):
-        CPClean([[0.0]], [0, 1], [0], np.zeros((0, 1)), [], k=1)
+        CPClean(*rows, np.zeros((0, 1)), [], k=1)

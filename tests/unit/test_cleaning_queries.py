@@ -68,8 +68,8 @@ def test_possible_labels_equal_the_goldens(golden: dict[str, Any]) -> None:
 
 def test_cleaning_to_the_truth_predicts_the_golden_label(golden: dict[str, Any]) -> None:
     clean = CPClean(*ragged(golden), [0], k=golden["K"], n_classes=golden["n_classes"])
-    for row, truth in enumerate(golden["truth_index"]):
-        clean.condition(row, truth)
+    for row in clean.uncertain_rows:
+        clean.condition(row, golden["truth_index"][row])
     assert clean.certain_fraction == 1.0
     assert clean.label_probabilities[0].argmax() == golden["knn_truth_world"]
 

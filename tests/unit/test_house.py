@@ -49,7 +49,7 @@ def test_ray_serve_is_imported_under_one_name_only() -> None:
 def test_importing_the_science_brings_no_ray_and_no_heavy_library() -> None:
     code = (
         "import sys, easeml_ray, easeml_ray.process.components, easeml_ray.process.local;"
-        "heavy = ('ray', 'torch', 'sklearn', 'scipy', 'matplotlib', 'fastapi');"
+        "heavy = ('ray', 'torch', 'sklearn', 'scipy', 'matplotlib', 'fastapi', 'numba');"
         "print(sorted(m for m in heavy if m in sys.modules))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -57,7 +57,8 @@ def test_importing_the_science_brings_no_ray_and_no_heavy_library() -> None:
 
 
 def test_no_file_of_the_packages_is_long_without_a_reason() -> None:
-    reasons = {"errors.py", "client.py", "state.py", "work.py", "local.py"}
+    # sweeps.py: the cache of its compiled code knows the state of one file only.
+    reasons = {"errors.py", "client.py", "state.py", "work.py", "local.py", "sweeps.py"}
     long = {
         path.name
         for package in PACKAGES
