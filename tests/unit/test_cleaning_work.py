@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from projects import small_project
 
 from easeml_ray.cleaning import CPClean
 from easeml_ray.cleaning.messages import ProposeRepairs, Suggest
-from easeml_ray.cleaning.spread import spread_information
+from easeml_ray.cleaning.spread import part_information, spread_information
 from easeml_ray.cleaning.work import propose_repairs
 from easeml_ray.messages import Principal, Role
 from easeml_ray.process.component import Job
@@ -87,12 +88,25 @@ def test_the_same_version_is_proposed_the_same(proposals: Proposals) -> None:
     assert proposals.propose() == proposals.propose()
 
 
-def test_workers_that_each_see_some_points_add_up_to_one_that_sees_all() -> None:
+def three_classes() -> CPClean:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 40)
     row_ptr = np.arange(0, 121, 3)
     X = np.repeat(rng.standard_normal((40, 2)), 3, axis=0) + 0.6 * rng.standard_normal((120, 2))
-    clean = CPClean(X, row_ptr, labels, rng.standard_normal((60, 2)), rng.integers(0, 3, 60))
+    return CPClean(X, row_ptr, labels, rng.standard_normal((60, 2)), rng.integers(0, 3, 60))
+
+
+def test_a_part_that_came_through_an_object_store_is_only_read() -> None:
+    clean = three_classes()
+    buffers: list[pickle.PickleBuffer] = []
+    sent = pickle.dumps(clean, protocol=5, buffer_callback=buffers.append)
+    part = pickle.loads(sent, buffers=[bytes(buffer.raw()) for buffer in buffers])
+    assert np.array_equal(part_information(part), clean.information())
+    assert np.array_equal(part_information(part), clean.information())
+
+
+def test_workers_that_each_see_some_points_add_up_to_one_that_sees_all() -> None:
+    clean = three_classes()
     parts: list[int] = []
 
     class Three(LocalExecutor):
