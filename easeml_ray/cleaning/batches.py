@@ -5,16 +5,17 @@ Symbols
 S = rows chosen so far; X_S = what they turn out to be
 I(i | S) = information of row i about the predictions once X_S is known, mean over X_S
 
-Two rows that decide the same predictions each look as good as both together. The information
-of a batch is a chain: that of its first row, of its second once the first is known, and so on;
-each step takes the row of largest I(i | S). The mean over X_S is taken over a few joint draws,
-stratified in each row, because its alternatives multiply. Choosing greedily is no optimum, but
-a row that repeats what the batch already tells adds nothing and is not taken.
+The information of a batch is a chain: that of its first row, of its second once the first is
+known, and so on. Rows are independent of each other, so that knowing one never makes another
+tell less, I(i | S) >= I(i): what the ranking of single rows misses is that rows complete each
+other, where a prediction hangs on several. Each step therefore takes the row of largest
+I(i | S). The mean over X_S is taken over a few joint draws, stratified in each row, because
+alternatives multiply. Greedy is no optimum: two rows that tell much only together are not
+found before one of them is taken for itself.
 
 References
 ----------
-.. [1] A. Krause and C. Guestrin, "Near-optimal Nonmyopic Value of Information in Graphical
-   Models", UAI 2005: greedy batches by conditional information.
+.. [1] T. Cover and J. Thomas, "Elements of Information Theory", 2006, 2.5: the chain rule.
 """
 
 from __future__ import annotations

@@ -41,9 +41,8 @@ class CPClean:
     """Certain predictions of development points, and what cleaning each row tells of them.
 
     Distances are ranked once; an answer only changes the prior, and what it touches is asked
-    again when somebody wants to know. An answer that was no alternative is inserted by rank.
-    Objects over parts of the points (:meth:`shard`) take the same answers; what they return
-    adds up.
+    again on demand. An answer that was no alternative is inserted by rank. Objects over parts of
+    the points (:meth:`shard`) take the same answers; what they return adds up.
 
     Parameters
     ----------
@@ -70,10 +69,6 @@ class CPClean:
         If an argument is not as described.
     OneClass
         If all rows are of one class: then every prediction is that class.
-
-    References
-    ----------
-    .. [1] B. Karlas et al., VLDB 2021, CPClean.
 
     Examples
     --------

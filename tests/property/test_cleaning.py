@@ -18,6 +18,11 @@ from easeml_ray.cleaning import (
     possible_labels,
     suspicious,
 )
+from easeml_ray.cleaning.alternatives import read_alternatives
+from easeml_ray.cleaning.boundaries import conditional_votes
+from easeml_ray.cleaning.pointwise import entropy, information
+from easeml_ray.cleaning.ranking import rank_points
+from easeml_ray.cleaning.shortlists import shortlist
 
 N_CLASSES = 3
 
@@ -110,6 +115,51 @@ def test_certainty_only_grows_under_cleaning_and_gain_stays_between_bounds(
         certain = clean.certain
     assert certain.all()
     assert set(np.unique(clean.label_probabilities)) <= {0.0, 1.0}
+
+
+@settings(max_examples=25, deadline=None)
+@given(uncertain_data(), st.integers(0, 2**32 - 1))
+def test_shards_equal_the_whole(data: dict[str, Any], seed: int) -> None:
+    clean = cpclean({**data, "points": np.repeat(data["points"], 3, axis=0) + 0.25})
+    cut = np.random.default_rng(seed).permutation(clean.n_points)
+    middle = clean.n_points // 2
+    parts = [clean.shard(np.sort(half)) for half in (cut[:middle], cut[middle:])]
+    total = sum(part.information() for part in parts)
+    np.testing.assert_allclose(total, clean.information(), rtol=0, atol=1e-12)
+    rows = clean.uncertain_rows
+    if rows.size:
+        for one in (clean, *parts):
+            one.condition(int(rows[0]), int(np.flatnonzero(clean.prior[clean.row_ptr[rows[0]] :])[0]))
+        total = sum(part.information() for part in parts)
+        np.testing.assert_allclose(total, clean.information(), rtol=0, atol=1e-12)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1), st.integers(2, 4), st.sampled_from([1, 3, 5, 7]), st.sampled_from([0, 3, 6])
+)
+def test_the_sweep_equals_the_clear_counting(seed: int, n_classes: int, k: int, skew: int) -> None:
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, 5, size=14)
+    row_ptr = np.concatenate([[0], np.cumsum(sizes)])
+    weights = 10.0 ** -rng.integers(0, skew + 1, size=row_ptr[-1])
+    rows = read_alternatives(
+        rng.integers(0, 5, size=(row_ptr[-1], 2)).astype(float),
+        row_ptr,
+        rng.integers(n_classes, size=14),
+        n_classes=n_classes,
+        prior=weights / np.repeat(np.add.reduceat(weights, row_ptr[:-1]), sizes),
+    )
+    ranked = rank_points(rows, rng.integers(0, 5, size=(2, 2)).astype(float), np.zeros(2, dtype=np.int64), k)
+    found = information(ranked, rows.prior, np.arange(2))
+    expected = np.zeros(14)
+    for v in range(2):
+        nearest = shortlist(rows, rows.prior, ranked.nearest(v), k)
+        votes = conditional_votes(nearest, k)
+        left = np.bincount(nearest.row, nearest.weight * entropy(votes.inside, 0))
+        left += nearest.beyond * entropy(votes.outside, 0)
+        expected[nearest.rows] += np.maximum(entropy(votes.base, 0) - left, 0)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-11)
 
 
 @settings(max_examples=25, deadline=None)
