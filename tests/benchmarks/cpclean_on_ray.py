@@ -1,6 +1,6 @@
 """One step of CPClean over more than 1,000 uncertain points: two Ray tasks against one.
 
-The data are drawn: normal classes, half of the rows with cells that have five candidates. A step is the
+The data are drawn: normal classes, four rows of five with a cell that has 25 candidates. A step is the
 expected information of every row about all points; its parts are :meth:`CPClean.shard`, and each task
 returns one number a row. Workers have compiled the sweep before anything is timed; one task and two
 take turns, and every time is from submission to the sum.
@@ -26,7 +26,7 @@ from nearest_neighbor import start_ray
 from easeml_ray.cleaning import CPClean
 from easeml_ray.cleaning.spread import part_information
 
-ROWS, FEATURES, CANDIDATES = 2_000, 6, 5
+ROWS, FEATURES, CANDIDATES = 4_000, 6, 25
 
 
 def problem(n_points: int, seed: int = 0) -> CPClean:
@@ -35,11 +35,11 @@ def problem(n_points: int, seed: int = 0) -> CPClean:
     y, y_dev = rng.integers(0, 2, ROWS), rng.integers(0, 2, n_points)
     X = rng.standard_normal((ROWS, FEATURES)) + 0.6 * y[:, None]
     X_dev = rng.standard_normal((n_points, FEATURES)) + 0.6 * y_dev[:, None]
-    sizes = np.where(rng.random(ROWS) < 0.5, CANDIDATES, 1)
+    sizes = np.where(rng.random(ROWS) < 0.8, CANDIDATES, 1)
     candidates = np.repeat(X, sizes, axis=0)
     place = np.arange(len(candidates)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     dirty = np.repeat(sizes, sizes) > 1
-    candidates[dirty, 0] = np.linspace(-1.5, 2.0, CANDIDATES)[place[dirty]]
+    candidates[dirty, 0] = np.linspace(-4.0, 4.5, CANDIDATES)[place[dirty]]
     return CPClean(candidates, np.concatenate([[0], np.cumsum(sizes)]), y, X_dev, y_dev)
 
 
