@@ -8,10 +8,8 @@ H = entropy in bits
 p_ij = probability that row i is its alternative j
 gain_i = mean_v (H(Q_v) - sum_j p_ij H(Q_v | i = j)), expected information of cleaning row i
 
-References
-----------
-.. [1] B. Karlas et al., "Nearest Neighbor Classifiers over Incomplete Information: From
-   Certain Answers to Certain Predictions", VLDB 2021: algorithm CPClean.
+Reference: B. Karlas et al., "Nearest Neighbor Classifiers over Incomplete Information: From
+Certain Answers to Certain Predictions", VLDB 2021, algorithm CPClean.
 """
 
 from __future__ import annotations
@@ -234,9 +232,7 @@ class CPClean:
         if sample is None:
             return np.round(self.information() / self.n_points, GAIN_DECIMALS)
         if sample < 1:
-            raise InvalidArgument(
-                f"the sample is of {sample} points", hint="Give at least 1.", argument="sample"
-            )
+            raise InvalidArgument(f"sample is {sample}", hint="Give at least 1.", argument="sample")
         open_ = np.flatnonzero(~self.certain)
         chosen = np.sort(np.random.default_rng(seed).permutation(open_)[:sample])
         scale = len(open_) / max(1, len(chosen)) / self.n_points
@@ -256,7 +252,7 @@ class CPClean:
         seed : int
             Of the draws.
         alone : ndarray of shape (n_rows,), optional
-            What :meth:`information` returns, where it is known already.
+            :meth:`information`, where it is known already.
 
         Returns
         -------

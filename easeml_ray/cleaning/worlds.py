@@ -16,7 +16,7 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -72,7 +72,7 @@ class CleaningBelief:
     n_certain_wrong: int
     n_uncertain: int
     default: float
-    sampled: tuple[float, ...] = ()
+    sampled: tuple[float, ...] = field(default=(), repr=False)
 
     @property
     def n_points(self) -> int:
