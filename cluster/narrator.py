@@ -105,7 +105,8 @@ class Narrator:
             self.say(
                 "gain",
                 f"{_IMPROVES[found['kind']]}: predicted {wording.gain(found['predicted'])}, the next study "
-                f"saw {100 * found['realised']:+.1f}",
+                f"saw {100 * found['realised']:+.1f}"
+                + ("" if found["model"] is None else f" (its models {100 * found['model']:+.1f})"),
             )
 
     def _choice(self, shown: Mapping[str, Any]) -> None:

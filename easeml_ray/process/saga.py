@@ -65,7 +65,7 @@ from easeml_ray.process.people import (
     withdraw,
 )
 from easeml_ray.process.project import Control, Phase, PhaseEvent
-from easeml_ray.process.view import Project, gain_of
+from easeml_ray.process.view import Project, gain_of, model_gain_of
 from easeml_ray.registry.messages import (
     Absorb,
     Augment,
@@ -268,12 +268,13 @@ def _feasibility(state: ComponentState, project: Project, event: Event) -> None:
         _study_cancelled(state, project, event, event.body)
     if not isinstance(event.body, Studied):
         return
-    project.report = event.body
+    earlier, project.report = project.report, event.body
     project.unanswered = 0
     if project.chosen:
         option, before = project.chosen
         realised = gain_of(before, event.body, project.target)
-        gain = RecordGain(option.id, option.kind, option.gain, realised, option.cost_cents)
+        model = model_gain_of(earlier, event.body)
+        gain = RecordGain(option.id, option.kind, option.gain, realised, option.cost_cents, model)
         state.owe(event, gain, to="process")
         project.chosen = None
     low, high = event.body.ber_interval

@@ -99,7 +99,11 @@ class LifecycleState(ComponentState):
                 return self._choose(project)
             case RecordGain() as body:
                 return Decision(
-                    (GainRealised(body.option, body.kind, body.predicted, body.realised, body.cost_cents),)
+                    (
+                        GainRealised(
+                            body.option, body.kind, body.predicted, body.realised, body.cost_cents, body.model
+                        ),
+                    )
                 )
         raise TypeError(f"{type(command.body).__name__} is no command of Lifecycle")
 

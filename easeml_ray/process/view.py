@@ -13,7 +13,7 @@ from easeml_ray.process.messages import GainRealised
 from easeml_ray.process.project import CONTROL, PHASE, Control, Phase
 from easeml_ray.process.task import TaskSpec
 
-__all__ = ["Batch", "BillLine", "Project", "gain_of"]
+__all__ = ["Batch", "BillLine", "Project", "gain_of", "model_gain_of"]
 
 
 @dataclass
@@ -109,3 +109,10 @@ def gain_of(before: float, report: Studied, target: float) -> float:
     """Return the realised gain: how the believed best accuracy rose, capped at the target."""
     after = min(1 - report.ber_upper, target)
     return after - min(before, target)
+
+
+def model_gain_of(before: Studied | None, after: Studied) -> float | None:
+    """Return how the accuracy of the models that the studies trained rose, beside the neighbour's."""
+    if before is None or max(before.model_error, after.model_error) >= 1.0:
+        return None  # an error of 1 is what studies of an earlier release tell
+    return before.model_error - after.model_error
