@@ -347,6 +347,7 @@ def _study(house: House, body: StudyVersion) -> Report:
             (),
             "test",
             "report",
+            model_error=error / 2,
         )
     )
 

@@ -63,14 +63,19 @@ BASE_OF_BOUND = 0.01
 CERTAINTY, PROBABILITY, CONDITIONAL = 0, 1, 2
 
 
-def _beside_the_source() -> bool:
-    """Whether compiled code can be kept beside this file; elsewhere would be the user's home."""
+def _may_keep() -> bool:
+    """Whether compiled code can be kept beside this file, or where NUMBA_CACHE_DIR says.
+
+    Elsewhere the compiler would keep it in the user's home; then it compiles in every process,
+    which takes some fifteen seconds.
+    """
     folder = os.path.dirname(os.path.abspath(__file__))
     kept = os.path.join(folder, "__pycache__")
-    return os.access(kept if os.path.isdir(kept) else folder, os.W_OK)
+    beside = os.access(kept if os.path.isdir(kept) else folder, os.W_OK)
+    return beside or bool(os.environ.get("NUMBA_CACHE_DIR"))
 
 
-entrance = njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, cache=_beside_the_source())
+entrance = njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, cache=_may_keep())
 part = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 

@@ -240,6 +240,7 @@ def test_infeasible_data_is_improved_by_answers_and_studied_again(
     before, now = house.told(Studied)
     assert gain.realised == pytest.approx(0.9 - (1 - before.ber_upper))  # capped at the target
     assert 1 - now.ber_upper > 0.9
+    assert gain.model == pytest.approx(before.model_error - now.model_error)  # of the models, and not capped
     assert [line["what"] for line in house.bill()["lines"]][1].startswith("cleaning")
 
 
