@@ -16,6 +16,18 @@ from cluster.command.verb import Session, verb
 __all__ = ["cleaning"]
 
 _SHOWN = 10
+_COLUMNS = {
+    "pillar": "pillar",
+    "row_id": "row",
+    "column": "column",
+    "given": "given",
+    "likely": "likely",
+    "doubt": "doubt",
+    "bits": "bits not known",
+    "information": "bits told of predictions",
+    "points": "expected points",
+    "answer": "answer",
+}
 
 
 @verb
@@ -44,9 +56,10 @@ def _draw(out: Console, answer: dict[str, Any]) -> None:
         out.print(_way(answer["curve"]))
     draw_options(out, answer["options"])
     for option in answer["options"]:
-        keys = sorted({key for item in option["items"] for key in item} - {"key", "candidates"})
+        held = {key for item in option["items"] for key in item}
+        keys = [key for key in _COLUMNS if key in held]
         rows = [[item.get(key) for key in keys] for item in option["items"][:_SHOWN]]
-        out.print(table(keys, rows))
+        out.print(table([_COLUMNS[key] for key in keys], rows))
 
 
 def _draw_cells(out: Console, belief: dict[str, Any]) -> None:
@@ -61,8 +74,8 @@ def _draw_cells(out: Console, belief: dict[str, Any]) -> None:
         f"expected {belief['expected']:.3f}{spread}, with a good repair {belief['potential']:.3f}"
     )
     if belief["action"]:
-        proof = ", which is certain" if belief["certified"] else ""
-        out.print(f"for the target: {belief['action']}{proof}: {belief['reason']}", markup=False)
+        proof = " (proven for these development rows)" if belief["certified"] else ""
+        out.print(f"cells and this vote: {belief['action']}{proof}: {belief['reason']}", markup=False)
 
 
 def _way(curve: list[dict[str, Any]]) -> Any:

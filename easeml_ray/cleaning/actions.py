@@ -81,18 +81,18 @@ def advise(belief: CleaningBelief, target: float, *, worthwhile: float | None = 
     promise = belief.potential - belief.default
     if belief.default >= target:
         return CleaningAdvice(
-            "PROCEED", False, probability, f"{belief.default:.4f} is reached with the data as they are"
+            "PROCEED", False, probability, f"the vote reaches {belief.default:.4f} with the data as they are"
         )
     if belief.upper < target:
         return CleaningAdvice(
-            "ACQUIRE", True, 0.0, f"no repair of these rows gives more than {belief.upper:.4f}"
+            "ACQUIRE", True, 0.0, f"no repair of these rows lets the vote reach more than {belief.upper:.4f}"
         )
     if belief.potential >= target or probability >= LIKELY:
         return CleaningAdvice(
             "CLEAN",
             False,
             probability,
-            f"a good repair gives {belief.potential:.4f}; {probability:.0%} of all repairs reach the target",
+            f"a good repair gives {belief.potential:.4f}; any reaches it with probability {probability:.2f}",
         )
     if worthwhile is not None and promise >= worthwhile:
         return CleaningAdvice("CLEAN", False, probability, f"a good repair promises {promise:.4f} more")
@@ -100,5 +100,5 @@ def advise(belief: CleaningBelief, target: float, *, worthwhile: float | None = 
         "ACQUIRE",
         False,
         probability,
-        f"possible (up to {belief.upper:.4f}) but improbable: {probability:.1%} of all repairs reach it",
+        f"possible (up to {belief.upper:.4f}) but improbable: with probability {probability:.3f}",
     )

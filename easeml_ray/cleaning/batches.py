@@ -66,6 +66,7 @@ def choose_batch(
     *,
     n_rows: int,
     n_draws: int,
+    excluded: IntArray,
     decimals: int,
     rng: np.random.Generator,
 ) -> Batch:
@@ -87,6 +88,8 @@ def choose_batch(
         Rows wanted.
     n_draws : int
         Joint draws of what chosen rows are.
+    excluded : ndarray of int64
+        Rows that are not to be chosen.
     decimals : int
         To which means are rounded, so that equal rows tie; ties go to the smaller row.
     rng : numpy.random.Generator
@@ -107,6 +110,7 @@ def choose_batch(
             raise InvalidArgument(f"{name} is {value}", hint="Give at least 1.", argument=name)
     priors = np.repeat(prior[None], n_draws, axis=0)
     totals = np.repeat(alone[None], n_draws, axis=0)
+    totals[:, excluded] = 0.0
     is_open = np.zeros(ranked.n_points, dtype=bool)
     is_open[open_points] = True
     rows: list[int] = []
@@ -128,6 +132,7 @@ def choose_batch(
                 one[element] = 1.0
                 total += information(ranked, one, touched) - before
         totals[:, rows] = 0.0
+        totals[:, excluded] = 0.0
     at = np.array(rows, dtype=np.int64)
     return Batch(at, np.array(bits), np.round(alone[at] / ranked.n_points, decimals))
 

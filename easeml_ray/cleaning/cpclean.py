@@ -239,7 +239,13 @@ class CPClean:
         return np.round(self.information(chosen) * scale, GAIN_DECIMALS)
 
     def suggest(
-        self, n_rows: int, *, draws: int = DRAWS, seed: int = 0, alone: FloatArray | None = None
+        self,
+        n_rows: int,
+        *,
+        excluded: ArrayLike = (),
+        draws: int = DRAWS,
+        seed: int = 0,
+        alone: FloatArray | None = None,
     ) -> Batch:
         """Choose rows to be cleaned together, before any of the answers is known.
 
@@ -247,6 +253,8 @@ class CPClean:
         ----------
         n_rows : int
             Rows wanted.
+        excluded : array-like of int
+            Rows that nobody is going to be asked for.
         draws : int
             Joint draws of what the chosen rows may turn out to be.
         seed : int
@@ -273,6 +281,7 @@ class CPClean:
             self.information() if alone is None else alone,
             n_rows=n_rows,
             n_draws=draws,
+            excluded=np.asarray(excluded, dtype=np.int64),
             decimals=GAIN_DECIMALS,
             rng=np.random.default_rng(seed),
         )

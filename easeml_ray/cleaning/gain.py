@@ -4,7 +4,7 @@ Symbols
 -------
 acc, pot = expected and cross-fitted potential accuracy of the CleaningBelief
 sd = standard deviation of the accuracy over worlds; V = development points
-s = share of a row in the information gain of all rows, gain_i / sum_r gain_r
+s = share of an action in all there is to tell of the predictions, gain / mean_v H(Q_v)
 N, C = train rows and classes
 rho = label noise, uniform convention (replaced by any class with probability rho)
 e_obs, e_0 = 1NN error with noisy labels on both sides, and with clean labels
@@ -40,7 +40,8 @@ class RowEvidence:
     information : float
         Information gain of the row, bits.
     total_information : float
-        Sum of the information gains of all rows, bits.
+        Entropy of all predictions, which cleaning everything removes, bits; rows tell more together
+        than the sum of what each tells alone.
     """
 
     belief: CleaningBelief
@@ -134,7 +135,7 @@ def _row_gain(evidence: RowEvidence) -> tuple[float, float, float]:
     if not 0 <= evidence.information <= evidence.total_information:
         raise InvalidArgument(
             f"an information gain of {evidence.information} bits out of {evidence.total_information}",
-            hint="Give the row's gain and the sum over all rows.",
+            hint="Give the gain and the entropy of all predictions.",
             argument="information",
         )
     share = evidence.information / evidence.total_information if evidence.total_information else 0.0

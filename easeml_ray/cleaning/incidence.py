@@ -83,6 +83,16 @@ class Incidence:
         self.bits[now] = bits
         self.matters[now] = True
 
+    def reset(self, points: IntArray) -> None:
+        """Take every row near some points to matter until it is known better.
+
+        Parameters
+        ----------
+        points : ndarray of int64
+            The points.
+        """
+        self.matters[self._pairs_of(points)] = True
+
     def total(self, points: IntArray | None = None) -> FloatArray:
         """Sum the numbers of each row over points.
 

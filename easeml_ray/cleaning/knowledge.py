@@ -200,7 +200,10 @@ class Knowledge:
         # A certain point stays certain: fewer worlds cannot disagree more.
         open_ = ~self._checked[near] | (self.possible[near].sum(axis=1) > 1)
         self._checked[near[open_]] = False
-        self._known[near[open_ & matters]] = _NOTHING
+        forgotten = near[open_ & matters]
+        self._known[forgotten] = _NOTHING
+        # What was too far down a list may matter by now; the next conditional sweep says so.
+        self.near.reset(forgotten)
 
     def replaced(self, row: int, value: FloatArray, label: int | None) -> Knowledge:
         """Learn that a row is what none of its alternatives was.

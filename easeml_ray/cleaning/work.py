@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from easeml_ray.cleaning.actions import advise
-from easeml_ray.cleaning.cells import rank_cells
+from easeml_ray.cleaning.cells import cell_gain
 from easeml_ray.cleaning.cpclean import CPClean
 from easeml_ray.cleaning.gain import RelabelEvidence, RowEvidence, to_gain
 from easeml_ray.cleaning.labels import estimate_noise, label_beliefs, suspicious
 from easeml_ray.cleaning.messages import Belief, ProposeRepairs, Suggest
+from easeml_ray.cleaning.pointwise import entropy
 from easeml_ray.cleaning.spread import spread_information
 from easeml_ray.embed import Classes
 from easeml_ray.messages import Option, Pillar
@@ -29,6 +30,7 @@ __all__ = ["WORK", "propose_repairs"]
 _DOUBTFUL = 0.2  # rows whose label is wrong with less probability are not asked for
 _NEIGHBOURS = 10
 _MOST_BYTES = 25_000  # of one option's items; two options and their columns fit into a message
+_POINTS_BYTES = 20  # of an item's part of the gain, which is known last
 _K = 3  # of the CPClean vote
 
 
@@ -139,7 +141,7 @@ def _fitting(items: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
     """Return as many of the items, best first, as a message can carry."""
     size, count = 0, 0
     for item in items:
-        size += len(json.dumps(item))
+        size += len(json.dumps(item)) + _POINTS_BYTES
         if size > _MOST_BYTES:
             break
         count += 1
@@ -195,27 +197,13 @@ def _cell_option(
         advice.certified,
         advice.reason,
     )
-    features = [name for name, _ in schema["features"]]
-    with bench.executor() as executor:
-        alone = spread_information(clean, executor)
-    whole = float(alone.sum()) / clean.n_points
-    asked = {key.split(":")[2] for key in done if key.startswith("cell:")}
-    batch = clean.suggest(body.items + len(asked), alone=alone) if whole > 0 else None
-    told = _information(clean, table, features)
-    items: list[dict[str, Any]] = []
-    bits: dict[int, float] = {}
-    for row, value in zip(batch.rows, batch.bits, strict=True) if batch is not None else ():
-        for item in _cells(table, int(row), features, told):
-            if item["key"] not in done and len(items) < body.items:
-                items.append(item)
-                bits[item["row_id"]] = float(value)
+    items, information = _asked_cells(clean, table, schema, body, done, bench)
     if not items:
         return None, belief
-    items = list(_fitting(items))
     rows = {item["row_id"] for item in items}
-    # What a batch tells together, and not each row by itself; a sampled mean may exceed the whole.
-    information = min(sum(bits[row] for row in rows), whole)
-    evidence = RowEvidence(believed, information, whole)
+    # All there is to tell: rows tell more together than the sum of what each tells alone.
+    whole = float(entropy(clean.label_probabilities).sum()) / clean.n_points
+    evidence = RowEvidence(believed, min(information, whole), whole)
     gain = to_gain(evidence, current=body.accuracy, target=body.target_accuracy)
     share = gain.mean / max(sum(item["information"] for item in items), 1e-12)
     return Option(
@@ -229,25 +217,56 @@ def _cell_option(
     ), belief
 
 
-def _information(clean: CPClean, table: UncertainTable, features: list[str]) -> dict[tuple[int, str], float]:
-    """Return what each cell tells of all development predictions, in bits, by row and column."""
-    columns = {name: _comparable(table.table[name].to_pylist()) for name in features}
-    return {(cell.row, cell.column): cell.bits * clean.n_points for cell in rank_cells(clean, columns)}
+def _asked_cells(
+    clean: CPClean,
+    table: UncertainTable,
+    schema: dict[str, Any],
+    body: ProposeRepairs,
+    done: set[str],
+    bench: Bench,
+) -> tuple[list[dict[str, Any]], float]:
+    """Return the cells to ask for, row after row, and what they tell together, mean over points."""
+    features = [name for name, _ in schema["features"]]
+    open_cells = {int(row): _cells(table, int(row), features, done) for row in clean.uncertain_rows}
+    excluded = [row for row, cells in open_cells.items() if not cells]
+    with bench.executor() as executor:
+        alone = spread_information(clean, executor)
+    if len(excluded) == len(open_cells) or alone.max() <= 0:
+        return [], 0.0
+    batch = clean.suggest(body.items, excluded=excluded, alone=alone)
+    names = {cell["column"] for row in batch.rows for cell in open_cells[int(row)]}
+    told = {
+        name: cell_gain(clean, _comparable(table.table[name].to_pylist())) * clean.n_points
+        for name in features
+        if name in names
+    }
+    wanted = []
+    for row in batch.rows:
+        cells = [{**c, "information": round(float(told[c["column"]][row]), 6)} for c in open_cells[int(row)]]
+        wanted += sorted(cells, key=lambda cell: -cell["information"])
+    items = list(_fitting(wanted[: body.items]))
+    asked = Counter(item["row_id"] for item in items)
+    information = 0.0
+    for row, bits in zip(batch.rows, batch.bits, strict=True):
+        cells = open_cells[int(row)]
+        # A row that is asked for in part tells in part, to a first approximation in proportion.
+        information += float(bits) * asked[cells[0]["row_id"]] / cells[0]["of"]
+    return [{key: value for key, value in item.items() if key != "of"} for item in items], information
 
 
 def _comparable(values: list[Any]) -> NDArray[np.int64]:
     """Return a number for each distinct value, of whatever type they are."""
     numbers: dict[Any, int] = {}
-    return np.array([numbers.setdefault(value, len(numbers)) for value in values], dtype=np.int64)
+    # NaN differs from itself, and is one value here.
+    keys = ("NaN" if value != value else (type(value), value) for value in values)
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
 
 
-def _cells(
-    table: UncertainTable, row: int, features: list[str], told: dict[tuple[int, str], float]
-) -> list[dict[str, Any]]:
-    """Return the cells in which a row's alternatives differ, those first that tell most.
+def _cells(table: UncertainTable, row: int, features: list[str], done: set[str]) -> list[dict[str, Any]]:
+    """Return the cells to ask for in which a row's alternatives differ.
 
-    ``bits`` is what is not known of the cell, ``information`` what it tells of all development
-    predictions by itself.
+    ``bits`` is what is not known of the cell, ``of`` how many cells of the row are not known,
+    those included that are not asked for.
     """
     alternatives = table.table.slice(table.row_ptr[row], table.row_ptr[row + 1] - table.row_ptr[row])
     weights = alternatives["probability"].to_pylist()
@@ -268,11 +287,10 @@ def _cells(
                 "column": name,
                 "candidates": [[value, round(weight, 4)] for value, weight in mass.items()],
                 "bits": round(_entropy(np.array(list(mass.values()))), 4),
-                "information": round(told.get((row, name), 0.0), 6),
                 "answer": "number" if numeric else "text",
             }
         )
-    return sorted(cells, key=lambda cell: -cell["information"])
+    return [{**cell, "of": len(cells)} for cell in cells if cell["key"] not in done]
 
 
 WORK: dict[type, Perform] = {ProposeRepairs: propose_repairs}

@@ -319,3 +319,33 @@ def test_bad_wishes_are_named(call: Any, argument: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
         call(cleaner())
     assert caught.value.argument == argument
+
+
+def test_a_row_too_far_down_a_list_to_matter_matters_once_those_before_it_are_gone() -> None:
+    """Eighty rows, each near or far; then one that counts only if all of them are far."""
+    n = 80
+    near_or_far = [[[1 + i / 1000], [50.0 + i]] for i in range(n)]
+    candidates = [value for row in near_or_far for value in row] + [[3.0], [200.0], [4.0]]
+    row_ptr = [*range(0, 2 * n + 1, 2), 2 * n + 2, 2 * n + 3]
+    labels = [i % 2 for i in range(n)] + [0, 1]
+    clean = CPClean(candidates, row_ptr, labels, [[0.0]], [1], k=1)
+    prior = clean.prior
+    clean.information()
+    for row in range(n):
+        clean.condition(row, 1)
+        clean.label_probabilities  # noqa: B018  # asked between answers, as a belief does
+        prior[2 * row : 2 * row + 2] = 0.0, 1.0
+        anew = CPClean(candidates, row_ptr, labels, [[0.0]], [1], k=1, prior=prior)
+        np.testing.assert_allclose(clean.label_probabilities, anew.label_probabilities, atol=1e-12)
+
+
+def test_rows_that_nobody_is_asked_for_are_in_no_batch() -> None:
+    rng = np.random.default_rng(4)
+    row_ptr = np.arange(0, 91, 3)
+    X = np.repeat(rng.standard_normal((30, 2)), 3, axis=0) + 0.7 * rng.standard_normal((90, 2))
+    points = rng.standard_normal((25, 2)), rng.integers(0, 2, 25)
+    clean = CPClean(X, row_ptr, rng.integers(0, 2, 30), *points)
+    free = clean.suggest(6)
+    left = clean.suggest(6, excluded=free.rows)
+    assert len(left.rows) and not set(left.rows) & set(free.rows)
+    assert left.total < free.total

@@ -84,6 +84,15 @@ def test_skipped_cells_are_not_proposed_again_and_others_take_their_place(propos
     assert not set(first) & set(second)
 
 
+def test_a_row_asked_for_in_part_promises_a_part(proposals: Proposals) -> None:
+    """One cell of the first row alone; all it could tell is never promised for less than all of it."""
+    whole, one = cells(proposals.propose(items=40)), cells(proposals.propose(items=1))
+    assert len(one.items) == 1
+    assert 0.0 <= one.gain.mean <= whole.gain.mean
+    belief = proposals.propose(items=40).belief
+    assert whole.gain.mean <= max(0.0, belief.potential - belief.expected) + 1e-12
+
+
 def test_the_same_version_is_proposed_the_same(proposals: Proposals) -> None:
     assert proposals.propose() == proposals.propose()
 
