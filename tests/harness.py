@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from easeml_ray.automl.messages import RunTrial, TrialDone
-from easeml_ray.cleaning.messages import Belief, ProposeRepairs
+from easeml_ray.cleaning.messages import Belief, CompareVersions, ProposeRepairs, ReportCheck
 from easeml_ray.cleaning.messages import Suggest as SuggestRepairs
 from easeml_ray.errors import EasemlError, WorkFailed
 from easeml_ray.feasibility.messages import Report, Studied, StudyVersion
@@ -357,6 +357,11 @@ def _repairs(house: House, body: ProposeRepairs) -> SuggestRepairs:
     return SuggestRepairs(body.version.number, house.script.repairs(body), belief)
 
 
+def _check(house: House, body: CompareVersions) -> ReportCheck:
+    gain = Gain(0.02, -0.01, 0.05)
+    return ReportCheck(body.option, body.kind, body.arm, body.after.number, 100, 0.8, 0.82, gain)
+
+
 def _purchases(house: House, body: ValueOffers) -> SuggestPurchases:
     options = tuple(
         Option(
@@ -413,6 +418,7 @@ def _collect(house: House, body: CollectWindow) -> ReleaseWindow:
 _WORK: dict[type, Callable[[House, Any], Any]] = {
     StudyVersion: _study,
     ProposeRepairs: _repairs,
+    CompareVersions: _check,
     ValueOffers: _purchases,
     RepairAlternatives: lambda house, body: KeepVersion(body.version.number),
     ReviseVersion: _revise,

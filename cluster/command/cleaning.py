@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from cluster import wording
 from cluster.command.options import draw_options
 from cluster.command.picture import picture_kind, save_picture
 from cluster.command.table import table
@@ -54,6 +55,8 @@ def _draw(out: Console, answer: dict[str, Any]) -> None:
     out.print(f"{done}, {answer['removed_bits']:.1f} bits removed")
     if len(answer["curve"]) > 1:
         out.print(_way(answer["curve"]))
+    if answer["checks"]:
+        out.print(_checks(answer["checks"]))
     draw_options(out, answer["options"])
     for option in answer["options"]:
         held = {key for item in option["items"] for key in item}
@@ -76,6 +79,22 @@ def _draw_cells(out: Console, belief: dict[str, Any]) -> None:
     if belief["action"]:
         proof = " (proven for these development rows)" if belief["certified"] else ""
         out.print(f"cells and this vote: {belief['action']}{proof}: {belief['reason']}", markup=False)
+
+
+def _checks(checks: list[dict[str, Any]]) -> Any:
+    columns = ["v", "what was asked", "your best arm", "accuracy before", "after", "gain in points (90 %)"]
+    rows = [
+        [
+            check["number"],
+            check["kind"],
+            check["arm"],
+            f"{check['before']:.3f}",
+            f"{check['after']:.3f}",
+            wording.gain(check["gain"]),
+        ]
+        for check in checks
+    ]
+    return table(columns, rows, right=[0, 3, 4])
 
 
 def _way(curve: list[dict[str, Any]]) -> Any:

@@ -11,7 +11,8 @@ tell less, I(i | S) >= I(i): what the ranking of single rows misses is that rows
 other, where a prediction hangs on several. Each step therefore takes the row of largest
 I(i | S). The mean over X_S is taken over a few joint draws, stratified in each row, because
 alternatives multiply. Greedy is no optimum: two rows that tell much only together are not
-found before one of them is taken for itself.
+found before one of them is taken for itself; only where no row tells anything are rows taken
+for what they may complete.
 
 References
 ----------
@@ -66,6 +67,7 @@ def choose_batch(
     *,
     n_rows: int,
     n_draws: int,
+    first: IntArray,
     excluded: IntArray,
     decimals: int,
     rng: np.random.Generator,
@@ -88,6 +90,8 @@ def choose_batch(
         Rows wanted.
     n_draws : int
         Joint draws of what chosen rows are.
+    first : ndarray of int64
+        Rows to take, in this order, while no row tells anything.
     excluded : ndarray of int64
         Rows that are not to be chosen.
     decimals : int
@@ -115,11 +119,16 @@ def choose_batch(
     is_open[open_points] = True
     rows: list[int] = []
     bits: list[float] = []
+    silent = [int(row) for row in np.setdiff1d(first, excluded)]
     while len(rows) < n_rows:
         means = np.round(totals.mean(axis=0) / ranked.n_points, decimals)
         row = int(means.argmax())
         if means[row] <= 0:
-            break
+            if not silent:
+                break
+            row = silent.pop(0)
+        else:
+            silent = []
         rows.append(row)
         bits.append(float(means[row]))
         if len(rows) < n_rows:

@@ -265,23 +265,31 @@ class CPClean:
         Returns
         -------
         Batch
-            In the order of choice: each row tells most once those before it are known. Fewer
-            where no further row would tell anything.
+            In the order of choice: each row tells most once those before it are known. Where no
+            row tells anything by itself although points are uncertain, rows near such points
+            come first, in their order. Fewer where no further row would tell anything.
 
         Raises
         ------
         InvalidArgument
             If no row or no draw is wanted.
         """
+        open_ = np.flatnonzero(~self.certain)
+        told = self.information() if alone is None else alone
+        left_out = np.asarray(excluded, dtype=np.int64)
+        # Only where no row tells anything is it asked which rows could.
+        most = np.delete(told, left_out).max(initial=0.0)
+        silent = open_.size and np.round(most / self.n_points, GAIN_DECIMALS) <= 0
         return choose_batch(
             self._of.ranked,
             self._of.prior,
             self._of.near,
-            np.flatnonzero(~self.certain),
-            self.information() if alone is None else alone,
+            open_,
+            told,
+            first=self._of.rows_near(open_) if silent else np.empty(0, dtype=np.int64),
             n_rows=n_rows,
             n_draws=draws,
-            excluded=np.asarray(excluded, dtype=np.int64),
+            excluded=left_out,
             decimals=GAIN_DECIMALS,
             rng=np.random.default_rng(seed),
         )
@@ -324,7 +332,7 @@ class CPClean:
             return None
         if gain.max() > 0:
             return int(gain.argmax())
-        return self._of.first_row_near(open_)
+        return int(self._of.rows_near(open_)[0])
 
     def condition(self, row: int, alternative: int) -> Self:
         """Learn that a row is one of its alternatives; changes this object.

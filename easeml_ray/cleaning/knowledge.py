@@ -143,22 +143,23 @@ class Knowledge:
                 hint="To replace what is known of it, give the value with correct=True.",
             )
 
-    def first_row_near(self, points: IntArray) -> int:
-        """Return the first row that is uncertain and may be among the neighbours of a point.
+    def rows_near(self, points: IntArray) -> IntArray:
+        """Return the rows that are uncertain and may be among the neighbours of a point.
 
         Parameters
         ----------
         points : ndarray of int64
-            Points that are not certain; at least one.
+            Points that are not certain.
 
         Returns
         -------
-        int
-            The row.
+        ndarray of int64
+            The rows, smallest first.
         """
         rows, k = self.ranked.rows, self.ranked.k
         lists = (shortlist(rows, self.prior, self.ranked.nearest(int(v)), k) for v in points)
-        return min(int(nearest.rows[nearest.uncertain].min()) for nearest in lists)
+        near = [nearest.rows[nearest.uncertain] for nearest in lists]
+        return np.unique(np.concatenate([np.empty(0, dtype=np.int64), *near]))
 
     def agreeing(self, row: int, value: FloatArray, label: int | None) -> NDArray[np.bool_]:
         """Say which alternatives of a row are possible and agree with an answer.

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from easeml_ray.messages import DataVersion, LedgerLine, Option, message
+from easeml_ray.messages import DataVersion, Gain, LedgerLine, Option, message
 
 __all__ = [
     "AnsweredItem",
     "Belief",
+    "CheckRepairs",
+    "CheckStarted",
+    "CompareVersions",
     "Learn",
     "Learned",
     "ProposalStarted",
     "Propose",
     "ProposeRepairs",
     "Proposed",
+    "RepairsChecked",
+    "ReportCheck",
     "ShowCleaning",
     "Suggest",
 ]
@@ -22,7 +27,7 @@ __all__ = [
 class Belief:
     """What cleaning can reach, as far as a nearest-neighbour proxy can tell.
 
-    Accuracies on development in [0, 1]; entropies in bits; None where the version has no
+    Accuracies on development in [0, 1]; entropies in bits; None where no version so far had
     uncertain rows. ``source_noise`` is the label noise (uniform convention) that the data came
     with, ``noise`` what is believed to be left of it. ``default`` is the accuracy with the most
     probable repairs, ``sd`` the spread over worlds, ``probability`` that of worlds that reach the
@@ -86,6 +91,7 @@ class ProposeRepairs:
 
     ``noise`` is what the labels of the first version were believed to carry. Answers go where
     neighbours agree, so that a later estimate from what is left there would be far too small.
+    ``continued``: a version before had uncertain rows, and the curve is to be ended.
     """
 
     version: DataVersion
@@ -97,6 +103,7 @@ class ProposeRepairs:
     items: int
     skipped: tuple[str, ...]
     noise: float | None
+    continued: bool = False
 
 
 @message
@@ -143,6 +150,77 @@ class Learned:
     answered: tuple[str, ...]
     skipped: tuple[str, ...]
     ledger: LedgerLine
+
+
+@message
+class CheckRepairs:
+    """Compare an arm trained on a version with the same arm trained on the one before a step.
+
+    ``option`` is the step and ``kind`` what it asked for; ``target_accuracy`` caps the gain.
+    """
+
+    option: str
+    kind: str
+    arm: str
+    before: DataVersion
+    after: DataVersion
+    target_accuracy: float
+
+
+@message
+class CheckStarted:
+    """The comparison began."""
+
+    option: str
+    kind: str
+    arm: str
+    before: DataVersion
+    after: DataVersion
+    target_accuracy: float
+
+
+@message
+class CompareVersions:
+    """Work: train the arm on both versions, ask both about the newer development rows."""
+
+    option: str
+    kind: str
+    arm: str
+    before: DataVersion
+    after: DataVersion
+    target_accuracy: float
+
+
+@message
+class ReportCheck:
+    """Result of work; see :class:`RepairsChecked`."""
+
+    option: str
+    kind: str
+    arm: str
+    number: int
+    rows: int
+    before: float
+    after: float
+    gain: Gain
+
+
+@message
+class RepairsChecked:
+    """What a step brought a model of the tenant's own best arm.
+
+    ``before`` and ``after`` are accuracies on the ``rows`` development rows of version ``number``,
+    ``gain`` their difference with its 90 % interval, capped at the target.
+    """
+
+    option: str
+    kind: str
+    arm: str
+    number: int
+    rows: int
+    before: float
+    after: float
+    gain: Gain
 
 
 @message

@@ -8,12 +8,17 @@ from typing import Any, ClassVar
 
 from easeml_ray.cleaning.messages import (
     Belief,
+    CheckRepairs,
+    CheckStarted,
+    CompareVersions,
     Learn,
     Learned,
     ProposalStarted,
     Propose,
     Proposed,
     ProposeRepairs,
+    RepairsChecked,
+    ReportCheck,
     ShowCleaning,
     Suggest,
 )
@@ -55,7 +60,11 @@ class CurvePoint:
 
 @dataclass
 class _Project:
-    """skipped, answered : item keys; belief, options : of the newest proposal; curve : of all of them."""
+    """What is known of a project.
+
+    skipped, answered : item keys; belief, options : of the newest proposal; curve : of all of
+    them; checks : what steps brought a model of the tenant's own.
+    """
 
     skipped: list[str] = field(default_factory=list)
     answered: int = 0
@@ -66,6 +75,7 @@ class _Project:
     cells: int = 0
     curve: list[CurvePoint] = field(default_factory=list)
     target_accuracy: float | None = None
+    checks: list[RepairsChecked] = field(default_factory=list)
 
 
 class CleaningState(ComponentState):
@@ -107,6 +117,29 @@ class CleaningState(ComponentState):
                 answered = tuple(item.key for item in given)
                 skipped = tuple(item.key for item in items if item.value is None)
                 return Decision((Learned(kind, answered, skipped, ledger),))
+            case CheckRepairs() as body:
+                return Decision(
+                    (
+                        CheckStarted(
+                            body.option, body.kind, body.arm, body.before, body.after, body.target_accuracy
+                        ),
+                    )
+                )
+            case ReportCheck() as body:
+                return Decision(
+                    (
+                        RepairsChecked(
+                            body.option,
+                            body.kind,
+                            body.arm,
+                            body.number,
+                            body.rows,
+                            body.before,
+                            body.after,
+                            body.gain,
+                        ),
+                    )
+                )
         raise TypeError(f"{type(command.body).__name__} is no command of cleaning")
 
     def apply(self, event: Event) -> None:
@@ -127,6 +160,7 @@ class CleaningState(ComponentState):
                         body.items,
                         tuple(project.skipped),
                         project.belief.source_noise if project.belief else None,
+                        bool(project.curve),
                     ),
                 )
             case Proposed(number, options, belief):
@@ -139,6 +173,15 @@ class CleaningState(ComponentState):
                 project.cells += len(body.answered) if body.kind == "CLEAN_CELL" else 0
                 project.removed_bits += body.ledger.entropy_before - body.ledger.entropy_after
                 project.skipped = _newest(project.skipped + list(body.skipped))
+            case CheckStarted() as body:
+                self.owe(
+                    event,
+                    CompareVersions(
+                        body.option, body.kind, body.arm, body.before, body.after, body.target_accuracy
+                    ),
+                )
+            case RepairsChecked() as body:
+                project.checks.append(body)
 
     def read(self, project: str, query: Any) -> dict[str, Any]:
         """Answer a query; see :class:`ComponentState`."""
@@ -162,6 +205,7 @@ class CleaningState(ComponentState):
             "removed_bits": known.removed_bits,
             "curve": [asdict(point) for point in known.curve],
             "target_accuracy": known.target_accuracy,
+            "checks": [asdict(check) for check in known.checks],
         }
 
 

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from easeml_ray.cleaning.actions import advise
 from easeml_ray.cleaning.cells import cell_gain
+from easeml_ray.cleaning.check import compare_versions
 from easeml_ray.cleaning.cpclean import CPClean
 from easeml_ray.cleaning.gain import RelabelEvidence, RowEvidence, to_gain
 from easeml_ray.cleaning.labels import estimate_noise, label_beliefs, suspicious
-from easeml_ray.cleaning.messages import Belief, ProposeRepairs, Suggest
+from easeml_ray.cleaning.messages import Belief, CompareVersions, ProposeRepairs, Suggest
 from easeml_ray.cleaning.pointwise import entropy
 from easeml_ray.cleaning.spread import spread_information
 from easeml_ray.embed import Classes
@@ -160,9 +161,12 @@ def _cell_option(
     job: Job, bench: Bench, body: ProposeRepairs, done: set[str], labels: _Labels
 ) -> tuple[Option | None, Belief]:
     version = body.version
-    if version.uncertain_rows == 0:
+    if version.uncertain_rows == 0 and not body.continued:
         return None, Belief(0, labels.source_noise, labels.noise, None, None, None, None, None, 0.0)
-    table = UncertainTable(bench.table(version.train))
+    records = bench.table(version.train)
+    # A version that never had a doubt has no probabilities.
+    doubted = "probability" in records.column_names
+    table = UncertainTable(records) if doubted else UncertainTable.certain(records)
     schema = load_schema(bench, job.tenant, version)
     development = encoded(bench, job.tenant, version, Pillar.DEVELOPMENT)
     clean = CPClean(
@@ -176,7 +180,8 @@ def _cell_option(
         prior=np.asarray(table.table["probability"]),
     )
     believed = clean.belief(seed=0)
-    advice = advise(believed, body.target_accuracy)
+    # Where every cell is known there is nothing to advise: the belief ends the curve.
+    advice = advise(believed, body.target_accuracy) if version.uncertain_rows else None
     belief = Belief(
         version.uncertain_rows,
         labels.source_noise,
@@ -192,10 +197,7 @@ def _cell_option(
         believed.n_certain_correct,
         believed.n_certain_wrong,
         believed.n_uncertain,
-        advice.probability,
-        advice.action,
-        advice.certified,
-        advice.reason,
+        *((advice.probability, advice.action, advice.certified, advice.reason) if advice else ()),
     )
     items, information = _asked_cells(clean, table, schema, body, done, bench)
     if not items:
@@ -231,7 +233,7 @@ def _asked_cells(
     excluded = [row for row, cells in open_cells.items() if not cells]
     with bench.executor() as executor:
         alone = spread_information(clean, executor)
-    if len(excluded) == len(open_cells) or alone.max() <= 0:
+    if len(excluded) == len(open_cells):
         return [], 0.0
     batch = clean.suggest(body.items, excluded=excluded, alone=alone)
     names = {cell["column"] for row in batch.rows for cell in open_cells[int(row)]}
@@ -293,4 +295,4 @@ def _cells(table: UncertainTable, row: int, features: list[str], done: set[str])
     return [{**cell, "of": len(cells)} for cell in cells if cell["key"] not in done]
 
 
-WORK: dict[type, Perform] = {ProposeRepairs: propose_repairs}
+WORK: dict[type, Perform] = {ProposeRepairs: propose_repairs, CompareVersions: compare_versions}

@@ -149,7 +149,8 @@ class RecordGain:
     """Compare what a step was predicted to bring with what the study after it saw.
 
     ``realised`` is the rise of the nearest neighbour's accuracy on development, capped at the target;
-    ``model`` that of the models which the studies before and after trained; None where one had none.
+    ``model`` that of the models which the studies before and after trained, capped alike; None where
+    one had none.
     """
 
     option: str

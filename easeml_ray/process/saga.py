@@ -10,6 +10,7 @@ from typing import Any
 
 from easeml_ray.automl.arms import ARMS
 from easeml_ray.automl.messages import OpenSearch, SearchOpened, TrialFailed, TrialFinished
+from easeml_ray.cleaning.messages import CheckRepairs
 from easeml_ray.cleaning.messages import Propose as ProposeRepairs
 from easeml_ray.cleaning.messages import Proposed as RepairsProposed
 from easeml_ray.feasibility.messages import CancelStudy, Studied, Study, StudyCancelled
@@ -65,7 +66,7 @@ from easeml_ray.process.people import (
     withdraw,
 )
 from easeml_ray.process.project import Control, Phase, PhaseEvent
-from easeml_ray.process.view import Project, gain_of, model_gain_of
+from easeml_ray.process.view import Chosen, Project, gain_of, model_gain_of
 from easeml_ray.registry.messages import (
     Absorb,
     Augment,
@@ -88,6 +89,7 @@ _NEEDED = {
     Phase.ACQUIRING: ("registry", "market", "oracle"),
 }
 """The components without whose answer a project cannot leave a phase."""
+_REPAIRS = frozenset({"CLEAN_CELL", "RELABEL"})
 
 
 def react(state: ComponentState, project: Project, event: Event) -> None:
@@ -110,7 +112,8 @@ def react(state: ComponentState, project: Project, event: Event) -> None:
             project.target = target
         case OptionChosen() as body:
             option = next(o for o in project.options() if o.id == body.option)
-            project.chosen = (option, believed(project))
+            if project.version:
+                project.chosen = Chosen(option, believed(project), project.version)
         case GainRealised() as body:
             project.gains.append(body)
         case Rejected(kind="feasibility.CancelStudy"):
@@ -120,6 +123,9 @@ def react(state: ComponentState, project: Project, event: Event) -> None:
             if kind == "gate.OpenEra":
                 project.era_open = False
                 _next_era(state, project, event)
+        case WorkRejected(kind="cleaning.CompareVersions" as kind, error=error):
+            # Nothing waits for a check: it is shown, and the phase goes on.
+            project.problem = {"component": event.component, "what": kind, **error}
         case WorkRejected(kind, error):
             _failed(state, project, event, event.component, kind, error)
         case _:
@@ -187,7 +193,7 @@ def _entered(state: ComponentState, project: Project, event: Event) -> None:
                 to="market",
             )
         case Phase.CLEANING | Phase.RELABELLING | Phase.ACQUIRING if project.chosen:
-            ask_option(state, project, event, project.chosen[0])
+            ask_option(state, project, event, project.chosen.option)
         case Phase.STALLED:
             project.unanswered = 0
             ask_decision(state, project, event, project.because)
@@ -271,11 +277,12 @@ def _feasibility(state: ComponentState, project: Project, event: Event) -> None:
     earlier, project.report = project.report, event.body
     project.unanswered = 0
     if project.chosen:
-        option, before = project.chosen
-        realised = gain_of(before, event.body, project.target)
-        model = model_gain_of(earlier, event.body)
+        option = project.chosen.option
+        realised = gain_of(project.chosen.accuracy, event.body, project.target)
+        model = model_gain_of(earlier, event.body, project.target)
         gain = RecordGain(option.id, option.kind, option.gain, realised, option.cost_cents, model)
         state.owe(event, gain, to="process")
+        _check(state, project, event, project.chosen)
         project.chosen = None
     low, high = event.body.ber_interval
     because = f"Bayes error in [{low:.3f}, {high:.3f}], target error {1 - project.target:.3f}"
@@ -286,6 +293,16 @@ def _feasibility(state: ComponentState, project: Project, event: Event) -> None:
         "INFEASIBLE": PhaseEvent.INFEASIBLE,
     }[event.body.decision]
     enter(state, event, move, because)
+
+
+def _check(state: ComponentState, project: Project, event: Event, chosen: Chosen) -> None:
+    """Have a repair measured by a model of the tenant's own best arm, once there is one."""
+    arm, after = project.best_arm, project.version
+    if chosen.option.kind not in _REPAIRS or arm is None or after is None:
+        return
+    option, before = chosen.option, chosen.version
+    check = CheckRepairs(option.id, option.kind, arm, before, after, project.target)
+    state.owe(event, check, to="cleaning")
 
 
 def _study(version: DataVersion, project: Project) -> Study:
@@ -338,6 +355,7 @@ def _automl(state: ComponentState, project: Project, event: Event) -> None:
                     project.ungated = ()
             task = project.task
             project.development[body.model] = body.development_accuracy
+            project.arms[body.model] = body.arm
             added = AddModel(
                 body.model,
                 body.arm,

@@ -13,7 +13,7 @@ from easeml_ray.process.messages import GainRealised
 from easeml_ray.process.project import CONTROL, PHASE, Control, Phase
 from easeml_ray.process.task import TaskSpec
 
-__all__ = ["Batch", "BillLine", "Project", "gain_of", "model_gain_of"]
+__all__ = ["Batch", "BillLine", "Chosen", "Project", "gain_of", "model_gain_of"]
 
 
 @dataclass
@@ -44,14 +44,23 @@ class BillLine:
     removed_bits: float = 0.0
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """The option under way, with the accuracy that was believed and the version that stood before it."""
+
+    option: Option
+    accuracy: float
+    version: DataVersion
+
+
 @dataclass
 class Project:
     """One application.
 
     target : the task's or an overridden one; version : newest known; report : newest study;
     repairs, purchases : proposals of this round of improving, None while they are awaited;
-    chosen : the option under way, with the accuracy that was believed before it; development :
-    accuracy on development by model; batches : open rounds of requests by id; unanswered :
+    chosen : the option under way; development, arms : accuracy on development and arm by model;
+    batches : open rounds of requests by id; unanswered :
     rounds in a row that nobody answered; arms_left : trials that the open search still waits
     for; floor : model 0 of the newest version; ungated : admitted models that wait for model 0;
     test_sets : (sealed, rows, schema) that wait for the open era to end; problem : the last
@@ -70,7 +79,7 @@ class Project:
     report: Studied | None = None
     repairs: RepairsProposed | None = None
     purchases: PurchasesProposed | None = None
-    chosen: tuple[Option, float] | None = None
+    chosen: Chosen | None = None
     batches: dict[str, Batch] = field(default_factory=dict)
     searched: set[int] = field(default_factory=set)
     arms_left: dict[int, int] = field(default_factory=dict)
@@ -78,6 +87,7 @@ class Project:
     floor: str | None = None
     deployed: str | None = None
     development: dict[str, float] = field(default_factory=dict)
+    arms: dict[str, str] = field(default_factory=dict)
     ungated: tuple[str, ...] = ()
     era_open: bool = False
     test_sets: list[tuple[str, int, str]] = field(default_factory=list)
@@ -91,6 +101,16 @@ class Project:
     def budget_left(self) -> float:
         """Cents left for cleaning, relabelling and purchases."""
         return self.task.budgets.improvement_cents - self.spent_cents
+
+    @property
+    def best_arm(self) -> str | None:
+        """The arm of the deployed model, else of the best one on development; None before any search."""
+        if self.deployed in self.arms:
+            return self.arms[self.deployed]
+        searched = self.arms.keys() - {self.floor}
+        if not searched:
+            return None
+        return self.arms[max(sorted(searched), key=lambda model: self.development[model])]
 
     def options(self) -> list[Option]:
         """Return all known options, the best expected gain per cent first."""
@@ -111,8 +131,8 @@ def gain_of(before: float, report: Studied, target: float) -> float:
     return after - min(before, target)
 
 
-def model_gain_of(before: Studied | None, after: Studied) -> float | None:
-    """Return how the accuracy of the models that the studies trained rose, beside the neighbour's."""
+def model_gain_of(before: Studied | None, after: Studied, target: float) -> float | None:
+    """Return how the accuracy of the models that the studies trained rose, capped at the target."""
     if before is None or max(before.model_error, after.model_error) >= 1.0:
         return None  # an error of 1 is what studies of an earlier release tell
-    return before.model_error - after.model_error
+    return min(1 - after.model_error, target) - min(1 - before.model_error, target)

@@ -349,3 +349,23 @@ def test_rows_that_nobody_is_asked_for_are_in_no_batch() -> None:
     left = clean.suggest(6, excluded=free.rows)
     assert len(left.rows) and not set(left.rows) & set(free.rows)
     assert left.total < free.total
+
+
+def test_where_no_row_tells_anything_rows_near_uncertain_points_come_first() -> None:
+    """What each row tells is below rounding: alternatives of 1e-13 that would change a prediction."""
+    rare = 1e-13
+    clean = CPClean(
+        [[1.0], [9.0], [2.0], [1.5], [8.0]],
+        [0, 2, 3, 5],
+        [0, 1, 0],
+        [[1.0]],
+        [0],
+        k=1,
+        prior=[1 - rare, rare, 1.0, rare, 1 - rare],
+    )
+    assert clean.certain_fraction == 0.0 and clean.information_gain().max() == 0.0
+    batch = clean.suggest(5)
+    assert batch.rows.tolist() == [0, 2] and batch.total == 0.0
+    assert clean.suggest(5, excluded=[0]).rows.tolist() == [2]
+    assert clean.next_row() == 0
+    assert clean.condition(0, 0).suggest(5).rows.size == 0  # nothing is left to be told

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import pickle
+from collections import Counter
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 from projects import small_project
 
-from easeml_ray.cleaning import CPClean
+from easeml_ray.cleaning import CPClean, work
 from easeml_ray.cleaning.messages import ProposeRepairs, Suggest
 from easeml_ray.cleaning.spread import part_information, spread_information
 from easeml_ray.cleaning.work import propose_repairs
@@ -95,6 +97,110 @@ def test_a_row_asked_for_in_part_promises_a_part(proposals: Proposals) -> None:
 
 def test_the_same_version_is_proposed_the_same(proposals: Proposals) -> None:
     assert proposals.propose() == proposals.propose()
+
+
+# -- rows that lack several cells, of numbers and of words -----------------------------------------
+
+
+def mixed_csv(rows: int = 160) -> bytes:
+    """Return a file whose rows may lack a number, a word, or both."""
+    rng = np.random.default_rng(5)
+    lines = ["id,size,colour,kind"]
+    for row in range(rows):
+        giant = rng.random() < 0.5
+        size = f"{rng.normal(3.0 if giant else 0.0, 1.0):.3f}"
+        colour = rng.choice(
+            ["red", "blue", "a, very; odd 'colour'"], p=[0.6, 0.3, 0.1] if giant else [0.1, 0.8, 0.1]
+        )
+        if row % 4 == 0:
+            size = ""
+        if row % 3 == 0:
+            colour = ""
+        lines.append(f'{row},{size},"{colour}",{"giant" if giant else "dwarf"}')
+    return "\n".join(lines).encode()
+
+
+class Mixed(Proposals):
+    """One version of that file."""
+
+    def __init__(self, folder: Path) -> None:
+        task = {"label": "kind", "id_column": "id", "target_accuracy": 0.99, "when_undecided": "ask"}
+        task["gate"] = {"condition": "n > 0.6 +/- 0.3", "steps": 2}
+        self.system = LocalSystem(MemoryEventStore(), ArrowBlobStore(str(folder)))
+        asyncio.run(self.system.handle("process", "small", WHO, CreateProject("small", task)))
+        asyncio.run(self.system.upload("small", WHO, mixed_csv(), format="csv"))
+        versions = self.system.hosts["registry"].state.projects["small"].versions
+        self.version = next(
+            versions[n].version for n in sorted(versions) if versions[n].version.uncertain_rows
+        )
+        self.body = ProposeRepairs(self.version, 0.8, 0.2, 0.99, 10.0, 5.0, 200, (), None)
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory, quick_probes: None) -> Mixed:
+    return Mixed(tmp_path_factory.mktemp("mixed"))
+
+
+def test_cells_of_words_and_of_numbers_say_what_an_answer_is(mixed: Mixed) -> None:
+    items = cells(mixed.propose()).items
+    assert {item["column"]: item["answer"] for item in items} == {"size": "number", "colour": "text"}
+    for item in items:
+        values = [value for value, _ in item["candidates"]]
+        wanted = str if item["answer"] == "text" else float
+        assert len(values) > 1 and all(isinstance(value, wanted) for value in values)
+        assert sum(weight for _, weight in item["candidates"]) == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_row_that_lacks_two_cells_is_asked_for_cell_by_cell(mixed: Mixed) -> None:
+    items = cells(mixed.propose()).items
+    twice = [row for row, count in Counter(item["row_id"] for item in items).items() if count == 2]
+    assert twice
+    order = [item["row_id"] for item in items]
+    for row in twice:
+        first = order.index(row)
+        assert order[first : first + 2] == [row, row]
+
+
+def test_verified_cells_are_not_asked_for(mixed: Mixed) -> None:
+    keys = [item["key"] for item in cells(mixed.propose()).items]
+    digest = mixed.system.blobs.put_json(WHO.tenant, keys[:10])
+    version = mixed.version
+    try:
+        mixed.body = replace(mixed.body, version=replace(version, verified=digest))
+        left = [item["key"] for item in cells(mixed.propose()).items]
+    finally:
+        mixed.body = replace(mixed.body, version=version)
+    assert left and not set(left) & set(keys[:10])
+
+
+def test_no_more_cells_are_asked_for_than_a_message_can_carry(
+    mixed: Mixed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = cells(mixed.propose()).items
+    monkeypatch.setattr(work, "_MOST_BYTES", 1_500)
+    few = cells(mixed.propose()).items
+    assert 0 < len(few) < len(whole)
+    assert [item["key"] for item in few] == [item["key"] for item in whole][: len(few)]
+    assert len(json.dumps(few)) <= 1_500
+
+
+def test_a_version_with_every_cell_known_ends_the_curve(mixed: Mixed) -> None:
+    """Its belief is one accuracy, and there is no advice about cells."""
+    versions = mixed.system.hosts["registry"].state.projects["small"].versions
+    whole = versions[1].version
+    known = replace(whole, train=whole.development, uncertain_rows=0)
+    body, mixed.body = mixed.body, replace(mixed.body, version=known, continued=True)
+    try:
+        belief = mixed.propose().belief
+    finally:
+        mixed.body = body
+    assert belief.lower == belief.upper == belief.expected == belief.default
+    assert (belief.certain_fraction, belief.uncertain_points, belief.action) == (1.0, 0, None)
+
+
+def test_values_that_are_no_numbers_are_one_value() -> None:
+    compared = work._comparable([float("nan"), 1.0, float("nan"), None, "1.0", None, True])
+    assert compared.tolist() == [0, 1, 0, 2, 3, 2, 4]
 
 
 def three_classes() -> CPClean:

@@ -11,17 +11,20 @@ from harness import Driven, option, version
 from easeml_ray.cleaning.messages import (
     AnsweredItem,
     Belief,
+    CheckRepairs,
+    CompareVersions,
     Learn,
     Learned,
     Propose,
     ProposeRepairs,
+    ReportCheck,
     ShowCleaning,
     Suggest,
 )
 from easeml_ray.cleaning.picture import draw
 from easeml_ray.cleaning.state import CleaningState
 from easeml_ray.errors import InvalidArgument, NotFound, TooLarge
-from easeml_ray.messages import MAX_MESSAGE_BYTES, Option, dump
+from easeml_ray.messages import MAX_MESSAGE_BYTES, Gain, Option, dump
 
 ROWS = 6
 
@@ -85,6 +88,28 @@ def test_a_version_without_uncertain_rows_is_no_point_of_the_curve(cleaner: Driv
     (work,) = cleaner.due(ProposeRepairs)
     cleaner.report(work, Suggest(1, (), Belief(0, 0.1, 0.1, None, None, None, None, None, 0.0)))
     assert cleaner.ask(ShowCleaning())["curve"] == []
+
+
+def test_the_curve_ends_with_the_first_version_that_has_no_uncertain_rows(cleaner: Driven) -> None:
+    assert not propose(cleaner, 1).continued
+    cleaner.tell(Propose(version(2), 0.8, 0.2, 0.9, 10.0, 5.0, 100))
+    (work,) = cleaner.due(ProposeRepairs)
+    assert work.body.continued
+    cleaner.report(work, Suggest(2, (), Belief(0, 0.1, 0.1, 0.8, 0.8, 0.8, 0.8, 1.0, 0.0, 0.8)))
+    last = cleaner.ask(ShowCleaning())["curve"][-1]
+    assert (last["number"], last["lower"], last["upper"], last["certain_fraction"]) == (2, 0.8, 0.8, 1.0)
+
+
+def test_a_check_is_worked_at_and_shown(cleaner: Driven) -> None:
+    propose(cleaner, 1)
+    cleaner.tell(CheckRepairs("clean:v1", "CLEAN_CELL", "forest", version(1), version(2), 0.9))
+    (work,) = cleaner.due(CompareVersions)
+    assert (work.body.arm, work.body.before.number, work.body.after.number) == ("forest", 1, 2)
+    gain = Gain(0.02, -0.01, 0.05)
+    cleaner.report(work, ReportCheck("clean:v1", "CLEAN_CELL", "forest", 2, 150, 0.80, 0.82, gain))
+    (check,) = cleaner.ask(ShowCleaning())["checks"]
+    assert (check["arm"], check["rows"], check["before"], check["after"]) == ("forest", 150, 0.80, 0.82)
+    assert check["gain"] == {"mean": 0.02, "lower": -0.01, "upper": 0.05}
 
 
 def test_a_picture_of_nothing_or_of_an_unknown_kind_is_refused() -> None:

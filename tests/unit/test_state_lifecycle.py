@@ -12,13 +12,14 @@ from harness import HOUR, TASK, Driven, House, digest, option, seal, version
 from easeml_ray.automl.arms import ARMS
 from easeml_ray.automl.messages import OpenSearch, RunTrial, SetSlots, TrialDone
 from easeml_ray.automl.state import SchedulerState
-from easeml_ray.cleaning.messages import ProposeRepairs
+from easeml_ray.cleaning.messages import CompareVersions, ProposeRepairs, ShowCleaning
 from easeml_ray.errors import (
     AlreadyExists,
     IllegalTransition,
     InvalidSpec,
     InvalidTable,
     NotFound,
+    OneClass,
     WorkFailed,
 )
 from easeml_ray.feasibility.messages import Studied, StudyVersion
@@ -240,8 +241,45 @@ def test_infeasible_data_is_improved_by_answers_and_studied_again(
     before, now = house.told(Studied)
     assert gain.realised == pytest.approx(0.9 - (1 - before.ber_upper))  # capped at the target
     assert 1 - now.ber_upper > 0.9
-    assert gain.model == pytest.approx(before.model_error - now.model_error)  # of the models, and not capped
+    assert gain.model == pytest.approx(min(1 - now.model_error, 0.9) - min(1 - before.model_error, 0.9))
     assert [line["what"] for line in house.bill()["lines"]][1].startswith("cleaning")
+
+
+def improved_after_a_search(house: House) -> None:
+    """Deploy a model, then have the data improved and studied again."""
+    house.script.decisions = ["FEASIBLE", "FEASIBLE"]
+    house.script.repairs = relabel(1, 2)
+    house.begin()
+    assert house.show()["deployed"]
+    house.tell("process", RequestImprovement("could be better"))
+    house.answer("yes", "RELABEL")
+
+
+def test_a_repair_is_measured_by_the_arm_of_the_deployed_model(house: House) -> None:
+    improved_after_a_search(house)
+    (work,) = (body for body in house.done if isinstance(body, CompareVersions))
+    first = next(arm for arm in house.arms.values() if arm == work.arm)
+    assert first in ARMS and first != "dummy"
+    assert (work.kind, work.before.number, work.after.number) == ("RELABEL", 1, 2)
+    (check,) = house.hosts["cleaning"].state.read("p", ShowCleaning())["checks"]
+    assert check["gain"]["mean"] == 0.02
+
+
+def test_a_check_that_fails_is_shown_and_nothing_waits_for_it(house: House) -> None:
+    house.script.fails[CompareVersions] = OneClass("train has one class", hint="Add rows of another.")
+    improved_after_a_search(house)
+    assert after(house)[-2:] == ["FEASIBILITY", "READY"]
+    assert house.hosts["cleaning"].state.read("p", ShowCleaning())["checks"] == []
+    assert house.hosts["cleaning"].state.due() == []
+
+
+def test_before_any_search_there_is_no_model_to_check_a_repair_with(house: House) -> None:
+    house.script.decisions = ["INFEASIBLE", "FEASIBLE"]
+    house.script.repairs = relabel(1, 2)
+    house.begin()
+    house.answer("yes", "RELABEL")
+    assert after(house)[-1] == "READY"
+    assert not any(isinstance(body, CompareVersions) for body in house.done)
 
 
 def test_the_best_gain_per_cent_is_chosen_across_components(house: House) -> None:
