@@ -10,10 +10,8 @@ from typing import Any
 
 from easeml_ray.automl.arms import ARMS
 from easeml_ray.automl.messages import OpenSearch, SearchOpened, TrialFailed, TrialFinished
-from easeml_ray.cleaning.messages import CheckRepairs
 from easeml_ray.cleaning.messages import Propose as ProposeRepairs
-from easeml_ray.cleaning.messages import Proposed as RepairsProposed
-from easeml_ray.feasibility.messages import CancelStudy, Studied, Study, StudyCancelled
+from easeml_ray.feasibility.messages import CancelStudy
 from easeml_ray.gate import least_accuracy, parse
 from easeml_ray.gate.messages import (
     EraExhausted,
@@ -25,9 +23,7 @@ from easeml_ray.gate.messages import (
     VerdictGiven,
 )
 from easeml_ray.market.messages import Propose as ProposePurchases
-from easeml_ray.market.messages import Proposed as PurchasesProposed
-from easeml_ray.market.messages import Purchased
-from easeml_ray.messages import DataVersion, Event
+from easeml_ray.messages import Event
 from easeml_ray.oracle.messages import (
     Asked,
     Kind,
@@ -42,14 +38,13 @@ from easeml_ray.pool.messages import (
     TakeIntoGate,
     WindowReleased,
 )
+from easeml_ray.process.beliefs import proposed, studied, study_of
 from easeml_ray.process.component import ComponentState
 from easeml_ray.process.messages import (
-    Choose,
     ControlChanged,
     GainRealised,
     OptionChosen,
     PhaseEntered,
-    RecordGain,
     Rejected,
     TargetOverridden,
     WorkRejected,
@@ -66,13 +61,12 @@ from easeml_ray.process.people import (
     withdraw,
 )
 from easeml_ray.process.project import Control, Phase, PhaseEvent
-from easeml_ray.process.view import Chosen, Project, gain_of, model_gain_of
+from easeml_ray.process.view import Chosen, Project
 from easeml_ray.registry.messages import (
     Absorb,
     Augment,
     Augmented,
     PillarsSealed,
-    Revise,
     TestSetAdded,
     Uploaded,
     VersionAdded,
@@ -89,7 +83,6 @@ _NEEDED = {
     Phase.ACQUIRING: ("registry", "market", "oracle"),
 }
 """The components without whose answer a project cannot leave a phase."""
-_REPAIRS = frozenset({"CLEAN_CELL", "RELABEL"})
 
 
 def react(state: ComponentState, project: Project, event: Event) -> None:
@@ -168,7 +161,7 @@ def _entered(state: ComponentState, project: Project, event: Event) -> None:
         case Phase.AUGMENTING if version:
             state.owe(event, Augment(version.number), to="registry")
         case Phase.FEASIBILITY if version:
-            state.owe(event, _study(version, project), to="feasibility")
+            state.owe(event, study_of(version, project), to="feasibility")
         case Phase.UNDECIDED:
             _undecided(state, project, event)
         case Phase.IMPROVING if version:
@@ -266,75 +259,6 @@ def _next_era(state: ComponentState, project: Project, event: Event) -> None:
     state.owe(event, era, to="gate")
 
 
-# -- beliefs ------------------------------------------------------------------------------
-
-
-def _feasibility(state: ComponentState, project: Project, event: Event) -> None:
-    if isinstance(event.body, StudyCancelled):
-        _study_cancelled(state, project, event, event.body)
-    if not isinstance(event.body, Studied):
-        return
-    earlier, project.report = project.report, event.body
-    project.unanswered = 0
-    if project.chosen:
-        option = project.chosen.option
-        realised = gain_of(project.chosen.accuracy, event.body, project.target)
-        model = model_gain_of(earlier, event.body, project.target)
-        gain = RecordGain(option.id, option.kind, option.gain, realised, option.cost_cents, model)
-        state.owe(event, gain, to="process")
-        _check(state, project, event, project.chosen)
-        project.chosen = None
-    low, high = event.body.ber_interval
-    because = f"Bayes error in [{low:.3f}, {high:.3f}], target error {1 - project.target:.3f}"
-    move = {
-        "FEASIBLE": PhaseEvent.FEASIBLE,
-        "FEASIBLE_SURE": PhaseEvent.FEASIBLE,
-        "UNDECIDED": PhaseEvent.UNDECIDED,
-        "INFEASIBLE": PhaseEvent.INFEASIBLE,
-    }[event.body.decision]
-    enter(state, event, move, because)
-
-
-def _check(state: ComponentState, project: Project, event: Event, chosen: Chosen) -> None:
-    """Have a repair measured by a model of the tenant's own best arm, once there is one."""
-    arm, after = project.best_arm, project.version
-    if chosen.option.kind not in _REPAIRS or arm is None or after is None:
-        return
-    option, before = chosen.option, chosen.version
-    check = CheckRepairs(option.id, option.kind, arm, before, after, project.target)
-    state.owe(event, check, to="cleaning")
-
-
-def _study(version: DataVersion, project: Project) -> Study:
-    return Study(version, project.target, project.task.prices.gpu_second)
-
-
-def _study_cancelled(state: ComponentState, project: Project, event: Event, body: StudyCancelled) -> None:
-    """Ask for the study again once the project runs, or ask a person how to go on."""
-    if body.resume and project.version:
-        state.owe(event, _study(project.version, project), to="feasibility")
-    elif not body.resume:
-        because = f"{body.by} cancelled the study of version {body.number}"
-        enter(state, event, PhaseEvent.FAILED, because)
-
-
-def _proposals(state: ComponentState, project: Project, event: Event) -> None:
-    match event.body:
-        # The first since IMPROVING began: what Choose has seen does not change under it.
-        case RepairsProposed() as body if project.repairs is None:
-            project.repairs = body
-        case PurchasesProposed() as body if project.purchases is None:
-            project.purchases = body
-        case Purchased() as body if project.version:
-            revise = Revise(project.version.number, (), (body.digest,), "purchase")
-            state.owe(event, revise, to="registry")
-            return
-        case _:
-            return
-    if project.phase is Phase.IMPROVING and project.repairs and project.purchases:
-        state.owe(event, Choose(), to="process")
-
-
 # -- models -------------------------------------------------------------------------------
 
 
@@ -426,9 +350,9 @@ def _gate(state: ComponentState, project: Project, event: Event) -> None:
 
 _REACTIONS = {
     "registry": _registry,
-    "feasibility": _feasibility,
-    "cleaning": _proposals,
-    "market": _proposals,
+    "feasibility": studied,
+    "cleaning": proposed,
+    "market": proposed,
     "oracle": hear,
     "automl": _automl,
     "pool": _pool,
