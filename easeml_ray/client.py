@@ -243,17 +243,26 @@ class Client:
         terms: str = "",
         format: str | None = None,
         *,
+        owner_column: str | None = None,
         key: str | None = None,
     ) -> Json:
-        """Offer labelled rows; ``seller`` may be None under a seller's token."""
+        """Offer labelled rows; ``seller`` may be None under a seller's token.
+
+        ``owner_column`` names whom to pay for each row, if the rows have several owners.
+        """
         query = {
             "offer": offer,
             "seller": seller,
             "price_cents": price_cents,
             "terms": terms or None,
+            "owner_column": owner_column,
             "format": format,
         }
         return self._send_file("POST", self._of(name, "market/offers"), data, query, key)
+
+    def audit(self, name: str, *, key: str | None = None) -> Json:
+        """Have the payments verified and computed again; :meth:`market` shows the outcome."""
+        return self._send("POST", self._of(name, "market/audit"), key=key)
 
     # -- requests to people -------------------------------------------------------------------
 

@@ -30,6 +30,7 @@
     │   ├── IllegalTransition                      a state machine refuses the event
     │   ├── RequestClosed                          the request was answered, skipped or expired
     │   ├── BudgetExceeded                         more than the project may spend
+    │   ├── QuotaExceeded                          more often than is allowed
     │   ├── VersionConflict                        somebody else appended first
     │   └── StaleIncarnation                       a newer incarnation of the actor lives
     ├── TooLarge                       413     2   an upload or a message over its limit
@@ -80,6 +81,7 @@ __all__ = [
     "NotFound",
     "NotReady",
     "OneClass",
+    "QuotaExceeded",
     "RequestClosed",
     "SchemaMismatch",
     "SchemaTooNew",
@@ -341,6 +343,14 @@ class BudgetExceeded(Conflict):
     budget: str
     asked: float
     left: float
+
+
+class QuotaExceeded(Conflict):
+    """More often than is allowed."""
+
+    status = 429
+    quota: str
+    limit: int
 
 
 class VersionConflict(Conflict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,10 +13,14 @@ from cluster import wording
 from cluster.command.options import draw_options
 from cluster.command.table import table
 from cluster.command.verb import Session, verb
+from easeml_ray.errors import DeadlineExceeded
 
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Offers of rows, what they are worth, what was bought.")
+
+_POLL_SECONDS = 0.3
+_PATIENCE_SECONDS = 600.0
 
 Project = Annotated[str, typer.Argument(help="Name of the project.")]
 
@@ -30,11 +35,16 @@ def offer(
     name: Annotated[str | None, typer.Option(help="Of the offer; the file's name by default.")] = None,
     seller: Annotated[str | None, typer.Option(help="Whose rows; not needed with a seller's token.")] = None,
     terms: Annotated[str, typer.Option(help="What the rows are and what may be done with them.")] = "",
+    owner_column: Annotated[
+        str | None, typer.Option(help="Column that names whom to pay for each row, if several own them.")
+    ] = None,
     format: Annotated[str | None, typer.Option(help="csv or parquet; the bytes say it by default.")] = None,
 ) -> None:
     """Offer rows for a price, bought whole or not at all; held-out rows are refused."""
     session.show(
-        session.client().offer(project, name or file.stem, seller, file, price_cents, terms, format),
+        session.client().offer(
+            project, name or file.stem, seller, file, price_cents, terms, format, owner_column=owner_column
+        ),
         lambda out, made: out.print(
             f"Offer {made['offer']} stands: {made['rows']} rows for {wording.money(price_cents)}."
         ),
@@ -46,6 +56,34 @@ def offer(
 def show(session: Session, project: Project) -> None:
     """Show offers, what they are worth to the project, and purchases."""
     session.show(session.client().market(project), _draw)
+
+
+@app.command()
+@verb
+def audit(session: Session, project: Project) -> None:
+    """Verify the chain of payments and compute again what was split; ends with 1 if anything differs."""
+    client = session.client()
+    client.audit(project)
+    end = time.monotonic() + _PATIENCE_SECONDS
+    while None in (found := client.market(project)["audit"])["purchases"].values():
+        if time.monotonic() > end:
+            raise DeadlineExceeded(
+                f"the audit of {project} is not over after {_PATIENCE_SECONDS:.0f} s",
+                hint="It goes on; ask again, or look: easeml status.",
+                seconds=_PATIENCE_SECONDS,
+            )
+        time.sleep(_POLL_SECONDS)
+    session.show(found, _draw_audit)
+    if not (found["intact"] and all(one["agrees"] for one in found["purchases"].values())):
+        raise typer.Exit(1)
+
+
+def _draw_audit(out: Console, audit: dict[str, Any]) -> None:
+    out.print(f"The chain of payments is {'unbroken' if audit['intact'] else 'BROKEN'}.")
+    for offer, one in audit["purchases"].items():
+        paid = ", ".join(f"{p['seller']} {wording.money(p['cents'])}" for p in one["payments"])
+        what = "was paid as computed" if one["agrees"] else "DIFFERS; computed anew"
+        out.print(f"{offer} {what}: {paid}", markup=False)
 
 
 def _draw(out: Console, answer: dict[str, Any]) -> None:

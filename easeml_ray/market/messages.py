@@ -5,6 +5,9 @@ from __future__ import annotations
 from easeml_ray.messages import DataVersion, LedgerLine, Option, message
 
 __all__ = [
+    "Audit",
+    "AuditStarted",
+    "Audited",
     "Buy",
     "Decline",
     "MakeOffer",
@@ -14,7 +17,13 @@ __all__ = [
     "ProposalStarted",
     "Propose",
     "Proposed",
+    "PurchaseApproved",
     "Purchased",
+    "RecomputePayments",
+    "ReportAudit",
+    "Settle",
+    "SettlePurchase",
+    "Settlement",
     "ShowMarket",
     "Suggest",
     "ValueOffers",
@@ -23,7 +32,10 @@ __all__ = [
 
 @message
 class MakeOffer:
-    """An offer, parsed and checked from the seller's bytes; bought whole or not at all."""
+    """An offer, parsed and checked from the seller's bytes; bought whole or not at all.
+
+    ``owners``: how many own rows of it and share what is paid for it.
+    """
 
     offer: str
     seller: str
@@ -31,6 +43,7 @@ class MakeOffer:
     digest: str
     price_cents: int
     terms: str
+    owners: int = 1
 
 
 @message
@@ -43,6 +56,7 @@ class OfferMade:
     digest: str
     price_cents: int
     terms: str
+    owners: int = 1
 
 
 @message
@@ -93,12 +107,99 @@ class Proposed:
 
 
 @message
+class Payment:
+    """What a seller gets, in whole cents."""
+
+    seller: str
+    cents: int
+
+
+@message
 class Buy:
-    """Buy an offer; ``approved_by`` is the person who said yes."""
+    """Buy an offer; ``approved_by`` is the person who said yes, ``version`` what it is added to."""
 
     offer: str
     approved_by: str
-    version: int
+    version: DataVersion
+
+
+@message
+class PurchaseApproved:
+    """A person said yes to rows of several owners; what each is paid is computed next."""
+
+    offer: str
+    approved_by: str
+    version: DataVersion
+
+
+@message
+class SettlePurchase:
+    """Work: split the price of an offer among its owners."""
+
+    made: OfferMade
+    version: DataVersion
+
+
+@message
+class Settlement:
+    """How a price was split: by which game, over which rows, judged by which development rows.
+
+    ``version`` is the data version that the rows were valued against; ``shares`` are the values
+    as computed, a payment each, in the same order.
+    """
+
+    method: str
+    k: int
+    utility: str
+    version: DataVersion
+    shares: tuple[float, ...]
+
+
+@message
+class Settle:
+    """Result of work: what each owner is paid."""
+
+    offer: str
+    payments: tuple[Payment, ...]
+    settlement: Settlement
+
+
+@message
+class Audit:
+    """Verify the chain of payments, and compute again what was split among owners."""
+
+
+@message
+class AuditStarted:
+    """An audit began; ``intact`` tells of the chain, ``offers`` are the purchases computed again."""
+
+    intact: bool
+    offers: tuple[str, ...]
+
+
+@message
+class RecomputePayments:
+    """Work: split the price of a purchase again, from the version it was settled against."""
+
+    made: OfferMade
+    version: DataVersion
+
+
+@message
+class ReportAudit:
+    """Result of work: the payments as computed again."""
+
+    offer: str
+    payments: tuple[Payment, ...]
+
+
+@message
+class Audited:
+    """A purchase was computed again; ``agrees`` if the same was paid."""
+
+    offer: str
+    agrees: bool
+    payments: tuple[Payment, ...]
 
 
 @message
@@ -118,16 +219,12 @@ class OfferDeclined:
 
 
 @message
-class Payment:
-    """What a seller gets, in whole cents."""
-
-    seller: str
-    cents: int
-
-
-@message
 class Purchased:
-    """An offer was bought. ``hash`` chains this purchase to the one before."""
+    """An offer was bought. ``hash`` chains this purchase to the one before.
+
+    ``development`` is the digest of the development rows that the offer was valued by;
+    ``settlement`` tells how the price was split, None where one owner got all of it.
+    """
 
     offer: str
     digest: str
@@ -138,6 +235,8 @@ class Purchased:
     previous: str
     hash: str
     ledger: LedgerLine
+    development: str = ""
+    settlement: Settlement | None = None
 
 
 @message

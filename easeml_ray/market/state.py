@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
-from easeml_ray.errors import AlreadyExists, Conflict, NotFound, TooLarge
+from easeml_ray.errors import AlreadyExists, Conflict, NotFound, QuotaExceeded, TooLarge
 from easeml_ray.market.chain import GENESIS, link, verify
 from easeml_ray.market.messages import (
+    Audit,
+    Audited,
+    AuditStarted,
     Buy,
     Decline,
     MakeOffer,
@@ -19,13 +22,21 @@ from easeml_ray.market.messages import (
     ProposalStarted,
     Propose,
     Proposed,
+    PurchaseApproved,
     Purchased,
+    RecomputePayments,
+    ReportAudit,
+    Settle,
+    Settlement,
+    SettlePurchase,
     ShowMarket,
     Suggest,
     ValueOffers,
 )
+from easeml_ray.market.privacy import MOST_OFFERS_A_DAY, coarse
 from easeml_ray.messages import Command, Decision, Event, LedgerLine, Option
 from easeml_ray.process.component import ComponentState
+from easeml_ray.process.messages import WorkRejected
 
 __all__ = ["MarketState"]
 
@@ -33,20 +44,27 @@ _OFFER_BYTES = 4 * 1024
 # Offers that are valued at once, and the options made of them, travel in one message each.
 _VALUED_BYTES = 24 * 1024
 _MOST_VALUED = 30
+_MOST_AUDITED = 100  # purchases computed again by one audit, the newest
+_DAY = 24 * 3600.0
 
 
 @dataclass
 class _Project:
     """One project.
 
-    offers : by id, all ever made; valued : how often each was valued; purchases : in order, a
-    chain from GENESIS.
+    offers : by id, all ever made; made_at : when, by seller, seconds since 1970; valued : how
+    often each was valued; approved : said yes to, but not yet settled; purchases : in order, a
+    chain from GENESIS; audits : by offer, of the newest audit, None while it is computed.
     """
 
     offers: dict[str, OfferMade] = field(default_factory=dict)
     valued: Counter[str] = field(default_factory=Counter)
     purchases: list[Purchased] = field(default_factory=list)
     declined: set[str] = field(default_factory=set)
+    approved: dict[str, PurchaseApproved] = field(default_factory=dict)
+    made_at: dict[str, list[float]] = field(default_factory=dict)
+    audits: dict[str, Audited | None] = field(default_factory=dict)
+    audited_chain: bool | None = None
     options: tuple[Option, ...] = ()
     number: int = 0
 
@@ -56,7 +74,7 @@ class _Project:
 
     @property
     def closed(self) -> set[str]:
-        return self.bought | self.declined
+        return self.bought | self.declined | set(self.approved)
 
     def next_to_value(self) -> tuple[OfferMade, ...]:
         """Return standing offers, as many as a message has room for, the least valued first."""
@@ -93,8 +111,15 @@ class MarketState(ComponentState):
                         what="offer",
                         name=body.offer,
                     )
+                _check_quota(project, body.seller, command.now)
                 made = OfferMade(
-                    body.offer, body.seller, body.rows, body.digest, body.price_cents, body.terms
+                    body.offer,
+                    body.seller,
+                    body.rows,
+                    body.digest,
+                    body.price_cents,
+                    body.terms,
+                    body.owners,
                 )
                 if _size(made) > _OFFER_BYTES:
                     raise TooLarge(
@@ -110,6 +135,17 @@ class MarketState(ComponentState):
                 return Decision((Proposed(number, options),))
             case Buy() as body:
                 return self._buy(command.project, project, body)
+            case Settle(offer, payments, settlement):
+                approved = project.approved[offer]
+                purchase = _purchase(project, approved, payments, settlement)
+                return Decision((purchase,), {"offer": offer, "cents": project.offers[offer].price_cents})
+            case Audit():
+                intact = self.verify(command.project)
+                split = tuple(p.offer for p in project.purchases if p.settlement)[-_MOST_AUDITED:]
+                return Decision((AuditStarted(intact, split),), {"intact": intact, "recomputed": len(split)})
+            case ReportAudit(offer, payments):
+                paid = next(p.payments for p in project.purchases if p.offer == offer)
+                return Decision((Audited(offer, payments == paid, payments),))
             case Decline(offer, by):
                 self._standing(command.project, project, offer)
                 return Decision((OfferDeclined(offer, by),), {"offer": offer})
@@ -117,28 +153,12 @@ class MarketState(ComponentState):
 
     def _buy(self, name: str, project: _Project, body: Buy) -> Decision:
         offer = self._standing(name, project, body.offer)
-        previous = project.purchases[-1].hash if project.purchases else GENESIS
+        approved = PurchaseApproved(body.offer, body.approved_by, body.version)
+        reply = {"offer": offer.offer, "cents": offer.price_cents}
+        if offer.owners > 1:
+            return Decision((approved,), reply)
         payments = (Payment(offer.seller, offer.price_cents),)
-        record = _record(offer, payments, body.approved_by, body.version)
-        purchase = Purchased(
-            offer=offer.offer,
-            digest=offer.digest,
-            rows=offer.rows,
-            payments=payments,
-            approved_by=body.approved_by,
-            version=body.version,
-            previous=previous,
-            hash=link(previous, record),
-            ledger=LedgerLine(
-                variable=f"purchase of offer {offer.offer}",
-                entropy_before=0.0,
-                entropy_after=0.0,
-                cost_cents=float(offer.price_cents),
-                evidence=f"rows {offer.digest[:12]}",
-                count=offer.rows,
-            ),
-        )
-        return Decision((purchase,), {"offer": offer.offer, "cents": offer.price_cents})
+        return Decision((_purchase(project, approved, payments, None),), reply)
 
     @staticmethod
     def _standing(name: str, project: _Project, identity: str) -> OfferMade:
@@ -160,13 +180,33 @@ class MarketState(ComponentState):
         match event.body:
             case OfferMade() as body:
                 project.offers[body.offer] = body
+                recent = [at for at in project.made_at.get(body.seller, ()) if at > event.at - _DAY]
+                project.made_at[body.seller] = [*recent, event.at]
             case ProposalStarted(version, accuracy, target_accuracy, budget_cents):
                 offers = project.next_to_value()
                 project.valued.update(offer.offer for offer in offers)
                 self.owe(event, ValueOffers(version, accuracy, target_accuracy, budget_cents, offers))
             case Proposed(number, options):
                 project.number, project.options = number, options
+            case PurchaseApproved(offer, _, version) as body:
+                project.approved[offer] = body
+                self.owe(event, SettlePurchase(project.offers[offer], version))
+            case WorkRejected(kind="market.SettlePurchase"):
+                # Nothing was paid: the offers whose settlement was refused stand again.
+                owed = {a.body.made.offer for a in self.due() if isinstance(a.body, SettlePurchase)}
+                project.approved = {o: a for o, a in project.approved.items() if o in owed}
+            case AuditStarted(intact, offers):
+                project.audited_chain = intact
+                project.audits = dict.fromkeys(offers)
+                for name in offers:
+                    bought = next(p for p in project.purchases if p.offer == name)
+                    if bought.settlement:
+                        work = RecomputePayments(project.offers[name], bought.settlement.version)
+                        self.owe(event, work)
+            case Audited(offer, _, _) as body:
+                project.audits[offer] = body
             case Purchased() as body:
+                project.approved.pop(body.offer, None)
                 project.purchases.append(body)
                 project.options = tuple(o for o in project.options if o.id != f"buy:{body.offer}")
             case OfferDeclined(offer, _):
@@ -182,9 +222,22 @@ class MarketState(ComponentState):
             offer for offer in known.offers.values() if query.seller is None or offer.seller == query.seller
         ]
         names = {offer.offer for offer in mine}
+        worth = {o.id.removeprefix("buy:"): o.gain.mean for o in known.options}
+        audit = None
+        if known.audited_chain is not None and query.seller is None:
+            audit = {
+                "intact": known.audited_chain,
+                "purchases": {
+                    name: None if one is None else {"agrees": one.agrees, "payments": one.payments}
+                    for name, one in known.audits.items()
+                },
+            }
         return {
             "project": project,
             "offers": [{**asdict(o), "bought": o.offer in known.bought} for o in mine],
+            # Exact values would tell, offer by offer, what the development rows are.
+            "worth": {name: coarse(worth[name]) for name in sorted(names & worth.keys())},
+            "audit": audit,
             "options": [asdict(o) for o in known.options if o.id.removeprefix("buy:") in names],
             "purchases": [asdict(p) for p in known.purchases if p.offer in names],
             "chain_intact": self.verify(project),
@@ -193,12 +246,7 @@ class MarketState(ComponentState):
     def verify(self, project: str) -> bool:
         """Tell whether the chain of a project's purchases is unbroken."""
         known = self.projects.get(project, _Project())
-        return verify(
-            [
-                (_record(known.offers[p.offer], p.payments, p.approved_by, p.version), p.previous, p.hash)
-                for p in known.purchases
-            ]
-        )
+        return verify([(_record(known.offers[p.offer], p), p.previous, p.hash) for p in known.purchases])
 
     def validate(self) -> None:
         """Check the invariants."""
@@ -206,15 +254,66 @@ class MarketState(ComponentState):
         assert all(self.verify(project) for project in self.projects)
 
 
-def _record(
-    offer: OfferMade, payments: tuple[Payment, ...], approved_by: str, version: int
-) -> dict[str, Any]:
-    return {
-        "offer": asdict(offer),
-        "payments": [asdict(payment) for payment in payments],
-        "approved_by": approved_by,
-        "version": version,
+def _check_quota(project: _Project, seller: str, now: float) -> None:
+    """Refuse an offer of a seller who made too many: each is a question about the development rows."""
+    recent = [at for at in project.made_at.get(seller, ()) if at > now - _DAY]
+    if len(recent) >= MOST_OFFERS_A_DAY:
+        raise QuotaExceeded(
+            f"{seller} made {len(recent)} offers in 24 hours",
+            hint="Put rows together into one offer, or wait a day.",
+            quota="offers a day",
+            limit=MOST_OFFERS_A_DAY,
+        )
+
+
+def _purchase(
+    project: _Project,
+    approved: PurchaseApproved,
+    payments: tuple[Payment, ...],
+    settlement: Settlement | None,
+) -> Purchased:
+    """Return the next link of the chain."""
+    offer = project.offers[approved.offer]
+    previous = project.purchases[-1].hash if project.purchases else GENESIS
+    purchase = Purchased(
+        offer=offer.offer,
+        digest=offer.digest,
+        rows=offer.rows,
+        payments=payments,
+        approved_by=approved.approved_by,
+        version=approved.version.number,
+        previous=previous,
+        hash="",
+        ledger=LedgerLine(
+            variable=f"purchase of offer {offer.offer}",
+            entropy_before=0.0,
+            entropy_after=0.0,
+            cost_cents=float(offer.price_cents),
+            evidence=f"rows {offer.digest[:12]}",
+            count=offer.rows,
+        ),
+        development=approved.version.development.digest,
+        settlement=settlement,
+    )
+    return replace(purchase, hash=link(previous, _record(offer, purchase)))
+
+
+def _record(offer: OfferMade, purchase: Purchased) -> dict[str, Any]:
+    """Return what a link of the chain vouches for; fields that older links had not are left out."""
+    made = asdict(offer)
+    if offer.owners == 1:
+        del made["owners"]
+    record = {
+        "offer": made,
+        "payments": [asdict(payment) for payment in purchase.payments],
+        "approved_by": purchase.approved_by,
+        "version": purchase.version,
     }
+    if purchase.development:
+        record["development"] = purchase.development
+    if purchase.settlement:
+        record["settlement"] = asdict(purchase.settlement)
+    return record
 
 
 def _size(offer: OfferMade) -> int:

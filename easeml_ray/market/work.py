@@ -5,7 +5,8 @@ from __future__ import annotations
 from easeml_ray.embed import Classes
 from easeml_ray.market import Offer, plan_purchases
 from easeml_ray.market.gain import to_gain
-from easeml_ray.market.messages import OfferMade, Suggest, ValueOffers
+from easeml_ray.market.messages import OfferMade, RecomputePayments, SettlePurchase, Suggest, ValueOffers
+from easeml_ray.market.settling import recompute_payments, settle_purchase
 from easeml_ray.messages import Option, Pillar
 from easeml_ray.process.component import Bench, Job, Perform
 from easeml_ray.registry.data import encoded, load_encoder, load_schema
@@ -73,4 +74,8 @@ def _offer(job: Job, bench: Bench, body: ValueOffers, made: OfferMade) -> Offer:
     )
 
 
-WORK: dict[type, Perform] = {ValueOffers: value_offers}
+WORK: dict[type, Perform] = {
+    ValueOffers: value_offers,
+    SettlePurchase: settle_purchase,
+    RecomputePayments: recompute_payments,
+}

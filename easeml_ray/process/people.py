@@ -202,7 +202,7 @@ def _batch_done(state: ComponentState, project: Project, event: Event, batch: Ba
         for key, answer in batch.answers.items():
             offer = batch.payloads[key]["offer"]
             if answer == "yes":
-                state.owe(event, Buy(offer, by, project.version.number), to="market")
+                state.owe(event, Buy(offer, by, project.version), to="market")
             else:
                 state.owe(event, Decline(offer, by), to="market")
                 enter(state, event, PhaseEvent.NOTHING_LEARNED, f"offer {offer} was declined")

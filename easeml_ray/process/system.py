@@ -146,6 +146,7 @@ class System(ABC):
         seller: str,
         price_cents: int,
         terms: str,
+        owner_column: str | None = None,
         format: str | None,
         command_id: str | None = None,
     ) -> dict[str, Any]:
@@ -157,6 +158,7 @@ class System(ABC):
             "seller": seller,
             "price_cents": price_cents,
             "terms": terms,
+            "owner_column": owner_column,
             "format": format,
             "tenant": tenant,
             "task": task,

@@ -11,6 +11,7 @@ __all__ = [
     "Absorbed",
     "AddTestSet",
     "AddVersion",
+    "Arrival",
     "Augment",
     "AugmentationStarted",
     "Augmented",
@@ -171,6 +172,20 @@ class ReviseVersion:
 
 
 @message
+class Arrival:
+    """Rows that joined train from an offer: ``rows`` of them under row ids from ``first`` on.
+
+    ``digest`` names the offered table, which tells the owner of each row; ``places`` a blob with
+    their places in it, empty where all of its rows joined.
+    """
+
+    digest: str
+    first: int
+    rows: int
+    places: str = ""
+
+
+@message
 class AddVersion:
     """Result of work: the manifest of a new version."""
 
@@ -180,6 +195,7 @@ class AddVersion:
     reason: str
     counts: dict[str, float]
     held_out: str = ""
+    arrivals: tuple[Arrival, ...] = ()
 
 
 @message
@@ -199,6 +215,7 @@ class VersionAdded:
     reason: str
     counts: dict[str, float]
     held_out: str = ""
+    arrivals: tuple[Arrival, ...] = ()
 
 
 @message

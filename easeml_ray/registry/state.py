@@ -108,6 +108,7 @@ class RegistryState(ComponentState):
                     body.reason,
                     body.counts,
                     body.held_out,
+                    body.arrivals,
                 )
                 events: tuple[Any, ...] = (added_version,)
                 if body.reason == "augmentation":

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from easeml_ray.augment import alternatives
-from easeml_ray.errors import Conflict, HeldOutOverlap, SchemaMismatch
+from easeml_ray.errors import Conflict, HeldOutOverlap, InvalidTable, SchemaMismatch, TooLarge
 from easeml_ray.gate import parse, require
 from easeml_ray.gate.work import seal_table
 from easeml_ray.ingest import (
@@ -31,6 +31,7 @@ from easeml_ray.registry.manifest import make_version
 from easeml_ray.registry.messages import (
     AddTestSet,
     AddVersion,
+    Arrival,
     Correction,
     KeepVersion,
     RepairAlternatives,
@@ -51,6 +52,8 @@ __all__ = [
 
 
 # -- from bytes: nothing is written before everything is checked -----------------------------
+
+_MOST_OWNERS = 200  # what each is paid travels in one message
 
 
 def prepare_upload(
@@ -163,10 +166,9 @@ def _seen(table: pa.Table, known: set[bytes], schema: dict[str, Any], key: bytes
     return np.array([row in known or group in known for row, group in pairs], dtype=bool)
 
 
-def _labelled_rows(data: bytes, format: str | None, schema: dict[str, Any], task: TaskSpec) -> pa.Table:
+def _labelled_rows(table: pa.Table, schema: dict[str, Any], task: TaskSpec) -> pa.Table:
     """Return further rows of a project as features and label, refused unless they fit."""
     names = [name for name, _ in schema["features"]]
-    table = read(data, format)
     missing = [n for n in [*names, schema["label"]] if n not in table.column_names]
     if missing:
         raise SchemaMismatch(
@@ -218,6 +220,7 @@ def prepare_offer(
     seller: str,
     price_cents: int,
     terms: str,
+    owner_column: str | None,
     format: str | None,
     tenant: str,
     task: TaskSpec,
@@ -227,7 +230,9 @@ def prepare_offer(
     blobs: BlobStore,
 ) -> MakeOffer:
     """Parse and check a seller's rows; rows that a held-out pillar holds are refused."""
-    rows = _labelled_rows(data, format, schema, task)
+    table = read(data, format)
+    owners = _owners(table, owner_column, schema) if owner_column else None
+    rows = _labelled_rows(table, schema, task)
     found = int(_seen(rows, _known(blobs, tenant, held_out), schema, data_key).sum())
     if found:
         # Which rows they are would tell the seller what the test set holds.
@@ -236,8 +241,44 @@ def prepare_offer(
             hint="Offer rows that the project does not have.",
             count=found,
         )
+    if owners is not None:
+        rows = rows.append_column("owner", owners)
     digest = blobs.put_table(tenant, rows)
-    return MakeOffer(offer, seller, rows.num_rows, digest, price_cents, terms)
+    count = 1 if owners is None else len(owners.unique())
+    return MakeOffer(offer, seller, rows.num_rows, digest, price_cents, terms, count)
+
+
+def _owners(table: pa.Table, name: str, schema: dict[str, Any]) -> pa.Array:
+    """Return who owns each row of an offer."""
+    if name not in table.column_names:
+        raise SchemaMismatch(
+            f"the file lacks the owner column {name!r}",
+            hint=f"Columns of the file: {', '.join(table.column_names[:20])}.",
+            column=name,
+        )
+    if name == schema["label"] or name in dict(schema["features"]):
+        raise SchemaMismatch(
+            f"column {name!r} is learnt from and cannot say who owns a row",
+            hint="Give owners in a column of their own.",
+            column=name,
+        )
+    owners = table[name].combine_chunks().cast(pa.string())
+    empty = np.flatnonzero(np.asarray([not owner for owner in owners.to_pylist()], dtype=bool))
+    if empty.size:
+        raise InvalidTable(
+            f"{empty.size} rows have no owner, the first is row {empty[0] + 1}",
+            hint="Give every row the name of whom to pay.",
+            column=name,
+        )
+    count = len(owners.unique())
+    if count > _MOST_OWNERS:
+        raise TooLarge(
+            f"an offer of {count} owners is over the limit of {_MOST_OWNERS}",
+            hint="Make several offers of it.",
+            limit=_MOST_OWNERS,
+            size=count,
+        )
+    return owners
 
 
 def prepare_test_set(
@@ -259,7 +300,7 @@ def prepare_test_set(
     Refused are rows that were ever used: those of ``used`` (train and development), those held out
     now, and those of a released era that wait to join train.
     """
-    rows = _labelled_rows(data, format, schema, task)
+    rows = _labelled_rows(read(data, format), schema, task)
     gate = task.gate
     require(
         parse(gate.condition),
@@ -342,6 +383,7 @@ def _added(
     added: int = 0,
     refused: int = 0,
     held_out: str = "",
+    arrivals: tuple[Arrival, ...] = (),
 ) -> AddVersion:
     known = bench.blobs.get_json(job.tenant, base.verified) if base.verified else []
     version, train_parts, development_parts = make_version(
@@ -361,7 +403,7 @@ def _added(
         "corrected": float(len(verified or [])),
         "entropy_bits": UncertainTable(train).entropy() if "probability" in train.column_names else 0.0,
     }
-    return AddVersion(version, train_parts, development_parts, reason, counts, held_out)
+    return AddVersion(version, train_parts, development_parts, reason, counts, held_out, arrivals)
 
 
 def revise_version(job: Job, bench: Bench) -> AddVersion:
@@ -375,14 +417,18 @@ def revise_version(job: Job, bench: Bench) -> AddVersion:
     key = bench.data_key()
     known = _known(bench.blobs, job.tenant, body.held_out)
     next_id, refused = body.next_row_id, 0
-    arrived = [(bench.blobs.get_table(job.tenant, digest), True) for digest in body.purchases]
-    arrived += [(_released(bench.blobs.get_table(job.tenant, d), schema), False) for d in body.absorbed]
+    arrived = [(bench.blobs.get_table(job.tenant, digest), digest) for digest in body.purchases]
+    arrived += [(_released(bench.blobs.get_table(job.tenant, d), schema), "") for d in body.absorbed]
+    arrivals = []
     for rows, bought in arrived:
         # A row that a test set or development came to hold meanwhile must not be learnt from.
         held = _seen(rows, known, schema, key)
         refused += int(held.sum())
         rows = rows.filter(pa.array(~held))
         to_train = np.ones(rows.num_rows, dtype=bool) if bought else _to_train(rows, schema)
+        if bought and rows.num_rows:
+            places = bench.blobs.put_json(job.tenant, np.flatnonzero(~held).tolist()) if held.any() else ""
+            arrivals.append(Arrival(bought, next_id, rows.num_rows, places))
         train, next_id = _append(train, rows.filter(pa.array(to_train)), next_id, schema)
         development, next_id = _append(development, rows.filter(pa.array(~to_train)), next_id, schema)
     held_out = (
@@ -400,6 +446,7 @@ def revise_version(job: Job, bench: Bench) -> AddVersion:
         added=next_id - body.next_row_id,
         refused=refused,
         held_out=held_out,
+        arrivals=tuple(arrivals),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 
 from easeml_ray.errors import Forbidden, InvalidArgument
-from easeml_ray.market.messages import ShowMarket
+from easeml_ray.market.messages import Audit, ShowMarket
 from easeml_ray.messages import Role
 from serve.auth import CommandId, Grant, Running, on_project
 from serve.bodies import read_upload
@@ -18,11 +18,12 @@ __all__ = ["router"]
 router = APIRouter(prefix="/v1/projects/{project}/market", tags=["market"])
 
 _Granted = Annotated[Grant, Depends(on_project(Role.TENANT, Role.SELLER))]
+_Bought = Annotated[Grant, Depends(on_project(Role.TENANT))]
 
 
 @router.get("")
 async def show_market(system: Running, grant: _Granted) -> dict[str, Any]:
-    """Show offers, what they are worth, and purchases; a seller sees its own, without the worth."""
+    """Show offers, what they are worth, and purchases; a seller sees its own, their worth in half points."""
     if grant.caller.role is not Role.SELLER:
         return await system.read("market", grant.project, ShowMarket())
     shown = await system.read("market", grant.project, ShowMarket(grant.caller.actor))
@@ -39,9 +40,16 @@ async def offer(
     price_cents: Annotated[int, Query(ge=0, le=10**12)],
     seller: Annotated[str | None, Query(min_length=1, max_length=100)] = None,
     terms: Annotated[str, Query(max_length=2000)] = "",
+    owner_column: Annotated[
+        str | None, Query(min_length=1, description="column that names whom to pay for each row")
+    ] = None,
     format_: Format = None,
 ) -> dict[str, Any]:
-    """Offer labelled rows for a price, bought whole or not at all; held-out rows are refused."""
+    """Offer labelled rows for a price, bought whole or not at all; held-out rows are refused.
+
+    With an `owner_column` the price is split among the owners by what their rows are worth together
+    (the seller game), never by row.
+    """
     who = _seller(grant, seller)
     data = await read_upload(request, request.app.state.upload_bytes)
     return await system.offer(
@@ -52,9 +60,16 @@ async def offer(
         seller=who,
         price_cents=price_cents,
         terms=terms,
+        owner_column=owner_column,
         format=format_,
         command_id=command_id,
     )
+
+
+@router.post("/audit", status_code=202)
+async def audit(system: Running, grant: _Bought, command_id: CommandId) -> dict[str, Any]:
+    """Verify the chain of payments and compute again what was split; `GET` shows the outcome."""
+    return await system.handle("market", grant.project, grant.principal, Audit(), command_id=command_id)
 
 
 def _seller(grant: Grant, seller: str | None) -> str:

@@ -253,6 +253,8 @@ def test_offers_and_uploads_name_what_they_did(easeml: Any, house: House, tmp_pa
     shown = easeml("market", "show", "market")
     assert "bob" in shown.stdout
     assert "unbroken" in shown.stdout
+    audit = easeml("market", "audit", "market")
+    assert (audit.exit_code, "unbroken" in audit.stdout) == (0, True)
     fresh = write(tmp_path, "fresh.csv", table(60, seed=9))
     assert "is sealed" in easeml("data", "test-set", "market", fresh).stdout
 

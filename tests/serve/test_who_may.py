@@ -30,6 +30,7 @@ PROJECT_ROUTES = [
     ("PUT", "/data"),
     ("PUT", "/data/stable"),
     ("POST", "/market/offers?offer=o&seller=s&price_cents=1"),
+    ("POST", "/market/audit"),
     ("POST", "/control"),
     ("POST", "/improve"),
     ("POST", "/target"),
@@ -197,7 +198,9 @@ def test_a_seller_offers_in_its_own_name_and_sees_only_its_own(house: House, sta
     with pytest.raises(Forbidden, match="in the name of shop"):
         rival.offer("stars", "lot-3", "shop", rows, 1)
     assert [o["offer"] for o in shop.market("stars")["offers"]] == ["lot-1"]
-    assert "options" not in shop.market("stars")
+    assert "options" not in shop.market("stars") and shop.market("stars")["audit"] is None
+    with pytest.raises(Forbidden):
+        shop.audit("stars")
     assert {o["offer"] for o in stars.market("stars")["offers"]} >= {"lot-1", "lot-2"}
     for call in (
         lambda: shop.project("stars"),

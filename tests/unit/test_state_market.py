@@ -9,15 +9,21 @@ from dataclasses import replace
 import pytest
 from harness import Driven, digest, version
 
-from easeml_ray.errors import AlreadyExists, Conflict, NotFound, TooLarge
+from easeml_ray.errors import AlreadyExists, Conflict, NotFound, QuotaExceeded, TooLarge
 from easeml_ray.market.chain import GENESIS
 from easeml_ray.market.messages import (
+    Audit,
     Buy,
     Decline,
     MakeOffer,
     Payment,
     Propose,
     Purchased,
+    RecomputePayments,
+    ReportAudit,
+    Settle,
+    Settlement,
+    SettlePurchase,
     ShowMarket,
     Suggest,
     ValueOffers,
@@ -66,10 +72,10 @@ def test_an_offer_longer_than_a_message_has_room_for_is_refused(market: Driven) 
 
 def test_an_offer_is_bought_once_and_paid_to_its_seller(market: Driven) -> None:
     market.tell(offer("o1"))
-    assert market.tell(Buy("o1", "ann", 1)) == {"offer": "o1", "cents": 100}
-    market.refused(Conflict, Buy("o1", "ann", 1))
+    assert market.tell(Buy("o1", "ann", version())) == {"offer": "o1", "cents": 100}
+    market.refused(Conflict, Buy("o1", "ann", version()))
     market.refused(Conflict, Decline("o1", "ann"))
-    assert market.refused(NotFound, Buy("o2", "ann", 1)).what == "offer"
+    assert market.refused(NotFound, Buy("o2", "ann", version())).what == "offer"
     (purchase,) = market.told(Purchased)
     assert purchase.payments == (Payment("eve", 100),)
     assert (purchase.ledger.cost_cents, purchase.ledger.count) == (100.0, 30)
@@ -83,10 +89,10 @@ def test_a_declined_offer_is_not_valued_again(market: Driven) -> None:
     assert options(market) == ["buy:o1", "buy:o2"]
     market.tell(Decline("o1", "ann"))
     assert options(market) == ["buy:o2"]
-    market.refused(Conflict, Buy("o1", "ann", 1))
+    market.refused(Conflict, Buy("o1", "ann", version()))
     market.refused(NotFound, Decline("o3", "ann"))
     assert [o.offer for o in value(market).offers] == ["o2"]
-    market.tell(Buy("o2", "ann", 1))
+    market.tell(Buy("o2", "ann", version()))
     assert options(market) == []
     assert value(market).offers == ()
 
@@ -94,7 +100,7 @@ def test_a_declined_offer_is_not_valued_again(market: Driven) -> None:
 def test_each_purchase_names_the_one_before(market: Driven) -> None:
     for name in ("a", "b", "c"):
         market.tell(offer(name))
-        market.tell(Buy(name, "ann", 1))
+        market.tell(Buy(name, "ann", version()))
     purchases = market.told(Purchased)
     assert [p.previous for p in purchases] == [GENESIS, purchases[0].hash, purchases[1].hash]
     assert market.state.verify("p")
@@ -117,7 +123,7 @@ def test_a_purchase_changed_afterwards_breaks_the_chain(place: int, change: dict
     market = Driven(MarketState)
     for name in ("a", "b"):
         market.tell(offer(name))
-        market.tell(Buy(name, "ann", 1))
+        market.tell(Buy(name, "ann", version()))
     purchases = market.state.projects["p"].purchases
     purchases[place] = replace(purchases[place], **change)
     assert not market.ask(ShowMarket())["chain_intact"]
@@ -127,7 +133,7 @@ def test_an_offer_changed_or_a_purchase_removed_afterwards_breaks_the_chain() ->
     market = Driven(MarketState)
     for name in ("a", "b"):
         market.tell(offer(name))
-        market.tell(Buy(name, "ann", 1))
+        market.tell(Buy(name, "ann", version()))
     known = market.state.projects["p"]
     known.offers["a"] = replace(known.offers["a"], price_cents=1)
     assert not market.state.verify("p")
@@ -141,7 +147,7 @@ def test_a_seller_sees_its_own_alone(market: Driven) -> None:
     market.tell(offer("o1", "eve"))
     market.tell(offer("o2", "bob"))
     value(market)
-    market.tell(Buy("o1", "ann", 1))
+    market.tell(Buy("o1", "ann", version()))
     seen = market.ask(ShowMarket("bob"))
     assert [o["offer"] for o in seen["offers"]] == ["o2"]
     assert seen["purchases"] == []
@@ -151,7 +157,7 @@ def test_a_seller_sees_its_own_alone(market: Driven) -> None:
 
 def test_many_offers_are_valued_in_turns_that_fit_into_a_message(market: Driven) -> None:
     for number in range(100):
-        market.tell(offer(f"offer-{number:03d}", terms="x" * (number * 20)))
+        market.tell(offer(f"offer-{number:03d}", f"seller-{number // 10}", terms="x" * (number * 20)))
     seen: set[str] = set()
     for _ in range(12):
         body = value(market)
@@ -175,4 +181,101 @@ def test_what_is_no_command_or_query_is_a_fault_of_the_caller(market: Driven) ->
     with pytest.raises(TypeError, match="no command"):
         market.tell(ShowMarket())
     with pytest.raises(TypeError, match="no query"):
-        market.ask(Buy("o1", "ann", 1))
+        market.ask(Buy("o1", "ann", version()))
+
+
+# -- rows of several owners ---------------------------------------------------------------------------
+
+SHARES = (0.2, 0.1, -0.1)
+PAID = (Payment("ada", 67), Payment("bob", 33), Payment("cyd", 0))
+
+
+def shared(market: Driven, name: str = "pool") -> SettlePurchase:
+    """Have rows of three owners bought; return what the work was given."""
+    market.tell(replace(offer(name), owners=3))
+    assert market.tell(Buy(name, "ann", version())) == {"offer": name, "cents": 100}
+    (work,) = market.due(SettlePurchase)
+    return work
+
+
+def settlement() -> Settlement:
+    return Settlement("game", 5, "jia", version(), SHARES)
+
+
+def test_rows_of_several_owners_are_paid_once_their_shares_are_computed(market: Driven) -> None:
+    work = shared(market)
+    assert (work.body.made.owners, work.body.version.number) == (3, 1)
+    assert market.told(Purchased) == []
+    market.refused(Conflict, Buy("pool", "ann", version()))
+    market.refused(Conflict, Decline("pool", "ann"))
+    market.report(work, Settle("pool", PAID, settlement()))
+    (purchase,) = market.told(Purchased)
+    assert purchase.payments == PAID and purchase.settlement == settlement()
+    assert purchase.development == version().development.digest
+    assert market.state.verify("p")
+
+
+def test_a_settlement_that_fails_leaves_the_offer_standing(market: Driven) -> None:
+    market.fail(shared(market))
+    assert not market.state.due()
+    market.tell(Buy("pool", "ann", version()))
+    assert len(market.due(SettlePurchase)) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"development": "0" * 64},
+        {"settlement": None},
+        {"settlement": replace(settlement(), shares=(0.1, 0.2, -0.1))},
+        {"settlement": replace(settlement(), k=3)},
+    ],
+)
+def test_what_a_payment_was_computed_from_cannot_be_changed_afterwards(change: dict) -> None:
+    market = Driven(MarketState)
+    market.report(shared(market), Settle("pool", PAID, settlement()))
+    purchases = market.state.projects["p"].purchases
+    purchases[0] = replace(purchases[0], **change)
+    assert not market.state.verify("p")
+
+
+def test_an_audit_computes_split_payments_again(market: Driven) -> None:
+    market.tell(offer("plain"))
+    market.tell(Buy("plain", "ann", version()))
+    for name in ("pool", "pond"):
+        market.report(shared(market, name), Settle(name, PAID, settlement()))
+    assert market.ask(ShowMarket())["audit"] is None
+    assert market.tell(Audit()) == {"intact": True, "recomputed": 2}
+    assert market.ask(ShowMarket())["audit"]["purchases"] == {"pool": None, "pond": None}
+    first, second = market.due(RecomputePayments)
+    assert first.body.version == version()
+    market.report(first, ReportAudit("pool", PAID))
+    market.report(second, ReportAudit("pond", (Payment("ada", 100),)))
+    found = market.ask(ShowMarket())["audit"]
+    assert {name: one["agrees"] for name, one in found["purchases"].items()} == {"pool": True, "pond": False}
+    assert market.ask(ShowMarket("eve"))["audit"] is None
+
+
+# -- what a seller may learn --------------------------------------------------------------------------
+
+
+def test_a_seller_makes_so_many_offers_a_day(market: Driven) -> None:
+    for number in range(20):
+        market.tell(offer(f"o{number}", "eve"))
+    refused = market.refused(QuotaExceeded, offer("o20", "eve"))
+    assert (refused.quota, refused.limit) == ("offers a day", 20)
+    market.tell(offer("o20", "bob"))
+    market.now += 24 * 3600 + 1
+    market.tell(offer("o21", "eve"))
+
+
+def test_a_seller_is_told_the_worth_of_its_own_offers_in_steps(market: Driven) -> None:
+    market.tell(offer("o1", "eve"))
+    market.tell(offer("o2", "bob"))
+    market.tell(Propose(version(), 0.8, 0.9, 1000.0))
+    (work,) = market.due(ValueOffers)
+    made = [
+        Option(f"buy:{o}", "BUY_ROW", "?", Gain(g, 0, 1), 100.0) for o, g in (("o1", 0.0238), ("o2", 0.3))
+    ]
+    market.report(work, Suggest(1, tuple(made)))
+    assert market.ask(ShowMarket("eve"))["worth"] == {"o1": 0.02}

@@ -1,0 +1,86 @@
+"""Splitting the price of rows of several owners by the seller game, and doing it again for an audit.
+
+The project's own rows take part as one more seller who is not paid: what they explain already is
+no merit of the rows bought. The owners' values are cut at zero and the price is split in
+proportion, in whole cents. Nothing is drawn at random, so that an audit finds the same cents.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from easeml_ray.embed import Classes
+from easeml_ray.errors import WorkFailed
+from easeml_ray.market.messages import (
+    OfferMade,
+    Payment,
+    RecomputePayments,
+    ReportAudit,
+    Settle,
+    Settlement,
+    SettlePurchase,
+)
+from easeml_ray.market.payment import split_payment
+from easeml_ray.market.sellers import seller_shapley
+from easeml_ray.market.shapley import Utility
+from easeml_ray.messages import DataVersion, Pillar
+from easeml_ray.process.component import Bench, Job
+from easeml_ray.registry.data import encoded, load_encoder, load_schema
+
+__all__ = ["recompute_payments", "settle_purchase"]
+
+_K = 5
+_UTILITY: Utility = "jia"
+_METHOD = (
+    f"seller Shapley values of {_K} nearest neighbours, exact, with the project's own rows as one more "
+    "seller who is not paid; cut at zero, split by largest remainder"
+)
+
+
+def settle_purchase(job: Job, bench: Bench) -> Settle:
+    """Split the price of an offer among the owners of its rows."""
+    body: SettlePurchase = job.body
+    payments, shares = _split(job, bench, body.made, body.version)
+    settlement = Settlement(_METHOD, _K, _UTILITY, body.version, shares)
+    return Settle(body.made.offer, payments, settlement)
+
+
+def recompute_payments(job: Job, bench: Bench) -> ReportAudit:
+    """Split the price of a purchase again."""
+    body: RecomputePayments = job.body
+    payments, _ = _split(job, bench, body.made, body.version)
+    return ReportAudit(body.made.offer, payments)
+
+
+def _split(
+    job: Job, bench: Bench, made: OfferMade, version: DataVersion
+) -> tuple[tuple[Payment, ...], tuple[float, ...]]:
+    table = bench.blobs.get_table(job.tenant, made.digest)
+    train = encoded(bench, job.tenant, version, Pillar.TRAIN)
+    development = encoded(bench, job.tenant, version, Pillar.DEVELOPMENT)
+    schema = load_schema(bench, job.tenant, version)
+    X = load_encoder(bench, job.tenant, version).transform(table)
+    y = Classes(tuple(schema["classes"])).encode(table[schema["label"]])
+    names, codes = np.unique(np.asarray(table["owner"].to_pylist(), dtype=str), return_inverse=True)
+    if len(names) != made.owners:
+        raise WorkFailed(
+            f"offer {made.offer} has rows of {len(names)} owners and was made by {made.owners}",
+            action="settle",
+            cause="the stored rows are not those of the offer",
+        )
+    house = len(names)
+    values = seller_shapley(
+        np.concatenate([train.X, X]),
+        np.concatenate([train.y, y]),
+        np.concatenate([np.full(len(train.y), house), codes.ravel()]),
+        development.X,
+        development.y,
+        k=_K,
+        utility=_UTILITY,
+        n_classes=version.n_classes,
+    )
+    # Rounded where floating point ends, so that another machine splits the same.
+    shares = tuple(round(float(value), 12) for value in values[:house])
+    cents = split_payment(shares, made.price_cents)
+    paid = tuple(Payment(str(name), amount) for name, amount in zip(names, cents, strict=True))
+    return paid, shares

@@ -1,0 +1,156 @@
+"""Rows of several owners, from the file to what each is paid and to the row ids they get in train."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from projects import small_project
+
+from easeml_ray.embed import Classes
+from easeml_ray.errors import HeldOutOverlap, InvalidTable, NotFound, SchemaMismatch, TooLarge
+from easeml_ray.market import seller_shapley, split_payment
+from easeml_ray.market.messages import Audit, Buy, ShowMarket
+from easeml_ray.messages import Pillar, Principal, Role
+from easeml_ray.process.local import LocalBench, LocalSystem
+from easeml_ray.process.messages import CreateProject
+from easeml_ray.registry.data import encoded, load_encoder, load_schema
+from easeml_ray.registry.messages import VersionAdded
+from easeml_ray.store.blobs import ArrowBlobStore
+from easeml_ray.store.memory import MemoryEventStore
+
+WHO = Principal("lab", Role.TENANT, "ann")
+
+
+class Shop:
+    """A project with data, and files offered to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = MemoryEventStore()
+        self.system = LocalSystem(self.store, ArrowBlobStore(str(folder)))
+        known = small_project(noise=0.1)
+        task = {**known.task, "when_undecided": "ask", "target_accuracy": 0.9}
+        self.send("process", CreateProject("small", task))
+        asyncio.run(self.system.upload("small", WHO, known.data, format="csv"))
+        self.data = known.data
+
+    def send(self, component: str, body: Any) -> dict[str, Any]:
+        return asyncio.run(self.system.handle(component, "small", WHO, body))
+
+    def offer(self, name: str, data: bytes, owner_column: str | None = "donor") -> dict[str, Any]:
+        return asyncio.run(
+            self.system.offer(
+                "small",
+                WHO,
+                data,
+                offer=name,
+                seller="co-op",
+                price_cents=1001,
+                terms="",
+                owner_column=owner_column,
+                format="csv",
+            )
+        )
+
+    @property
+    def version(self) -> Any:
+        versions = self.system.hosts["registry"].state.projects["small"].versions
+        return versions[max(versions)].version
+
+    def shown(self) -> dict[str, Any]:
+        return self.system.hosts["market"].state.read("small", ShowMarket())
+
+
+def rows(count: int = 30, *, seed: int = 9, donors: tuple[str, ...] = ("cyd", "ada", "bob")) -> bytes:
+    """Return a file of new rows, those of the last donor labelled at random."""
+    rng = np.random.default_rng(seed)
+    lines = ["id,a,b,c,y,donor"]
+    for row in range(count):
+        kind, donor = int(rng.integers(0, 2)), donors[row % len(donors)]
+        angle = rng.uniform(0, np.pi)
+        x, y = (np.cos(angle), np.sin(angle)) if kind == 0 else (1 - np.cos(angle), 0.5 - np.sin(angle))
+        label = int(rng.integers(0, 2)) if donor == donors[-1] else kind
+        lines.append(f"{90_000 + row},{x:.4f},{y:.4f},{rng.normal():.4f},{label},{donor}")
+    return "\n".join(lines).encode()
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory, quick_probes: None) -> Shop:
+    return Shop(tmp_path_factory.mktemp("shop"))
+
+
+def test_the_price_is_split_by_the_seller_game_and_an_audit_finds_the_same(shop: Shop) -> None:
+    shop.offer("shared", rows())
+    before = shop.version
+    shop.send("market", Buy("shared", "ann", before))
+    (purchase,) = (p for p in shop.shown()["purchases"] if p["offer"] == "shared")
+    bench = LocalBench(shop.system, "market", "oracle")
+    train, development = (encoded(bench, "lab", before, p) for p in (Pillar.TRAIN, Pillar.DEVELOPMENT))
+    offered = shop.system.blobs.get_table("lab", purchase["digest"])
+    classes = Classes(tuple(load_schema(bench, "lab", before)["classes"]))
+    values = seller_shapley(
+        np.concatenate([train.X, load_encoder(bench, "lab", before).transform(offered)]),
+        np.concatenate([train.y, classes.encode(offered["y"])]),
+        np.concatenate([np.full(len(train.y), 3), np.arange(30) % 3]),
+        development.X,
+        development.y,
+        k=5,
+    )
+    of = {"cyd": values[0], "ada": values[1], "bob": values[2]}
+    assert [p["seller"] for p in purchase["payments"]] == sorted(of)
+    cents = [p["cents"] for p in purchase["payments"]]
+    assert cents == split_payment([of[name] for name in sorted(of)], 1001)
+    assert sum(cents) == 1001
+    assert purchase["development"] == before.development.digest
+
+    assert shop.send("market", Audit()) == {"intact": True, "recomputed": 1}
+    audit = shop.shown()["audit"]
+    assert audit["intact"] and audit["purchases"]["shared"]["agrees"]
+
+
+def test_bought_rows_can_be_traced_to_their_owners(shop: Shop) -> None:
+    added = [e.body for e in shop.store.read() if isinstance(e.body, VersionAdded) and e.body.arrivals]
+    (arrival,) = added[0].arrivals
+    table = shop.system.blobs.get_table("lab", arrival.digest)
+    assert set(table["owner"].to_pylist()) == {"ada", "bob", "cyd"}
+    assert arrival.rows == table.num_rows == 30 and arrival.places == ""
+    bench = LocalBench(shop.system, "market", "trace")
+    train = bench.table(added[0].version.train)
+    mine = train.filter([i is not None and i >= arrival.first for i in train["row_id"].to_pylist()])
+    assert mine["a"].to_pylist() == table["a"].to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("data", "column", "error"),
+    [
+        (rows(), "nobody", SchemaMismatch),
+        (rows(), "a", SchemaMismatch),
+        (rows(), "y", SchemaMismatch),
+        (rows().replace(b",ada", b",", 1), "donor", InvalidTable),
+        (rows(300, donors=tuple(f"d{i}" for i in range(250))), "donor", TooLarge),
+    ],
+)
+def test_owners_that_cannot_be_paid_are_refused(
+    shop: Shop, data: bytes, column: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        shop.offer("refused", data, column)
+    assert "refused" not in {o["offer"] for o in shop.shown()["offers"]}
+
+
+def test_a_file_without_an_owner_column_has_one_owner(shop: Shop) -> None:
+    shop.offer("whole", rows(seed=12), None)
+    made = next(o for o in shop.shown()["offers"] if o["offer"] == "whole")
+    assert made["owners"] == 1
+
+
+def test_rows_that_are_held_out_are_refused_without_saying_which(shop: Shop) -> None:
+    with pytest.raises(HeldOutOverlap) as caught:
+        shop.offer("stolen", shop.data, None)
+    assert caught.value.count > 0 and "row" in str(caught.value)
+    assert "stolen" not in {o["offer"] for o in shop.shown()["offers"]}
+    with pytest.raises(NotFound):
+        shop.send("market", Buy("stolen", "ann", shop.version))
