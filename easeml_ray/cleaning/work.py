@@ -20,6 +20,7 @@ from easeml_ray.cleaning.labels import estimate_noise, label_beliefs, suspicious
 from easeml_ray.cleaning.messages import Belief, CompareVersions, ProposeRepairs, Suggest
 from easeml_ray.cleaning.pointwise import entropy
 from easeml_ray.cleaning.spread import spread_information
+from easeml_ray.cleaning.witnesses import Hearing, hear
 from easeml_ray.embed import Classes
 from easeml_ray.messages import Option, Pillar
 from easeml_ray.process.component import Bench, Job, Perform
@@ -72,8 +73,11 @@ def _relabel_option(
     row_ids = np.concatenate([train.row_ids, development.row_ids])
     keys = [f"label:{p.value}:{i}" for p, i in zip(pillars, row_ids.tolist(), strict=True)]
     known = np.array([key in verified for key in keys])
-    source = body.noise if body.noise is not None else estimate_noise(X, y, version.n_classes, k=k)
-    beliefs = _beliefs(X, y, version.n_classes, k, source, known)
+    heard = hear(X, y, version.n_classes, k=k, seed=job.seed)
+    source = body.noise
+    if source is None:
+        source = estimate_noise(X, y, version.n_classes, k=k, hearing=heard)
+    beliefs = _beliefs(X, y, k, source, known, heard)
     own = np.where(known, 1.0, beliefs[np.arange(len(y)), y])
     # rho (1 - 1/C) of the labels are wrong in the uniform convention.
     left = float((1 - own).mean()) / (1 - 1 / version.n_classes)
@@ -109,7 +113,7 @@ def _relabel_option(
         items=items,
         choices=tuple(classes),
         method=(
-            f"label beliefs from {k} neighbours, "
+            f"label beliefs from witnesses that did not see the label ({heard}), "
             f"label noise {labels.noise:.3f} left of {source:.3f} (uniform)"
         ),
     )
@@ -118,19 +122,19 @@ def _relabel_option(
 def _beliefs(
     X: NDArray[np.float64],
     y: NDArray[np.int64],
-    n_classes: int,
     k: int,
     source: float,
     known: NDArray[np.bool_],
+    heard: Hearing,
 ) -> NDArray[np.float64]:
     """Return label beliefs when some labels are verified: those around a row are then cleaner.
 
     Verified rows were the most doubtful ones, so that what is left around a row is found by
     iterating from the source's noise: beliefs say how many of the others are wrong.
     """
-    around = source
+    around, n_classes = source, heard.shares.shape[1]
     for _ in range(3):
-        beliefs = label_beliefs(X, y, n_classes, k=k, noise=source, neighbour_noise=around)
+        beliefs = label_beliefs(X, y, n_classes, k=k, noise=source, neighbour_noise=around, hearing=heard)
         own = np.where(known, 1.0, beliefs[np.arange(len(y)), y])
         around = min(float((1 - own).mean()) / (1 - 1 / n_classes), source)
         if not known.any():

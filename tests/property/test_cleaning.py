@@ -13,6 +13,7 @@ from easeml_ray.cleaning import (
     CPClean,
     conditional_label_probabilities,
     estimate_noise,
+    hear,
     label_beliefs,
     label_probabilities,
     possible_labels,
@@ -178,8 +179,11 @@ def test_label_beliefs_are_distributions_and_orders_are_permutations(
 ) -> None:
     rng = np.random.default_rng(seed)
     X, y = rng.integers(0, 4, size=(12, 2)), rng.integers(n_classes, size=12)
-    beliefs = label_beliefs(X, y, n_classes, k=k)
+    heard = hear(X, y, n_classes, k=k, witnesses=["neighbours", "self-value"])
+    np.testing.assert_allclose(heard.shares.sum(axis=1), 1.0)
+    np.testing.assert_allclose(sum(heard.weights.values()), 1.0)
+    beliefs = label_beliefs(X, y, n_classes, k=k, hearing=heard)
     assert (beliefs >= 0).all()
     np.testing.assert_allclose(beliefs.sum(axis=1), 1, atol=1e-12)
     assert sorted(suspicious(beliefs, y).tolist()) == list(range(12))
-    assert 0 < estimate_noise(X, y, n_classes, k=k) <= 0.95
+    assert 0 < estimate_noise(X, y, n_classes, k=k, hearing=heard) <= 0.95

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from easeml_ray.cleaning import estimate_noise, label_beliefs, suspicious
-from easeml_ray.cleaning import labels as labels_module
+from easeml_ray.cleaning import estimate_noise, hear, label_beliefs, suspicious
+from easeml_ray.cleaning.witnesses import neighbour_counts
 from easeml_ray.errors import InvalidArgument
 
 
@@ -53,15 +53,15 @@ def test_beliefs_are_calibrated() -> None:
 def test_a_narrow_majority_does_not_outweigh_a_rows_own_label() -> None:
     X = np.arange(11.0)[:, None]
     y = np.array([0, 1, 0, 1, 0, 0, 1, 0, 1, 0, 1])
-    beliefs = label_beliefs(X, y, 2, k=10, noise=0.1)
+    heard = hear(X, y, 2, k=10, witnesses=["neighbours"])
+    beliefs = label_beliefs(X, y, 2, k=10, noise=0.1, hearing=heard)
     assert (beliefs[np.arange(11), y] > 0.5).all()
 
 
-def test_neighbours_equal_a_full_sort_with_ties_to_the_smaller_row(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_neighbours_equal_a_full_sort_with_ties_to_the_smaller_row() -> None:
     rng = np.random.default_rng(0)
     X, y, k = rng.integers(0, 4, size=(40, 2)).astype(float), rng.integers(3, size=40), 5
-    monkeypatch.setattr(labels_module, "BLOCK_VALUES", 7 * 40)
-    found = labels_module._neighbour_counts(X, y, 3, k)
+    found = neighbour_counts(X, y, 3, k)
     for row in range(40):
         others = [i for i in range(40) if i != row]
         nearest = sorted(others, key=lambda i: (((X[i] - X[row]) ** 2).sum(), i))[:k]
