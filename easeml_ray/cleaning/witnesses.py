@@ -43,6 +43,7 @@ from numpy.typing import ArrayLike
 
 from easeml_ray.embed.arrays import FloatArray, IntArray, as_features, as_labels
 from easeml_ray.errors import InvalidArgument
+from easeml_ray.feasibility.neighbors import NearestNeighbors
 
 __all__ = ["WITNESSES", "Hearing", "hear", "neighbour_counts", "read_rows"]
 
@@ -173,9 +174,6 @@ def read_rows(X: ArrayLike, y: ArrayLike, n_classes: int, k: int) -> tuple[Float
 
 def _nearest(X: FloatArray, count: int) -> IntArray:
     """Return the nearest other rows of each row, nearest first, (N, count)."""
-    # Imported here: the studies import this package's neighbours for their advice on labels.
-    from easeml_ray.feasibility.neighbors import NearestNeighbors
-
     found = NearestNeighbors(X, count + 1).append(X).nearest
     rows = np.arange(len(X))[:, None]
     own = found == rows
@@ -228,7 +226,6 @@ def _forest(X: FloatArray, y: IntArray, n_classes: int, seed: int) -> FloatArray
 
 
 def _linear(X: FloatArray, y: IntArray, n_classes: int, seed: int) -> FloatArray:
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import KFold
     from sklearn.preprocessing import StandardScaler
@@ -241,7 +238,7 @@ def _linear(X: FloatArray, y: IntArray, n_classes: int, seed: int) -> FloatArray
             full[asked, classes[0]] = 1.0
             continue
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # a witness is weighed by what it says
+            warnings.simplefilter("ignore")  # a witness is weighed by what it says, converged or not
             model = LogisticRegression(max_iter=200).fit(scaled[known], y[known])
         full[np.ix_(asked, classes)] = model.predict_proba(scaled[asked])
     return _completed(full, np.arange(n_classes), n_classes)

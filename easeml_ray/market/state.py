@@ -193,8 +193,13 @@ class MarketState(ComponentState):
                 self.owe(event, SettlePurchase(project.offers[offer], version))
             case WorkRejected(kind="market.SettlePurchase"):
                 # Nothing was paid: the offers whose settlement was refused stand again.
-                owed = {a.body.made.offer for a in self.due() if isinstance(a.body, SettlePurchase)}
+                owed = self._owed(event.project, SettlePurchase)
                 project.approved = {o: a for o, a in project.approved.items() if o in owed}
+            case WorkRejected(kind="market.RecomputePayments"):
+                # What cannot be computed again is not vouched for.
+                owed = self._owed(event.project, RecomputePayments)
+                for name in [n for n, one in project.audits.items() if one is None and n not in owed]:
+                    project.audits[name] = Audited(name, False, ())
             case AuditStarted(intact, offers):
                 project.audited_chain = intact
                 project.audits = dict.fromkeys(offers)
@@ -212,6 +217,10 @@ class MarketState(ComponentState):
             case OfferDeclined(offer, _):
                 project.declined.add(offer)
                 project.options = tuple(o for o in project.options if o.id != f"buy:{offer}")
+
+    def _owed(self, project: str, work: type) -> set[str]:
+        """Return the offers of a project that a kind of work is due for."""
+        return {a.body.made.offer for a in self.due() if a.project == project and isinstance(a.body, work)}
 
     def read(self, project: str, query: Any) -> dict[str, Any]:
         """Answer a query; see :class:`ComponentState`."""
@@ -239,7 +248,7 @@ class MarketState(ComponentState):
             "worth": {name: coarse(worth[name]) for name in sorted(names & worth.keys())},
             "audit": audit,
             "options": [asdict(o) for o in known.options if o.id.removeprefix("buy:") in names],
-            "purchases": [asdict(p) for p in known.purchases if p.offer in names],
+            "purchases": [_shown(p, query.seller) for p in known.purchases if p.offer in names],
             "chain_intact": self.verify(project),
         }
 
@@ -252,6 +261,14 @@ class MarketState(ComponentState):
         """Check the invariants."""
         super().validate()
         assert all(self.verify(project) for project in self.projects)
+
+
+def _shown(purchase: Purchased, seller: str | None) -> dict[str, Any]:
+    """Return a purchase; without what it was valued by, whose exact values a seller may not see."""
+    shown = asdict(purchase)
+    if seller is not None:
+        del shown["settlement"], shown["development"]
+    return shown
 
 
 def _check_quota(project: _Project, seller: str, now: float) -> None:

@@ -83,6 +83,7 @@ _NEEDED = {
     Phase.ACQUIRING: ("registry", "market", "oracle"),
 }
 """The components without whose answer a project cannot leave a phase."""
+_BESIDE = frozenset({"cleaning.CompareVersions", "market.RecomputePayments"})
 
 
 def react(state: ComponentState, project: Project, event: Event) -> None:
@@ -116,8 +117,8 @@ def react(state: ComponentState, project: Project, event: Event) -> None:
             if kind == "gate.OpenEra":
                 project.era_open = False
                 _next_era(state, project, event)
-        case WorkRejected(kind="cleaning.CompareVersions" as kind, error=error):
-            # Nothing waits for a check: it is shown, and the phase goes on.
+        case WorkRejected(kind, error) if kind in _BESIDE:
+            # No phase waits for a check or an audit: it is shown, and the project goes on.
             project.problem = {"component": event.component, "what": kind, **error}
         case WorkRejected(kind, error):
             _failed(state, project, event, event.component, kind, error)

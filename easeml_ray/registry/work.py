@@ -262,7 +262,14 @@ def _owners(table: pa.Table, name: str, schema: dict[str, Any]) -> pa.Array:
             hint="Give owners in a column of their own.",
             column=name,
         )
-    owners = table[name].combine_chunks().cast(pa.string())
+    try:
+        owners = table[name].combine_chunks().cast(pa.string())
+    except pa.ArrowException as error:
+        raise InvalidTable(
+            f"column {name!r} of type {table[name].type} cannot name owners",
+            hint="Give names as text or numbers.",
+            column=name,
+        ) from error
     empty = np.flatnonzero(np.asarray([not owner for owner in owners.to_pylist()], dtype=bool))
     if empty.size:
         raise InvalidTable(

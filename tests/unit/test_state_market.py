@@ -213,6 +213,9 @@ def test_rows_of_several_owners_are_paid_once_their_shares_are_computed(market: 
     assert purchase.payments == PAID and purchase.settlement == settlement()
     assert purchase.development == version().development.digest
     assert market.state.verify("p")
+    (own,), (whole,) = (market.ask(ShowMarket(who))["purchases"] for who in ("eve", None))
+    assert whole["settlement"]["shares"] == SHARES and sum(p["cents"] for p in own["payments"]) == 100
+    assert not {"settlement", "development"} & own.keys()  # exact values are not a seller's to see
 
 
 def test_a_settlement_that_fails_leaves_the_offer_standing(market: Driven) -> None:
@@ -254,6 +257,18 @@ def test_an_audit_computes_split_payments_again(market: Driven) -> None:
     found = market.ask(ShowMarket())["audit"]
     assert {name: one["agrees"] for name, one in found["purchases"].items()} == {"pool": True, "pond": False}
     assert market.ask(ShowMarket("eve"))["audit"] is None
+
+
+def test_what_cannot_be_computed_again_is_not_vouched_for(market: Driven) -> None:
+    for name in ("pool", "pond"):
+        market.report(shared(market, name), Settle(name, PAID, settlement()))
+    market.tell(Audit())
+    first, second = market.due(RecomputePayments)
+    market.fail(first)
+    assert market.ask(ShowMarket())["audit"]["purchases"]["pool"]["agrees"] is False
+    assert market.ask(ShowMarket())["audit"]["purchases"]["pond"] is None
+    market.report(second, ReportAudit("pond", PAID))
+    assert market.ask(ShowMarket())["audit"]["purchases"]["pond"]["agrees"]
 
 
 # -- what a seller may learn --------------------------------------------------------------------------
