@@ -218,9 +218,10 @@ class MarketState(ComponentState):
                 project.declined.add(offer)
                 project.options = tuple(o for o in project.options if o.id != f"buy:{offer}")
 
-    def _owed(self, project: str, work: type) -> set[str]:
+    def _owed(self, project: str, work: type[SettlePurchase] | type[RecomputePayments]) -> set[str]:
         """Return the offers of a project that a kind of work is due for."""
-        return {a.body.made.offer for a in self.due() if a.project == project and isinstance(a.body, work)}
+        mine = (action.body for action in self.due() if action.project == project)
+        return {body.made.offer for body in mine if isinstance(body, work)}
 
     def read(self, project: str, query: Any) -> dict[str, Any]:
         """Answer a query; see :class:`ComponentState`."""
