@@ -31,7 +31,7 @@ from easeml_ray.embed.arrays import FloatArray, IntArray
 from easeml_ray.errors import DuplicateIds
 from easeml_ray.market.offers import Offer, OfferValue, PurchasePlan, PurchaseStep
 from easeml_ray.market.payment import whole_cents
-from easeml_ray.market.ranking import dev_blocks, nearest_first, squared_distances
+from easeml_ray.market.ranking import nearest
 from easeml_ray.market.shapley import checked
 
 __all__ = ["plan_purchases"]
@@ -232,11 +232,8 @@ def _neighbours(
     kept = min(k, rows.shape[0])
     d2 = np.full((dev_rows.shape[0], k), np.inf)
     match = np.zeros((dev_rows.shape[0], k))
-    for block in dev_blocks(dev_rows.shape[0], rows.shape[0]):
-        distances = squared_distances(rows, dev_rows[block])
-        order = nearest_first(distances, kept)
-        d2[block, :kept] = np.take_along_axis(distances, order, axis=1)
-        match[block, :kept] = shares[order, dev_labels[block][:, None]]
+    order, d2[:, :kept] = nearest(rows, dev_rows, kept)
+    match[:, :kept] = shares[order, dev_labels[:, None]]
     return Neighbours(d2, match)
 
 
@@ -244,10 +241,8 @@ def _label_shares(
     rows: FloatArray, owned: FloatArray, labels: IntArray, k: int, n_classes: int
 ) -> FloatArray:
     """Return the label distribution (n_rows, C) among the K nearest owned rows of each row."""
-    shares = np.empty((rows.shape[0], n_classes))
-    for block in dev_blocks(rows.shape[0], owned.shape[0]):
-        order = nearest_first(squared_distances(owned, rows[block]), min(k, owned.shape[0]))
-        shares[block] = np.eye(n_classes)[labels[order]].mean(axis=1)
+    order, _ = nearest(owned, rows, min(k, owned.shape[0]))
+    shares: FloatArray = np.eye(n_classes)[labels[order]].mean(axis=1)
     return shares
 
 

@@ -1,144 +1,157 @@
-"""Train rows in the order of their distance to a development row, ties to the smaller index.
+"""Distances of development rows to train rows, block by block: quick ones that tell how far to trust them.
 
 Symbols
 -------
-T = development rows of a block, n = train rows, d = features
-d2 = squared Euclidean distances, (T, n)
-order = train rows, nearest first, (T, n) or its first columns
+n = train rows, T = development rows, d = features
+s = squared distances less the development row's own square, up to rounding, (T, n)
+window = s that differ by more are in the order of their direct differences, (T,)
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.market.ordering import kept_of_each, nearest_rows, rounding_bound
 
-__all__ = ["BLOCK_BYTES", "dev_blocks", "nearest_first", "nearest_of_each", "squared_distances"]
+__all__ = ["Block", "blocks", "nearest", "nearest_of_each"]
 
-BLOCK_BYTES = 1 << 28
-"""Memory that the (development, train) arrays of one block may take, in bytes."""
+USUAL_BYTES = 1 << 25  # of s; more brings nothing, and less memory stays in the cache
+MOST_BYTES = 1 << 28
+FEWEST_ROWS = 32  # development rows of a block, for the sake of the matrix product
+CHUNK_BYTES = 1 << 23  # of train rows that are centred at once
 
 
-def dev_blocks(n_dev: int, n_train: int, *, arrays: int = 8) -> Iterator[slice]:
-    """Cut the development rows so that `arrays` float64 arrays (block, n_train) fit in memory.
+class Block(NamedTuple):
+    """Some development rows.
 
-    Parameters
+    Attributes
     ----------
-    n_dev, n_train : int
-        Rows.
-    arrays : int
-        Arrays alive at once.
-
-    Yields
-    ------
-    slice
-        Consecutive blocks, of at least one development row.
-
-    Examples
-    --------
-    >>> list(dev_blocks(5, 2**22))
-    [slice(0, 1, None), slice(1, 2, None), slice(2, 3, None), slice(3, 4, None), slice(4, 5, None)]
+    part : slice
+        Which.
+    s : ndarray of shape (t, n)
+        Squared distances less a constant for each development row, up to rounding. The memory is used
+        again by the next block.
+    window : ndarray of shape (t,)
+        What rounding may have exchanged.
     """
-    step = max(1, BLOCK_BYTES // (8 * arrays * max(1, n_train)))
-    for begin in range(0, n_dev, step):
-        yield slice(begin, min(begin + step, n_dev))
+
+    part: slice
+    s: FloatArray
+    window: FloatArray
 
 
-def squared_distances(X: FloatArray, X_dev: FloatArray) -> FloatArray:
-    """Return squared distances by direct differences: equal rows have equal distances.
+def blocks(X: FloatArray, Z: FloatArray) -> Iterator[Block]:
+    """Yield the distances of all development rows.
 
     Parameters
     ----------
     X : ndarray of shape (n, d)
         Train rows.
-    X_dev : ndarray of shape (T, d)
+    Z : ndarray of shape (T, d)
         Development rows.
 
-    Returns
-    -------
-    ndarray of shape (T, n)
-        Squared Euclidean distances.
+    Yields
+    ------
+    Block
+        Consecutive development rows, as many as fit into some 32 MiB, at most 256 MiB.
 
     Examples
     --------
-    >>> squared_distances(np.array([[0.0], [3.0]]), np.array([[1.0]]))
-    array([[1., 4.]])
+    >>> (block,) = blocks(np.array([[0.0], [3.0]]), np.array([[1.0]]))
+    >>> float(block.s[0, 1] - block.s[0, 0])
+    3.0
     """
-    from scipy.spatial.distance import cdist
+    n, d = X.shape
+    centre = X.mean(axis=0)
+    rows = max(1, CHUNK_BYTES // (8 * (d + 1)))
+    whole = _with_squares(X - centre) if n <= 4 * rows else None
+    step = min(len(Z), max(1, USUAL_BYTES // (8 * n), min(FEWEST_ROWS, MOST_BYTES // (8 * n))))
+    memory = np.empty((step, n))
+    longest = 0.0 if whole is None else float(whole[:, -1].max())
+    for begin in range(0, len(Z), step):
+        part = slice(begin, min(begin + step, len(Z)))
+        mine = Z[part] - centre
+        squares = np.square(mine).sum(axis=1)
+        factors = np.concatenate([-2.0 * mine, np.ones((len(mine), 1))], axis=1)
+        s = memory[: len(mine)]
+        if whole is not None:
+            np.matmul(factors, whole.T, out=s)
+        else:
+            for first in range(0, n, rows):
+                chunk = _with_squares(X[first : first + rows] - centre)
+                longest = max(longest, float(chunk[:, -1].max()))
+                s[:, first : first + rows] = factors @ chunk.T
+        yield Block(part, s, 2.0 * rounding_bound(d, np.sqrt(longest) + np.sqrt(squares)))
 
-    distances: FloatArray = cdist(X_dev, X, "sqeuclidean")
-    return distances
+
+def _with_squares(rows: FloatArray) -> FloatArray:
+    """Append the square of each row, so that one product gives the whole distance."""
+    return np.concatenate([rows, np.square(rows).sum(axis=1, keepdims=True)], axis=1)
 
 
-def nearest_first(d2: FloatArray, count: int | None = None) -> IntArray:
-    """Return the train rows nearest first, ties to the smaller index.
+def nearest(X: FloatArray, Z: FloatArray, count: int) -> tuple[IntArray, FloatArray]:
+    """Return the nearest train rows of each development row, ties to the smaller index.
 
     Parameters
     ----------
-    d2 : ndarray of shape (T, n)
-        Distances.
-    count : int, optional
-        How many to return; all by default.
+    X, Z : ndarray of shape (n, d), (T, d)
+        Train and development rows.
+    count : int
+        How many, at most n.
 
     Returns
     -------
-    ndarray of int64, shape (T, n) or (T, count)
-        Row indices.
+    rows : ndarray of int64, shape (T, count)
+        Nearest first.
+    d2 : ndarray of shape (T, count)
+        Their squared distances, by direct differences: equal rows have equal ones.
 
     Examples
     --------
-    >>> nearest_first(np.array([[2.0, 1.0, 2.0, 0.0]]))
-    array([[3, 1, 0, 2]])
-    >>> nearest_first(np.array([[2.0, 1.0, 2.0, 0.0]]), 3)
+    >>> nearest(np.array([[2.0], [1.0], [2.0], [0.0]]), np.array([[0.0]]), 3)[0]
     array([[3, 1, 0]])
     """
-    if count is not None and count < d2.shape[1]:
-        return np.stack([_nearest(row, count) for row in d2])
-    order = np.argsort(d2, axis=1)
-    ranked = np.take_along_axis(d2, order, axis=1)
-    # A stable sort is several times slower, and only rows that hold a tie need one.
-    tied = np.flatnonzero((ranked[:, 1:] == ranked[:, :-1]).any(axis=1))
-    order[tied] = np.argsort(d2[tied], axis=1, kind="stable")
-    return order
+    rows = np.empty((len(Z), count), dtype=np.int64)
+    d2 = np.empty((len(Z), count))
+    for part, s, window in blocks(X, Z):
+        nearest_rows(s, window, X, Z[part], rows[part], d2[part])
+    return rows, d2
 
 
-def _nearest(d2: FloatArray, count: int) -> IntArray:
-    last = np.partition(d2, count - 1)[count - 1]
-    inside = np.flatnonzero(d2 < last)
-    # Of the rows at the last distance the smaller indices are nearer.
-    edge = np.flatnonzero(d2 == last)[: count - inside.size]
-    return np.concatenate([inside[np.argsort(d2[inside], kind="stable")], edge])
-
-
-def nearest_of_each(order: IntArray, groups: IntArray, k: int) -> IntArray:
-    """Drop from an order what k nearer rows of the same group precede.
+def nearest_of_each(
+    X: FloatArray, Z: FloatArray, groups: IntArray, k: int
+) -> Iterator[tuple[slice, IntArray]]:
+    """Yield, block by block, the train rows that fewer than k nearer rows of the same group precede.
 
     Parameters
     ----------
-    order : ndarray of int64, shape (n,)
-        Train rows, nearest first.
+    X, Z : ndarray of shape (n, d), (T, d)
+        Train and development rows.
     groups : ndarray of int64, shape (n,)
-        Group of each train row.
+        Group of each train row, counted from 0.
     k : int
         Rows kept of each group.
 
-    Returns
-    -------
-    ndarray of int64
-        The rest, nearest first.
+    Yields
+    ------
+    part : slice
+        Which development rows.
+    rows : ndarray of int64, shape (t, R)
+        Nearest first; R is the sum of min(k, rows) over the groups.
 
     Examples
     --------
-    >>> nearest_of_each(np.array([2, 0, 1, 3]), np.array([0, 0, 0, 1]), 2)
-    array([2, 0, 3])
+    >>> X = np.array([[0.0], [1.0], [2.0], [3.0]])
+    >>> [rows.tolist() for _, rows in nearest_of_each(X, X[:1], np.array([0, 0, 0, 1]), 2)]
+    [[[0, 1, 3]]]
     """
-    mine = groups[order]
-    by_group = np.argsort(mine, kind="stable")
-    new = np.diff(mine[by_group], prepend=-1) != 0
-    first = np.flatnonzero(new)
-    # Position within the group: how far behind the group's first entry.
-    place = np.arange(mine.size) - first[np.cumsum(new) - 1]
-    kept: IntArray = order[np.sort(by_group[place < k])]
-    return kept
+    kept = int(np.minimum(np.bincount(groups), k).sum())
+    for part, s, window in blocks(X, Z):
+        rows = np.empty((len(s), kept), dtype=np.int64)
+        low, high = s.min(axis=1), s.max(axis=1)
+        kept_of_each(s, low, high, window, X, Z[part], groups, int(groups.max()) + 1, k, rows)
+        yield part, rows

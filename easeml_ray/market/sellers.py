@@ -30,14 +30,16 @@ algorithm above is this library's own.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from easeml_ray.embed.arrays import FloatArray, IntArray
 from easeml_ray.errors import InvalidArgument
-from easeml_ray.market.ranking import dev_blocks, nearest_first, nearest_of_each, squared_distances
-from easeml_ray.market.shapley import Utility, checked, jia_by_rank
+from easeml_ray.market.game import add_games
+from easeml_ray.market.ranking import nearest_of_each
+from easeml_ray.market.shapley import Utility, checked
 
 __all__ = ["MOST_ENUMERATED", "seller_shapley"]
 
@@ -102,31 +104,77 @@ def seller_shapley(
     rows, labels, dev_rows, dev_labels, classes = checked(
         X, y, X_dev, y_dev, k=k, utility=utility, n_classes=n_classes
     )
-    owned = _owner_lists(owners, rows.shape[0])
-    present = np.unique(np.concatenate(owned))
-    compact = [np.searchsorted(present, row) for row in owned]
-    alone = all(row.size == 1 for row in compact)
-    if alone and utility == "jia":
-        groups = np.concatenate(compact)
-    else:
-        groups = _owner_masks(compact, present.size)
-    total = np.zeros(present.size)
-    for block in dev_blocks(dev_rows.shape[0], rows.shape[0]):
-        order = nearest_first(squared_distances(rows, dev_rows[block]))
-        # Every development row keeps as many rows: min(k, rows) of each group.
-        kept = np.stack([nearest_of_each(line, groups, k) for line in order])
-        match = labels[kept] == dev_labels[block][:, None]
-        if not (alone and utility == "jia"):
-            total += _enumerated(groups[kept], match, present.size, k, utility, classes)
-        elif k == 1:
-            # One row a seller: the row game, with sellers for rows.
-            by_rank = jia_by_rank(match.astype(np.float64), 1)
-            total += np.bincount(groups[kept].ravel(), by_rank.ravel(), minlength=present.size)
+    owned = _Owned.of(owners, rows.shape[0])
+    total = np.zeros(owned.n_sellers)
+    alone = owned.alone and utility == "jia"
+    if not alone and owned.n_sellers > MOST_ENUMERATED:
+        raise InvalidArgument(
+            f"{owned.n_sellers} sellers with shared rows or the soft utility have too many coalitions to "
+            "enumerate",
+            hint=f"Take utility jia with one owner a row, at most {MOST_ENUMERATED} sellers, or "
+            "sampled_seller_shapley.",
+            argument="owners",
+        )
+    moments, weights = _quadrature(owned.n_sellers)
+    for part, kept in nearest_of_each(rows, dev_rows, owned.groups, k):
+        match = labels[kept] == dev_labels[part][:, None]
+        groups = owned.groups[kept]
+        if not alone:
+            total += _enumerated(owned.masks()[groups], match, owned.n_sellers, k, utility, classes)
+        elif kept.shape[1] == owned.n_sellers:
+            # One row a seller can matter: the row game, with sellers for rows.
+            _add_row_games(groups, match, k, total)
         else:
-            total += _integrated(groups[kept], match, present.size, k)
-    values = np.zeros(int(present[-1]) + 1)
-    values[present] = total / dev_rows.shape[0]
-    return values
+            add_games(groups, match, owned.n_sellers, k, moments, weights / k, total)
+    return owned.spread(total / dev_rows.shape[0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Owned:
+    """Who owns which rows; sellers without rows are left out.
+
+    present : (M,) numbers of the sellers with rows, as given
+    groups : (n,) group of each row: rows of the same owners are a group; where no row is shared,
+        the group is the seller
+    owners, owner_ptr : owners of each group, one after the other, and where each group's begin
+    """
+
+    present: IntArray
+    groups: IntArray
+    owners: IntArray
+    owner_ptr: IntArray
+
+    @classmethod
+    def of(cls, owners: ArrayLike | Sequence[Sequence[int]], n_rows: int) -> _Owned:
+        lists = _owner_lists(owners, n_rows)
+        present = np.unique(np.concatenate(lists))
+        sets: dict[bytes, int] = {}
+        if all(row.size == 1 for row in lists):
+            groups = np.searchsorted(present, np.concatenate(lists))
+            return cls(present, groups, np.arange(present.size), np.arange(present.size + 1))
+        groups = np.array([sets.setdefault(row.tobytes(), len(sets)) for row in lists], dtype=np.int64)
+        members = [np.searchsorted(present, np.frombuffer(key, dtype=np.int64)) for key in sets]
+        pointers = np.cumsum([0, *(member.size for member in members)])
+        return cls(present, groups, np.concatenate(members), pointers)
+
+    @property
+    def n_sellers(self) -> int:
+        return int(self.present.size)
+
+    @property
+    def alone(self) -> bool:
+        """Whether every row has one owner."""
+        return self.owners.size == self.n_sellers and bool((np.diff(self.owner_ptr) == 1).all())
+
+    def masks(self) -> IntArray:
+        """Return the owners of each group as bits."""
+        return np.add.reduceat(1 << self.owners, self.owner_ptr[:-1])
+
+    def spread(self, values: FloatArray) -> FloatArray:
+        """Return values by the numbers that were given, 0 for sellers without rows."""
+        whole = np.zeros(int(self.present[-1]) + 1)
+        whole[self.present] = values
+        return whole
 
 
 def _owner_lists(owners: ArrayLike | Sequence[Sequence[int]], n_rows: int) -> list[IntArray]:
@@ -152,97 +200,28 @@ def _owner_lists(owners: ArrayLike | Sequence[Sequence[int]], n_rows: int) -> li
     return lists
 
 
-def _owner_masks(owned: list[IntArray], n_sellers: int) -> IntArray:
-    """Return the owners of each row as bits."""
-    if n_sellers > MOST_ENUMERATED:
-        raise InvalidArgument(
-            f"{n_sellers} sellers with shared rows or the soft utility have too many coalitions to enumerate",
-            hint=f"Take utility jia with one owner a row, or at most {MOST_ENUMERATED} sellers.",
-            argument="owners",
-        )
-    return np.array([int((1 << row).sum()) for row in owned], dtype=np.int64)
+def _quadrature(n_sellers: int) -> tuple[FloatArray, FloatArray]:
+    """Return moments and weights on 0 .. 1 for a game of M sellers.
 
-
-def _integrated(sellers: IntArray, match: NDArray[np.bool_], n_sellers: int, k: int) -> FloatArray:
-    """Return the values (M,), summed over development rows, of rows (T, R) nearest first."""
-    x, w = np.polynomial.legendre.leggauss(n_sellers // 2 + 1)
-    moments, weights = (x + 1.0) / 2.0, w / 2.0
-    step = max(1, BLOCK_VALUES // (n_sellers * moments.size * k))
-    total = np.zeros(n_sellers)
-    for begin in range(0, sellers.shape[0], step):
-        block = slice(begin, begin + step)
-        mine, hits = sellers[block], match[block]
-        nearer = np.zeros((mine.shape[0], n_sellers), dtype=np.int64)
-        everyone = np.arange(mine.shape[0])
-        for r in range(mine.shape[1]):
-            hit = np.flatnonzero(hits[:, r])
-            if hit.size:
-                seller, line = mine[hit, r], np.arange(hit.size)
-                others = nearer[hit]
-                room = k - others[line, seller]
-                others[line, seller] = 0
-                gained, lost = _row_game(others, room, moments, weights, k)
-                total += np.bincount(seller, gained, minlength=n_sellers) - lost.sum(axis=0)
-            nearer[everyone, mine[:, r]] += 1
-    return total / k
-
-
-def _row_game(
-    others: IntArray, room: IntArray, moments: FloatArray, weights: FloatArray, k: int
-) -> tuple[FloatArray, FloatArray]:
-    """Return what one matching row gives its seller, and takes from each other seller.
-
-    Parameters
-    ----------
-    others : ndarray of int64, shape (h, M)
-        Nearer rows of each other seller, for h development rows at once; 0 for its own.
-    room : ndarray of int64, shape (h,)
-        L, between 1 and k.
-    moments, weights : ndarray of shape (G,)
-        Quadrature on 0 .. 1.
-    k : int
-        Neighbours K; counts of K and more need not be told apart.
-
-    Returns
-    -------
-    gained : ndarray of shape (h,)
-        Integral of P(count < L).
-    lost : ndarray of shape (h, M)
-        Integral of t P(L - c_m <= count without m < L).
+    M // 2 + 1 of them integrate a polynomial of degree M exactly. A product of M factors
+    ``1 - t + t z^c`` is bounded by ``(1 + delta^2 / 2)^M`` on the ellipse ``rho = 1 + delta`` about
+    0 .. 1, so that the error with G of them falls as ``exp(-2 G^2 / M)``: 4.5 sqrt(M) are enough for
+    float64 when there are many sellers.
     """
-    h, n_sellers = others.shape
-    before = np.zeros((n_sellers + 1, h, moments.size, k))  # product over the sellers before m
-    after = np.zeros_like(before)  # product over the sellers from m on
-    before[0, :, :, 0] = after[n_sellers, :, :, 0] = 1.0
-    for m in range(n_sellers):
-        before[m + 1] = _times_factor(before[m], others[:, m], moments)
-        last = n_sellers - 1 - m
-        after[last] = _times_factor(after[last + 1], others[:, last], moments)
-    # Distribution function of the count without m, at 0 .. k-1 nearer rows.
-    without = np.empty((n_sellers, h, moments.size, k))
-    for q in range(k):
-        without[..., q] = (before[:-1, ..., : q + 1] * after[1:, ..., q::-1]).sum(axis=-1)
-    below = np.cumsum(without, axis=-1)
-    top = np.take_along_axis(below, (room - 1)[None, :, None, None], axis=-1)[..., 0]
-    rest = room[:, None] - others - 1  # (h, M); -1 where seller m alone can displace the row
-    bottom = np.take_along_axis(below, np.maximum(rest, 0).T[:, :, None, None], axis=-1)[..., 0]
-    bottom = np.where((rest >= 0).T[:, :, None], bottom, 0.0)
-    lost = ((top - bottom) @ (weights * moments)).T
-    everyone = np.cumsum(before[n_sellers], axis=-1)
-    gained = np.take_along_axis(everyone, (room - 1)[:, None, None], axis=-1)[..., 0] @ weights
-    return gained, np.where(others > 0, lost, 0.0)
+    count = min(n_sellers // 2 + 1, int(np.ceil(4.5 * np.sqrt(n_sellers))))
+    x, w = np.polynomial.legendre.leggauss(count)
+    return (x + 1.0) / 2.0, w / 2.0
 
 
-def _times_factor(product: FloatArray, count: IntArray, moments: FloatArray) -> FloatArray:
-    """Multiply (h, G, k) coefficients by ``1 - t + t z^count``, dropping powers from k on."""
-    if not count.any():
-        return product
-    source = np.arange(product.shape[-1])[None, :] - count[:, None]
-    shifted = np.take_along_axis(product, np.maximum(source, 0)[:, None, :], axis=-1)
-    shifted = np.where((source >= 0)[:, None, :], shifted, 0.0)
-    t = moments[None, :, None]
-    result: FloatArray = (1.0 - t) * product + t * shifted
-    return result
+def _add_row_games(sellers: IntArray, match: NDArray[np.bool_], k: int, total: FloatArray) -> None:
+    """Add the values of sellers with one row each, nearest first (T, M)."""
+    n = sellers.shape[1]
+    rank = np.arange(1, n + 1)
+    terms = match / np.maximum(rank * (rank - 1.0), 1.0)
+    behind = np.zeros((len(match), n + 1))
+    behind[:, :-1] = terms[:, ::-1].cumsum(axis=1)[:, ::-1]
+    values = match / np.maximum(rank, k) - behind[:, np.minimum(np.maximum(rank, k), n)]
+    total += np.bincount(sellers.ravel(), values.ravel(), minlength=total.size)
 
 
 def _enumerated(

@@ -39,9 +39,10 @@ from numpy.typing import ArrayLike
 from easeml_ray.embed import as_features, as_labels, count_classes
 from easeml_ray.embed.arrays import FloatArray, IntArray
 from easeml_ray.errors import InvalidArgument
-from easeml_ray.market.ranking import dev_blocks, nearest_first, squared_distances
+from easeml_ray.market.ordering import add_exact, add_truncated
+from easeml_ray.market.ranking import blocks
 
-__all__ = ["Utility", "checked", "jia_by_rank", "knn_shapley"]
+__all__ = ["Utility", "checked", "expected_shapley", "knn_shapley", "shard_values"]
 
 Utility: TypeAlias = Literal["jia", "soft"]
 
@@ -99,105 +100,130 @@ def knn_shapley(
     >>> knn_shapley([[0.0], [1.0], [2.0]], [1, 0, 1], [[0.0]], [1], k=1).round(4)
     array([ 0.8333, -0.1667,  0.3333])
     """
-    X, y, X_dev, y_dev, classes = checked(X, y, X_dev, y_dev, k=k, utility=utility, n_classes=n_classes)
-    n = X.shape[0]
-    kept = _rows_to_order(n, k, utility, epsilon)
-    values = np.zeros(n)
-    for block in dev_blocks(X_dev.shape[0], n):
-        labels = y_dev[block][:, None]
-        order = nearest_first(squared_distances(X, X_dev[block]), kept)
-        match = (y[order] == labels).astype(np.float64)
-        if kept < n:
-            everything = y[None, :] == labels
-            by_rank, tail = _truncated(match, everything.sum(axis=1), n, k)
-            values += tail @ np.stack([everything.sum(axis=0), np.ones(n)])
-        elif utility == "jia":
-            by_rank = jia_by_rank(match, k)
-        else:
-            by_rank = _soft_by_rank(match, k, classes)
-        values += np.bincount(order.ravel(), weights=by_rank.ravel(), minlength=n)
-    mean: FloatArray = values / X_dev.shape[0]
+    shard = shard_values(X, y, X_dev, y_dev, k=k, utility=utility, epsilon=epsilon, n_classes=n_classes)
+    mean: FloatArray = shard / len(y_dev)  # type: ignore[arg-type]
     return mean
 
 
-def jia_by_rank(match: FloatArray, k: int) -> FloatArray:
-    """Return the values of rows in the order of their ranks, utility ``jia``.
+def shard_values(
+    X: ArrayLike,
+    y: ArrayLike,
+    X_dev: ArrayLike,
+    y_dev: ArrayLike,
+    *,
+    k: int = 5,
+    utility: Utility = "jia",
+    epsilon: float | None = None,
+    n_classes: int | None = None,
+) -> FloatArray:
+    """Return the values summed over some development rows.
 
-    ``phi_i = a_i / max(K, i) - sum_{j > max(K, i)} a_j / (j (j - 1))``
+    The sums of the parts of a development set, together, divided by its rows, are
+    :func:`knn_shapley`: n numbers are all that a part gives to the others.
 
     Parameters
     ----------
-    match : ndarray of shape (T, n)
-        a, nearest row first.
+    X, y, X_dev, y_dev, k, utility, epsilon, n_classes
+        As for :func:`knn_shapley`. For ``soft``, give the classes: a part may not have them all.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        Sums.
+
+    Raises
+    ------
+    InvalidArgument
+        If an array or a parameter is unusable.
+
+    Examples
+    --------
+    >>> X, y = [[0.0], [1.0], [2.0]], [1, 0, 1]
+    >>> parts = [shard_values(X, y, [[z]], [1], k=1) for z in (0.0, 2.0)]
+    >>> bool(np.allclose(sum(parts) / 2, knn_shapley(X, y, [[0.0], [2.0]], [1, 1], k=1)))
+    True
+    """
+    rows, codes, dev_rows, dev_codes, classes = checked(
+        X, y, X_dev, y_dev, k=k, utility=utility, n_classes=n_classes
+    )
+    n = len(rows)
+    kept = _rows_to_order(n, k, utility, epsilon)
+    values = np.zeros(n)
+    if kept < n:
+        counts = np.bincount(codes, minlength=classes)
+        far = (_harmonic(n) - _harmonic(kept)) / (n - kept)
+        tail = np.zeros(classes + 1)
+        for part, s, window in blocks(rows, dev_rows):
+            add_truncated(
+                s, window, rows, dev_rows[part], codes, dev_codes[part], counts, k, kept, far, values, tail
+            )
+        values += tail[codes] + tail[-1]
+        return values
+    known, nowhere = np.empty((0, n)), np.zeros(len(dev_rows), dtype=np.int64)
+    for part, s, window in blocks(rows, dev_rows):
+        add_exact(
+            s, s.min(axis=1), s.max(axis=1), window, rows, dev_rows[part], known, nowhere[part], codes,
+            dev_codes[part], k, classes if utility == "soft" else 0, values,
+        )  # fmt: skip
+    return values
+
+
+def expected_shapley(
+    X: ArrayLike, chances: ArrayLike, X_dev: ArrayLike, y_dev: ArrayLike, *, k: int = 5
+) -> FloatArray:
+    """Return the expected values of rows whose labels are known as distributions, utility ``jia``.
+
+    Values are linear in the matches, so that the expectation over independent labels is the value of the
+    chances themselves: exact, and as quick as with labels.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_rows, n_features)
+        Features.
+    chances : array-like of shape (n_rows, n_classes)
+        Chance of each class for each row, one-hot where the label is known.
+    X_dev, y_dev : array-like of shape (n_dev, n_features), (n_dev,)
+        Development rows; a class code beyond `chances` matches nothing.
     k : int
         Neighbours K.
 
     Returns
     -------
-    ndarray of shape (T, n)
-        phi, nearest row first.
+    ndarray of shape (n_rows,)
+        Expected Shapley values, mean over the development rows.
 
-    References
-    ----------
-    Jia et al. (2019), theorem 1, its recursion summed up.
+    Raises
+    ------
+    InvalidArgument
+        If an array or a parameter is unusable, or chances are no distributions.
 
     Examples
     --------
-    >>> jia_by_rank(np.array([[1.0, 1.0]]), 1)
-    array([[0.5, 0.5]])
+    >>> expected_shapley([[0.0], [1.0]], [[0.5, 0.5], [1.0, 0.0]], [[0.0]], [0], k=1)
+    array([0., 0.5])
     """
-    rank = np.arange(1, match.shape[1] + 1)
-    ahead = _sums_behind(match)
-    last = np.minimum(np.maximum(rank, k), match.shape[1])
-    values: FloatArray = match / np.maximum(rank, k) - ahead[:, last]
-    return values
-
-
-def _sums_behind(match: FloatArray) -> FloatArray:
-    """Return ``sum_{j > m} a_j / (j (j - 1))`` for m = 0 .. n (m = 0 without its first term)."""
-    rank = np.arange(1, match.shape[1] + 1)
-    terms = match / np.maximum(rank * (rank - 1.0), 1.0)
-    terms[:, 0] = 0.0
-    sums = np.zeros((match.shape[0], match.shape[1] + 1))
-    sums[:, :-1] = terms[:, ::-1].cumsum(axis=1)[:, ::-1]
-    return sums
-
-
-def _soft_by_rank(match: FloatArray, k: int, n_classes: int) -> FloatArray:
-    """Return the values of rows in the order of their ranks, utility ``soft``.
-
-    ``phi_n = (a_n - 1/C) / n + (a_n - mean_{j<n} a_j) / n (H_min(K,n) - 1)``,
-    ``phi_i - phi_{i+1} = (a_i - a_{i+1}) / (n-1) (H_min(K,n-1) + max(0, (n-1) / max(i,K) - 1))``.
-    """
-    n = match.shape[1]
-    farthest: FloatArray = (match[:, -1] - 1.0 / n_classes) / n
-    if n == 1:
-        return farthest[:, None]
-    others = match[:, :-1].mean(axis=1)
-    farthest += (match[:, -1] - others) / n * (_harmonic(min(k, n)) - 1.0)
-    rank = np.arange(1, n)
-    factor = _harmonic(min(k, n - 1)) + np.maximum(0.0, (n - 1) / np.maximum(rank, k) - 1.0)
-    steps = (match[:, :-1] - match[:, 1:]) * (factor / (n - 1))
-    values = np.empty_like(match)
-    values[:, -1] = farthest
-    values[:, :-1] = farthest[:, None] + steps[:, ::-1].cumsum(axis=1)[:, ::-1]
-    return values
-
-
-def _truncated(match: FloatArray, matches: IntArray, n: int, k: int) -> tuple[FloatArray, FloatArray]:
-    """Solve the nearest rows in order, and the rest as if its matches were spread evenly.
-
-    A row of the rest gets ``a h - p (h - 1/n)``, where p is the share of matches among the
-    rest and h the mean of 1/j over its ranks. Returned are what each near row gets beyond
-    that, and the coefficients of (a summed over the block, 1) in it for all rows.
-    """
-    kept = match.shape[1]
-    rest = n - kept
-    p = (matches - match.sum(axis=1)) / rest
-    h = (_harmonic(n) - _harmonic(kept)) / rest
-    near = jia_by_rank(match, k) - (p * (1.0 / kept - 1.0 / n))[:, None]
-    far = match * h - (p * (h - 1.0 / n))[:, None]
-    return near - far, np.array([h, -p.sum() * (h - 1.0 / n)])
+    shares = as_features(chances, "chances")
+    if shares.min() < 0.0 or not np.allclose(shares.sum(axis=1), 1.0, rtol=0, atol=1e-6):
+        raise InvalidArgument(
+            "chances are no distributions",
+            hint="Give chances of at least 0 that sum to 1 in each row.",
+            argument="chances",
+        )
+    rows, codes, dev_rows, dev_codes, _ = checked(
+        X, np.zeros(len(shares), dtype=np.int64), X_dev, y_dev, k=k, utility="jia", n_classes=None
+    )
+    seen, column = np.unique(dev_codes, return_inverse=True)
+    known = seen < shares.shape[1]
+    of_label = np.zeros((len(seen), len(rows)))
+    of_label[known] = shares.T[seen[known]]
+    values = np.zeros(len(rows))
+    for part, s, window in blocks(rows, dev_rows):
+        add_exact(
+            s, s.min(axis=1), s.max(axis=1), window, rows, dev_rows[part], of_label, column.ravel()[part],
+            codes, dev_codes[part], k, 0, values,
+        )  # fmt: skip
+    mean: FloatArray = values / len(dev_rows)
+    return mean
 
 
 def _rows_to_order(n: int, k: int, utility: str, epsilon: float | None) -> int:

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import json
-from itertools import chain, combinations
-from math import factorial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from market_oracle import games_by_brute_force, row_values
 
 from easeml_ray.errors import InvalidArgument
 from easeml_ray.market import knn_shapley, ranking, seller_shapley
@@ -49,42 +48,6 @@ def problem(seed: int, n: int, t: int, classes: int = 3) -> list[np.ndarray]:
         rng.standard_normal((n, 3)), rng.integers(0, classes, n),
         rng.standard_normal((t, 3)), rng.integers(0, classes, t),
     ]  # fmt: skip
-
-
-def games_by_brute_force(
-    X: np.ndarray,
-    y: np.ndarray,
-    owners: list[list[int]],
-    Z: np.ndarray,
-    z: np.ndarray,
-    k: int,
-    utility: str,
-    classes: int,
-) -> np.ndarray:
-    """Play every coalition of owners, with the plain definition."""
-    players = range(max(chain.from_iterable(owners)) + 1)
-
-    def worth(coalition: tuple[int, ...]) -> float:
-        rows = [r for r, mine in enumerate(owners) if set(mine) <= set(coalition)]
-        total = 0.0
-        for point, label in zip(Z, z, strict=True):
-            near = sorted(rows, key=lambda r: (float(np.square(X[r] - point).sum()), r))[:k]
-            right = sum(int(y[r] == label) for r in near)
-            if utility == "jia":
-                total += right / k
-            else:
-                total += right / len(near) if near else 1 / classes
-        return total / len(Z)
-
-    values = np.zeros(len(players))
-    for player in players:
-        others = [p for p in players if p != player]
-        for size in range(len(others) + 1):
-            weight = factorial(size) * factorial(len(others) - size) / factorial(len(players))
-            for coalition in combinations(others, size):
-                joined = (*coalition, player)
-                values[player] += weight * (worth(joined) - worth(coalition))
-    return values
 
 
 @pytest.mark.parametrize("k", [1, 2, 4, 7])
@@ -159,9 +122,11 @@ def test_blocks_of_development_rows_give_the_same_values(
     rows = knn_shapley(X, y, Z, z, utility=utility)  # type: ignore[arg-type]
     sellers = seller_shapley(X, y, owners, Z, z, utility=utility)  # type: ignore[arg-type]
     near = knn_shapley(X, y, Z, z, epsilon=0.1)
-    monkeypatch.setattr(ranking, "BLOCK_BYTES", 8 * 8 * 50 * 3)
+    monkeypatch.setattr(ranking, "USUAL_BYTES", 8 * 50 * 3)
+    monkeypatch.setattr(ranking, "FEWEST_ROWS", 1)
+    monkeypatch.setattr(ranking, "CHUNK_BYTES", 8 * 4 * 10)  # train rows come in chunks as well
     monkeypatch.setattr("easeml_ray.market.sellers.BLOCK_VALUES", 64)
-    assert len(list(ranking.dev_blocks(13, 50))) == 5
+    assert len(list(ranking.blocks(X, Z))) == 5
     assert np.allclose(knn_shapley(X, y, Z, z, utility=utility), rows, rtol=0, atol=1e-12)  # type: ignore[arg-type]
     again = seller_shapley(X, y, owners, Z, z, utility=utility)  # type: ignore[arg-type]
     assert np.allclose(again, sellers, rtol=0, atol=1e-12)
@@ -181,10 +146,17 @@ def test_truncation_is_exact_when_all_rows_are_ordered() -> None:
     assert np.array_equal(knn_shapley(X, y, Z, z, epsilon=0.05), knn_shapley(X, y, Z, z))
 
 
-def test_truncation_breaks_ties_at_its_edge_by_row_index() -> None:
-    d2 = np.array([[1.0, 0.0, 1.0, 1.0, 2.0, 0.5]])
-    for count in range(1, 7):
-        assert ranking.nearest_first(d2, count).tolist() == [[1, 5, 0, 2, 3, 4][:count]]
+@pytest.mark.parametrize("n", [12, 300, 3000])
+def test_the_nearest_rows_are_in_order_with_ties_to_the_smaller_index(n: int) -> None:
+    rng = np.random.default_rng(n)
+    X, Z = np.round(rng.standard_normal((n, 2)), 1), np.round(rng.standard_normal((7, 2)), 1)
+    for count in (1, 5, n // 2, n):
+        rows, d2 = ranking.nearest(X, Z, count)
+        for point, mine, mine_d2 in zip(Z, rows, d2, strict=True):
+            direct = np.square(X - point).sum(axis=1)
+            order = np.argsort(direct, kind="stable")[:count]
+            assert mine.tolist() == order.tolist()
+            assert np.array_equal(mine_d2, direct[order])
 
 
 def test_one_row_and_all_equal_labels_and_an_unseen_development_label() -> None:
