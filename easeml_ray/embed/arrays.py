@@ -85,14 +85,16 @@ def as_features(
             hint="Encode all tables with the same fitted Encoder.",
             argument=argument,
         )
-    bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
-    if bad.size:
+    # NaN goes through both, and two numbers tell of all cells.
+    low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
+    if not (np.isfinite(low) and np.isfinite(high)):
+        bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
         raise InvalidArgument(
             f"{argument} holds NaN or infinity in {bad.size} row(s), the first is row {bad[0]}",
             hint="Repair or impute missing cells first.",
             argument=argument,
         )
-    if array.size and max(array.max(), -array.min()) > LARGEST_VALUE:
+    if max(high, -low) > LARGEST_VALUE:
         raise InvalidArgument(
             f"{argument} holds values beyond {LARGEST_VALUE:g}, whose squared distances overflow",
             hint="Standardise the features.",

@@ -14,15 +14,16 @@ differ by more than the window are in the order of their direct differences; the
 and are ordered anew by direct differences, ties to the smaller index. A chain whose rows all have the
 same a needs none of that: exchanging two such neighbours changes no value.
 
-Rows are sorted by dropping them into about as many buckets as there are rows, evenly spaced between the
-nearest and the farthest, and by insertion from there; crowded buckets are sorted by merging.
+Rows are sorted as whole numbers, which hold s in equal steps between the nearest and the farthest, the
+row and its match: by two digits that tell nearly all rows apart, the minor one first, then what agrees
+in both by insertion.
 
 The functions of this file call each other, and the compiler's cache knows the state of one file
 only: they stay together.
 
 References
 ----------
-K. E. Neubert, "The Flashsort1 Algorithm", Dr. Dobb's Journal 23(2), 1998: buckets, then insertion.
+D. E. Knuth, "The Art of Computer Programming", vol. 3, 1998, section 5.2.5: sorting by digits.
 N. J. Higham, "Accuracy and Stability of Numerical Algorithms", 2002, section 3.1: the bound of a product.
 """
 
@@ -40,7 +41,8 @@ __all__ = ["add_exact", "add_truncated", "kept_of_each", "nearest_rows", "roundi
 
 SmallArray = NDArray[np.int32]
 
-CROWDED = 32  # rows of a bucket from which merging is quicker than insertion
+CROWDED = 32  # keys that agree in both digits from which another sort is quicker than insertion
+MOST_STEPS = 50  # bits of s that a key holds; float64 has no more to give once they are multiplied
 SAMPLE = 1024  # rows that are looked at to guess how far the nearest reach
 
 
@@ -122,10 +124,7 @@ def add_exact(
         Where phi is added.
     """
     n = s.shape[1]
-    order = np.empty(n, np.int32)
-    keys = np.empty(n)
-    start = np.empty(n + 1, np.int32)
-    a = np.empty(n)
+    packed, loose, counts = _room(n)
     step = np.empty(n + 1)
     share = np.empty(n + 1)
     for i in range(1, n + 1):
@@ -133,111 +132,162 @@ def add_exact(
         step[i] = 1.0 / (i * max(i - 1.0, 1.0))
     factor = np.empty(n if soft_classes else 0)
     _soft_factors(factor, k)
+    mask = _mask(n)
+    unsure = chance.shape[0] > 0
     for t in range(s.shape[0]):
-        if chance.shape[0]:
-            a[:] = chance[column[t]]
-        else:
-            label = labels[t]
-            for j in range(n):
-                a[j] = 1.0 if y[j] == label else 0.0
-        _sort(s[t], low[t], high[t], order, keys, start)
-        _mend_ties(order, keys, n, window[t], a, X, Z[t])
+        width = _sort(s[t], low[t], high[t], y, labels[t], packed, loose, counts)
+        _mend_ties(packed, _gap(window[t], width), unsure, X, Z[t])
         if soft_classes:
-            _add_soft(order, a, k, soft_classes, factor, values)
+            _add_soft(packed, k, soft_classes, factor, values)
+        elif unsure:
+            a = chance[column[t]]
+            behind = 0.0
+            for i in range(n, 0, -1):
+                row = (packed[i - 1] & mask) >> 1
+                values[row] += a[row] * share[i] - behind
+                if i > k:
+                    behind += a[row] * step[i]
         else:
             behind = 0.0
             for i in range(n, k, -1):
-                row = order[i - 1]
-                values[row] += a[row] * share[i] - behind
-                behind += a[row] * step[i]
+                row, hit = (packed[i - 1] & mask) >> 1, packed[i - 1] & 1
+                values[row] += share[i] * hit - behind
+                behind += step[i] * hit
             for i in range(min(n, k), 0, -1):
-                row = order[i - 1]
-                values[row] += a[row] * share[i] - behind
+                row, hit = (packed[i - 1] & mask) >> 1, packed[i - 1] & 1
+                values[row] += share[i] * hit - behind
+
+
+@part
+def _bits(n: int) -> int:
+    """Return how many bits a row's index takes."""
+    bits = 1
+    while (1 << bits) < n:
+        bits += 1
+    return bits
+
+
+@part
+def _mask(n: int) -> int:
+    """Return the bits of a key that tell its row and match."""
+    return (np.int64(2) << _bits(n)) - 1
+
+
+@part
+def _digit(n: int) -> int:
+    """Return how many bits a pass sorts by: two passes leave few rows unsorted, and counts fit the cache."""
+    return min(13, (_bits(n) + 8) // 2)
+
+
+@part
+def _room(n: int) -> tuple[IntArray, IntArray, SmallArray]:
+    """Return memory for keys, keys before they are sorted, and the counts of two digits."""
+    return np.empty(n, np.int64), np.empty(n, np.int64), np.empty((2, (1 << _digit(n)) + 1), np.int32)
 
 
 @part
 def _sort(
-    s: FloatArray, low: float, high: float, order: SmallArray, keys: FloatArray, start: SmallArray
-) -> None:
-    """Write rows and their s in ascending order, ties to the smaller index."""
+    s: FloatArray,
+    low: float,
+    high: float,
+    y: IntArray,
+    label: int,
+    packed: IntArray,
+    loose: IntArray,
+    counts: SmallArray,
+) -> float:
+    """Write keys in ascending order: (s in whole steps, row, match), at most 62 bits together.
+
+    Returns the width of a step, in units of s, times the keys that a step has.
+    """
     n = s.shape[0]
-    scale = (n - 0.5) / (high - low) if high > low else 0.0
-    if not scale < np.inf:
+    shift = _bits(n) + 1
+    steps = min(62 - shift, MOST_STEPS)
+    scale = (2.0**steps - 1.0) / (high - low) if high > low else 0.0
+    if not scale < 1e300:
         scale = 0.0
-    start[:] = 0
+    digit = _digit(n)
+    second = steps + shift - digit
+    first = second - digit
+    part_of = (np.int64(1) << digit) - 1
+    counts[:] = 0
+    minor, major = counts[0], counts[1]
     for j in range(n):
-        start[np.int64((s[j] - low) * scale) + 1] += 1
-    most = 0
-    for b in range(1, n + 1):
-        most = max(most, start[b])
-        start[b] += start[b - 1]
+        key = (np.int64((s[j] - low) * scale) << shift) | (j << 1) | np.int64(y[j] == label)
+        packed[j] = key
+        minor[((key >> first) & part_of) + 1] += 1
+        major[(key >> second) + 1] += 1
+    for b in range(1, part_of):
+        minor[b + 1] += minor[b]
+        major[b + 1] += major[b]
     for j in range(n):
-        b = np.int64((s[j] - low) * scale)
-        place = start[b]
-        start[b] = place + 1
-        order[place] = j
-        keys[place] = s[j]
-    if most >= CROWDED:
-        begin = 0
-        for b in range(n):
-            end = start[b]  # has moved to the bucket's end
-            if end - begin >= CROWDED:
-                _merge(order[begin:end], keys[begin:end])
-            begin = end
-    _insert(order, keys, n)
+        key = packed[j]
+        b = (key >> first) & part_of
+        loose[minor[b]] = key
+        minor[b] += 1
+    for j in range(n):
+        key = loose[j]
+        b = key >> second
+        packed[major[b]] = key
+        major[b] += 1
+    begin = 0
+    for i in range(1, n + 1):
+        # Keys that agree in both digits are still in the order of their rows.
+        if i < n and packed[i] >> first == packed[begin] >> first:
+            continue
+        if i - begin > 1:
+            if i - begin < CROWDED:
+                _insert(packed, begin, i)
+            else:
+                packed[begin:i].sort()
+        begin = i
+    return 2.0**shift * scale
 
 
 @part
-def _insert(order: SmallArray, keys: FloatArray, n: int) -> None:
-    for i in range(1, n):
-        key = keys[i]
-        if keys[i - 1] > key:
-            row = order[i]
-            place = i
-            while place > 0 and keys[place - 1] > key:
-                keys[place] = keys[place - 1]
-                order[place] = order[place - 1]
-                place -= 1
-            keys[place] = key
-            order[place] = row
+def _insert(packed: IntArray, begin: int, end: int) -> None:
+    for i in range(begin + 1, end):
+        key = packed[i]
+        place = i
+        while place > begin and packed[place - 1] > key:
+            packed[place] = packed[place - 1]
+            place -= 1
+        packed[place] = key
 
 
 @part
-def _merge(order: SmallArray, keys: FloatArray) -> None:
-    by_key = np.argsort(keys, kind="mergesort")
-    order[:] = order[by_key]
-    keys[:] = keys[by_key]
+def _gap(window: float, width: float) -> int:
+    """Return how far apart keys must be to be in the order of their direct differences."""
+    return np.int64(min(2.0**61, window * width))
 
 
 @part
-def _mend_ties(
-    order: SmallArray, keys: FloatArray, n: int, window: float, a: FloatArray, X: FloatArray, z: FloatArray
-) -> None:
-    """Order the rows of each chain whose a differ by direct differences, then by index."""
+def _mend_ties(packed: IntArray, gap: int, unsure: bool, X: FloatArray, z: FloatArray) -> None:
+    """Order the rows of each chain that does not match alike by direct differences, then by index."""
+    n = packed.shape[0]
+    wide = gap + (np.int64(6) << _bits(n))  # three steps more: rounding down, rounding, and the row
     i = 1
     while i < n:
-        if keys[i] - keys[i - 1] > window:
+        if packed[i] - packed[i - 1] > wide:
             i += 1
             continue
         begin = i - 1
-        first = a[order[begin]]
-        mixed = False
-        while i < n and keys[i] - keys[i - 1] <= window:
-            mixed |= a[order[i]] != first
+        mixed = np.int64(unsure)
+        while i < n and packed[i] - packed[i - 1] <= wide:
+            mixed |= (packed[i] ^ packed[i - 1]) & 1
             i += 1
         if mixed:
-            _by_differences(order[begin:i], keys[begin:i], X, z)
+            _by_differences(packed[begin:i], n, X, z)
 
 
 @part
-def _by_differences(order: SmallArray, keys: FloatArray, X: FloatArray, z: FloatArray) -> None:
-    order.sort()
-    for i in range(order.shape[0]):
-        keys[i] = _difference(X[order[i]], z)
-    if order.shape[0] < CROWDED:
-        _insert(order, keys, order.shape[0])
-    else:
-        _merge(order, keys)
+def _by_differences(chain: IntArray, n: int, X: FloatArray, z: FloatArray) -> None:
+    rows = np.sort(chain & _mask(n))
+    d2 = np.empty(rows.shape[0])
+    for i in range(rows.shape[0]):
+        d2[i] = _difference(X[rows[i] >> 1], z)
+    # What a key says of s no longer holds, and is not read again.
+    chain[:] = rows[np.argsort(d2, kind="mergesort")]
 
 
 @part
@@ -269,31 +319,33 @@ def _soft_factors(factor: FloatArray, k: int) -> None:
 
 
 @part
-def _add_soft(
-    order: SmallArray, a: FloatArray, k: int, n_classes: int, factor: FloatArray, values: FloatArray
-) -> None:
+def _add_soft(packed: IntArray, k: int, n_classes: int, factor: FloatArray, values: FloatArray) -> None:
     """Add the values of the utility ``soft``, from the farthest row to the nearest."""
-    n = order.shape[0]
-    last = a[order[n - 1]]
+    n = packed.shape[0]
+    mask = _mask(n)
+    matches = 0
+    for i in range(n):
+        matches += packed[i] & 1
+    last = packed[n - 1] & 1
     phi = (last - 1.0 / n_classes) / n
     if n > 1:
         h = 0.0
         for m in range(2, min(k, n) + 1):
             h += 1.0 / m
-        phi += (last - (a.sum() - last) / (n - 1.0)) / n * h
-    values[order[n - 1]] += phi
+        phi += (last - (matches - last) / (n - 1.0)) / n * h
+    values[(packed[n - 1] & mask) >> 1] += phi
     for i in range(n - 1, 0, -1):
-        row = order[i - 1]
-        phi += (a[row] - last) * factor[i]
-        last = a[row]
-        values[row] += phi
+        hit = packed[i - 1] & 1
+        phi += (hit - last) * factor[i]
+        last = hit
+        values[(packed[i - 1] & mask) >> 1] += phi
 
 
 @part
 def _nearest(
     s: FloatArray, count: int, window: float, X: FloatArray, z: FloatArray, rows: SmallArray, keys: FloatArray
 ) -> None:
-    """Write the `count` nearest rows into the front of `rows`, exactly ordered; `keys` are direct differences.
+    """Write the `count` nearest rows to the front of `rows`, in exact order, and their distances to `keys`.
 
     A sample tells how far they reach about; what is nearer is collected, with all that rounding may hide.
     """
@@ -335,7 +387,9 @@ def _nearest(
             found = kept
     for i in range(found):
         keys[i] = _difference(X[rows[i]], z)
-    _merge(rows[:found], keys[:found])
+    by_key = np.argsort(keys[:found], kind="mergesort")
+    rows[:found] = rows[:found][by_key]
+    keys[:found] = keys[:found][by_key]
 
 
 @entrance
@@ -445,17 +499,15 @@ def kept_of_each(
         Where they are written.
     """
     n = s.shape[1]
-    order = np.empty(n, np.int32)
-    keys = np.empty(n)
-    start = np.empty(n + 1, np.int32)
-    a = np.arange(n).astype(np.float64)  # no two alike: every chain is ordered anew
+    packed, loose, counts = _room(n)
+    mask = _mask(n)
     for t in range(s.shape[0]):
-        _sort(s[t], low[t], high[t], order, keys, start)
-        _mend_ties(order, keys, n, window[t], a, X, Z[t])
+        width = _sort(s[t], low[t], high[t], groups, -1, packed, loose, counts)
+        _mend_ties(packed, _gap(window[t], width), True, X, Z[t])
         seen = np.zeros(n_groups, np.int64)
         found = 0
         for i in range(n):
-            row = order[i]
+            row = (packed[i] & mask) >> 1
             if seen[groups[row]] < k:
                 seen[groups[row]] += 1
                 rows[t, found] = row

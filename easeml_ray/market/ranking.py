@@ -22,7 +22,8 @@ __all__ = ["Block", "blocks", "nearest", "nearest_of_each"]
 USUAL_BYTES = 1 << 25  # of s; more brings nothing, and less memory stays in the cache
 MOST_BYTES = 1 << 28
 FEWEST_ROWS = 32  # development rows of a block, for the sake of the matrix product
-CHUNK_BYTES = 1 << 23  # of train rows that are centred at once
+WHOLE_BYTES = 1 << 27  # of train rows that are centred once for all development rows
+CHUNK_BYTES = 1 << 23  # of train rows that are centred at once where there are more
 
 
 class Block(NamedTuple):
@@ -68,7 +69,7 @@ def blocks(X: FloatArray, Z: FloatArray) -> Iterator[Block]:
     n, d = X.shape
     centre = X.mean(axis=0)
     rows = max(1, CHUNK_BYTES // (8 * (d + 1)))
-    whole = _with_squares(X - centre) if n <= 4 * rows else None
+    whole = _centred(X, centre) if X.nbytes <= WHOLE_BYTES else None
     step = min(len(Z), max(1, USUAL_BYTES // (8 * n), min(FEWEST_ROWS, MOST_BYTES // (8 * n))))
     memory = np.empty((step, n))
     longest = 0.0 if whole is None else float(whole[:, -1].max())
@@ -82,15 +83,18 @@ def blocks(X: FloatArray, Z: FloatArray) -> Iterator[Block]:
             np.matmul(factors, whole.T, out=s)
         else:
             for first in range(0, n, rows):
-                chunk = _with_squares(X[first : first + rows] - centre)
+                chunk = _centred(X[first : first + rows], centre)
                 longest = max(longest, float(chunk[:, -1].max()))
-                s[:, first : first + rows] = factors @ chunk.T
+                np.matmul(factors, chunk.T, out=s[:, first : first + rows])
         yield Block(part, s, 2.0 * rounding_bound(d, np.sqrt(longest) + np.sqrt(squares)))
 
 
-def _with_squares(rows: FloatArray) -> FloatArray:
-    """Append the square of each row, so that one product gives the whole distance."""
-    return np.concatenate([rows, np.square(rows).sum(axis=1, keepdims=True)], axis=1)
+def _centred(rows: FloatArray, centre: FloatArray) -> FloatArray:
+    """Return rows about a centre with their squares appended, so that one product gives the distance."""
+    result = np.empty((rows.shape[0], rows.shape[1] + 1))
+    np.subtract(rows, centre, out=result[:, :-1])
+    np.einsum("ij,ij->i", result[:, :-1], result[:, :-1], out=result[:, -1])
+    return result
 
 
 def nearest(X: FloatArray, Z: FloatArray, count: int) -> tuple[IntArray, FloatArray]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from market_oracle import games_by_brute_force, row_values
+from market_oracle import games_by_brute_force
 
 from easeml_ray.errors import InvalidArgument
 from easeml_ray.market import knn_shapley, ranking, seller_shapley
@@ -124,6 +124,7 @@ def test_blocks_of_development_rows_give_the_same_values(
     near = knn_shapley(X, y, Z, z, epsilon=0.1)
     monkeypatch.setattr(ranking, "USUAL_BYTES", 8 * 50 * 3)
     monkeypatch.setattr(ranking, "FEWEST_ROWS", 1)
+    monkeypatch.setattr(ranking, "WHOLE_BYTES", 0)
     monkeypatch.setattr(ranking, "CHUNK_BYTES", 8 * 4 * 10)  # train rows come in chunks as well
     monkeypatch.setattr("easeml_ray.market.sellers.BLOCK_VALUES", 64)
     assert len(list(ranking.blocks(X, Z))) == 5
