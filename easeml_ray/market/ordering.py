@@ -239,7 +239,7 @@ def _sort(
             if i - begin < CROWDED:
                 _insert(packed, begin, i)
             else:
-                packed[begin:i].sort()
+                _merge(packed[begin:i], loose[begin:i])  # what is carried along is of no use
         begin = i
     return 2.0**shift * scale
 
@@ -282,12 +282,44 @@ def _mend_ties(packed: IntArray, gap: int, unsure: bool, X: FloatArray, z: Float
 
 @part
 def _by_differences(chain: IntArray, n: int, X: FloatArray, z: FloatArray) -> None:
-    rows = np.sort(chain & _mask(n))
+    rows = chain & _mask(n)
+    _merge(rows, chain)
     d2 = np.empty(rows.shape[0])
     for i in range(rows.shape[0]):
         d2[i] = _difference(X[rows[i] >> 1], z)
-    # What a key says of s no longer holds, and is not read again.
-    chain[:] = rows[np.argsort(d2, kind="mergesort")]
+    _merge(d2, rows)
+    chain[:] = rows  # what a key says of s no longer holds, and is not read again
+
+
+@part
+def _merge(keys: FloatArray, rows: IntArray) -> None:
+    """Sort keys, equal ones in the order they had, and rows along with them."""
+    n = keys.shape[0]
+    run = 16
+    for begin in range(0, n, run):
+        for i in range(begin + 1, min(begin + run, n)):
+            key, row = keys[i], rows[i]
+            place = i
+            while place > begin and keys[place - 1] > key:
+                keys[place], rows[place] = keys[place - 1], rows[place - 1]
+                place -= 1
+            keys[place], rows[place] = key, row
+    if n <= run:
+        return
+    old_keys, old_rows = np.empty_like(keys), np.empty_like(rows)
+    while run < n:
+        old_keys[:], old_rows[:] = keys, rows
+        for begin in range(0, n, 2 * run):
+            left, middle = begin, min(begin + run, n)
+            right, end = middle, min(begin + 2 * run, n)
+            for place in range(begin, end):
+                if right == end or (left < middle and old_keys[left] <= old_keys[right]):
+                    keys[place], rows[place] = old_keys[left], old_rows[left]
+                    left += 1
+                else:
+                    keys[place], rows[place] = old_keys[right], old_rows[right]
+                    right += 1
+        run *= 2
 
 
 @part
@@ -342,6 +374,31 @@ def _add_soft(packed: IntArray, k: int, n_classes: int, factor: FloatArray, valu
 
 
 @part
+def _select(values: FloatArray, place: int) -> float:
+    """Return the value that would stand at a place if they were sorted; moves them about."""
+    low, high = 0, values.shape[0] - 1
+    while low < high:
+        pivot = values[(low + high) // 2]
+        i, j = low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if place <= j:
+            high = j
+        elif place >= i:
+            low = i
+        else:
+            break
+    return values[place]
+
+
+@part
 def _nearest(
     s: FloatArray, count: int, window: float, X: FloatArray, z: FloatArray, rows: SmallArray, keys: FloatArray
 ) -> None:
@@ -356,8 +413,9 @@ def _nearest(
     wanted = np.int64(seen * (count / n) * 1.5) + 8
     while True:
         if wanted < seen:
-            sample = s[: seen * stride : stride].copy()
-            reach = np.partition(sample, wanted)[wanted]
+            for i in range(seen):
+                keys[i] = s[i * stride]
+            reach = _select(keys[:seen], wanted)
         else:
             reach = np.inf
         found = 0
@@ -371,7 +429,7 @@ def _nearest(
         wanted *= 3
     if found > count:
         # The last one's s, and everything that may not be farther.
-        edge = np.partition(keys[:found], count - 1)[count - 1] + window
+        edge = _select(keys[:found].copy(), count - 1) + window
         if edge > reach:
             found = 0
             for j in range(n):
@@ -387,9 +445,7 @@ def _nearest(
             found = kept
     for i in range(found):
         keys[i] = _difference(X[rows[i]], z)
-    by_key = np.argsort(keys[:found], kind="mergesort")
-    rows[:found] = rows[:found][by_key]
-    keys[:found] = keys[:found][by_key]
+    _merge(keys[:found], rows[:found])
 
 
 @entrance
