@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from easeml_ray.embed import as_features, as_labels
 from easeml_ray.market.payment import whole_cents
 
-__all__ = ["Offer", "OfferValue", "PurchasePlan", "PurchaseStep"]
+__all__ = ["CurvePoint", "Offer", "OfferValue", "PurchasePlan", "PurchaseStep"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,6 +97,27 @@ class OfferValue:
 
 
 @dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """A point of the curve of expected accuracy against money.
+
+    Attributes
+    ----------
+    spent_cents : int
+        Money spent.
+    accuracy : float
+        Expected accuracy of the rule that asks one of the K nearest rows at random, which is the
+        utility.
+    interval : (float, float)
+        90 % bootstrap interval over development rows. The same rows chose the offers: the
+        interval does not cover that.
+    """
+
+    spent_cents: int
+    accuracy: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
 class PurchaseStep:
     """One purchase of a plan.
 
@@ -133,8 +154,11 @@ class PurchasePlan:
         One a purchase.
     alone : tuple of OfferValue
         Every offer, as if it were the only one, in the order given.
+    curve : tuple of CurvePoint
+        Expected accuracy against money: before, and after each purchase.
     rule : str
-        ``greedy``, or ``single`` when the best single offer beats the greedy plan.
+        ``greedy``; ``single`` when the best single offer beats the greedy plan; ``unaffordable``
+        when the budget is below the cheapest offer.
     method : str
         How the numbers were computed.
     """
@@ -147,6 +171,7 @@ class PurchasePlan:
     gain_interval: tuple[float, float]
     steps: tuple[PurchaseStep, ...]
     alone: tuple[OfferValue, ...]
+    curve: tuple[CurvePoint, ...]
     rule: str
     method: str
 

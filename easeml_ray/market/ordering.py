@@ -170,13 +170,13 @@ def _bits(n: int) -> int:
 @part
 def _mask(n: int) -> int:
     """Return the bits of a key that tell its row and match."""
-    return (np.int64(2) << _bits(n)) - 1
+    return int((np.int64(2) << _bits(n)) - 1)
 
 
 @part
 def _digit(n: int) -> int:
     """Return how many bits a pass sorts by: two passes leave few rows unsorted, and counts fit the cache."""
-    return min(13, (_bits(n) + 8) // 2)
+    return int(min(13, (_bits(n) + 8) // 2))
 
 
 @part
@@ -241,7 +241,7 @@ def _sort(
             else:
                 _merge(packed[begin:i], loose[begin:i])  # what is carried along is of no use
         begin = i
-    return 2.0**shift * scale
+    return float(2.0**shift * scale)
 
 
 @part
@@ -258,7 +258,7 @@ def _insert(packed: IntArray, begin: int, end: int) -> None:
 @part
 def _gap(window: float, width: float) -> int:
     """Return how far apart keys must be to be in the order of their direct differences."""
-    return np.int64(min(2.0**61, window * width))
+    return int(min(2.0**61, window * width))
 
 
 @part
@@ -395,7 +395,7 @@ def _select(values: FloatArray, place: int) -> float:
             low = i
         else:
             break
-    return values[place]
+    return float(values[place])
 
 
 @part
@@ -515,7 +515,7 @@ def add_truncated(
         hits = 0
         for i in range(kept):
             a[i] = 1.0 if y[near[i]] == label else 0.0
-            hits += np.int64(a[i])
+            hits += int(a[i])
         p = (matches[label] - hits) / (n - kept)
         rest = -p * (far - 1.0 / n)
         behind = p * (1.0 / kept - 1.0 / n) + rest

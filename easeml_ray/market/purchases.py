@@ -24,14 +24,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from easeml_ray.embed import as_features, count_classes
 from easeml_ray.embed.arrays import FloatArray, IntArray
 from easeml_ray.errors import DuplicateIds
-from easeml_ray.market.offers import Offer, OfferValue, PurchasePlan, PurchaseStep
+from easeml_ray.market.offers import CurvePoint, Offer, OfferValue, PurchasePlan, PurchaseStep
 from easeml_ray.market.payment import whole_cents
 from easeml_ray.market.ranking import nearest
+from easeml_ray.market.rises import join, update_rises
 from easeml_ray.market.shapley import checked
 
 __all__ = ["plan_purchases"]
@@ -39,29 +40,6 @@ __all__ = ["plan_purchases"]
 WORLDS = 1000
 CONFIDENCE = 0.90
 NEGLIGIBLE = 1e-12  # a rise below the rounding of a mean of shares is none
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbours:
-    """The K nearest rows of each development row: distances and matches, both (T, K).
-
-    Places that no row fills have distance infinity and match 0.
-    """
-
-    d2: FloatArray
-    match: FloatArray
-
-    def utilities(self) -> FloatArray:
-        """Return the share of matching votes of each development row, (T,)."""
-        shares: FloatArray = self.match.mean(axis=1)
-        return shares
-
-    def joined(self, other: Neighbours) -> Neighbours:
-        """Return the K nearest of both; at equal distance, rows owned before are nearer."""
-        d2 = np.concatenate([self.d2, other.d2], axis=1)
-        match = np.concatenate([self.match, other.match], axis=1)
-        order = np.argsort(d2, axis=1, kind="stable")[:, : self.d2.shape[1]]
-        return Neighbours(np.take_along_axis(d2, order, axis=1), np.take_along_axis(match, order, axis=1))
 
 
 def plan_purchases(
@@ -124,90 +102,155 @@ def plan_purchases(
     _check_offers(offers, rows.shape[1])
     offered = [_labels_of(offer) for offer in offers]
     classes = count_classes(n_classes, labels, dev_labels, *(codes for codes in offered if codes is not None))
-    owned = _neighbours(rows, np.eye(classes)[labels], dev_rows, dev_labels, k)
-    extra = []
+    owned = _owned(rows, np.eye(classes)[labels], dev_rows, dev_labels, k)
+    shelves = []
     for offer, codes in zip(offers, offered, strict=True):
         if codes is None:
             shares = _label_shares(_rows_of(offer), rows, labels, k, classes)
         else:
             shares = np.eye(classes)[codes]
-        extra.append(_neighbours(_rows_of(offer), shares, dev_rows, dev_labels, k))
+        shelves.append(_shelf(_rows_of(offer), shares, dev_rows, dev_labels, owned))
     rng = np.random.default_rng(seed)
     # One set of bootstrap worlds for all, so that intervals can be compared.
-    worlds = rng.multinomial(dev_rows.shape[0], np.full(dev_rows.shape[0], 1 / dev_rows.shape[0]), WORLDS)
-    return _planned(offers, extra, owned, int(budget_cents), worlds, k)
+    n_dev = dev_rows.shape[0]
+    worlds = rng.multinomial(n_dev, np.full(n_dev, 1 / n_dev), WORLDS) / n_dev
+    return _planned(offers, shelves, owned, int(budget_cents), worlds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Neighbours:
+    """The K nearest owned rows of each development row: distances and matches, both (T, K).
+
+    Places that no row fills have distance infinity and match 0.
+    """
+
+    d2: FloatArray
+    match: FloatArray
+
+    def utilities(self) -> FloatArray:
+        """Return the share of matching votes of each development row, (T,)."""
+        shares: FloatArray = self.match.mean(axis=1)
+        return shares
+
+    def copy(self) -> _Neighbours:
+        return _Neighbours(self.d2.copy(), self.match.copy())
+
+
+@dataclass(frozen=True, slots=True)
+class _Shelf:
+    """The rows of an offer that are nearer than the farthest of K owned ones, by development row.
+
+    Buying only brings the owned ones nearer: a row that is not here never votes. point : (S,)
+    development rows, ascending; pointer : (S + 1,) where their rows begin; d2, match : (rows,),
+    nearest first; rises : (S,) what each development row's votes gain, kept up to date.
+    """
+
+    point: IntArray
+    pointer: IntArray
+    d2: FloatArray
+    match: FloatArray
+    rises: FloatArray
+
+    def by_point(self, n_dev: int, k: int) -> FloatArray:
+        """Return the rise of each development row's utility, (T,)."""
+        result = np.zeros(n_dev)
+        result[self.point] = self.rises / k
+        return result
+
+    def update(self, owned: _Neighbours, changed: NDArray[np.bool_]) -> None:
+        """Compute anew what a change of the owned rows can have touched."""
+        rows = self.point, self.pointer, self.d2, self.match
+        update_rises(owned.d2, owned.match, *rows, changed, self.rises)
+
+    def put_into(self, owned: _Neighbours, changed: NDArray[np.bool_]) -> None:
+        """Add the rows to the owned ones, and say which development rows saw a change."""
+        join(owned.d2, owned.match, self.point, self.pointer, self.d2, self.match, changed)
 
 
 def _planned(
-    offers: Sequence[Offer],
-    extra: list[Neighbours],
-    owned: Neighbours,
-    budget: int,
-    worlds: IntArray,
-    k: int,
+    offers: Sequence[Offer], shelves: list[_Shelf], owned: _Neighbours, budget: int, worlds: FloatArray
 ) -> PurchasePlan:
     """Take the better of the greedy plan and the best single offer."""
-    alone = tuple(
-        _valued(offer, owned, owned.joined(more), worlds) for offer, more in zip(offers, extra, strict=True)
-    )
-    steps, final = _greedy(offers, extra, owned, budget, worlds)
-    before, after = owned.utilities(), final.utilities()
+    n_dev, k = owned.d2.shape
+    before = owned.utilities()
+    everyone = np.ones(n_dev, dtype=bool)
+    for shelf in shelves:
+        shelf.update(owned, everyone)
+    rises = np.array([shelf.by_point(n_dev, k) for shelf in shelves]).reshape(len(shelves), n_dev)
+    alone = tuple(_valued(offer, rise, worlds) for offer, rise in zip(offers, rises, strict=True))
+    steps, levels = _greedy(offers, shelves, owned.copy(), budget, worlds)
     rule = "greedy"
     affordable = [i for i, offer in enumerate(offers) if offer.cost_cents <= budget]
+    if offers and not affordable:
+        rule = "unaffordable"
     single = max(affordable, key=lambda i: (alone[i].gain, -alone[i].cost_cents, -i), default=None)
-    if single is not None and alone[single].gain > after.mean() - before.mean() + NEGLIGIBLE:
+    gained = levels[-1].mean() - before.mean()
+    if single is not None and alone[single].gain > gained + NEGLIGIBLE:
         rule = "single"
-        after = owned.joined(extra[single]).utilities()
-        steps = (PurchaseStep(alone[single], alone[single].cost_cents, float(after.mean())),)
+        levels = [before, before + rises[single]]
+        steps = [PurchaseStep(alone[single], alone[single].cost_cents, float(levels[1].mean()))]
+    spent = [0, *(step.spent_cents for step in steps)]
+    curve = tuple(
+        CurvePoint(cents, float(level.mean()), _interval(level, worlds))
+        for cents, level in zip(spent, levels, strict=True)
+    )
     return PurchasePlan(
         chosen=tuple(step.value.id for step in steps),
-        cost_cents=steps[-1].spent_cents if steps else 0,
+        cost_cents=spent[-1],
         budget_cents=budget,
         utility_before=float(before.mean()),
-        utility_after=float(after.mean()),
-        gain_interval=_interval(after - before, worlds),
-        steps=steps,
+        utility_after=float(levels[-1].mean()),
+        gain_interval=_interval(levels[-1] - before, worlds),
+        steps=tuple(steps),
         alone=alone,
+        curve=curve,
         rule=rule,
         method=(
             f"greedy rise of the {k}-nearest-neighbour match share per cent, re-evaluated after each "
             f"purchase, guarded by the best single offer; unlabelled rows by the labels of their {k} nearest "
-            f"owned rows; {CONFIDENCE:.0%} bootstrap intervals over {before.shape[0]} development rows"
+            f"owned rows; {CONFIDENCE:.0%} bootstrap intervals over {n_dev} development rows"
         ),
     )
 
 
 def _greedy(
-    offers: Sequence[Offer], extra: list[Neighbours], owned: Neighbours, budget: int, worlds: IntArray
-) -> tuple[tuple[PurchaseStep, ...], Neighbours]:
-    """Buy the offer of the highest gain per cent until none is affordable and gains."""
+    offers: Sequence[Offer], shelves: list[_Shelf], owned: _Neighbours, budget: int, worlds: FloatArray
+) -> tuple[list[PurchaseStep], list[FloatArray]]:
+    """Buy the offer of the highest gain per cent until none is affordable and gains.
+
+    Returns the steps, and the utilities of the development rows before and after each. The rise is
+    not submodular, so that a gain of an earlier step bounds nothing; but a purchase touches few
+    development rows, and only their part of each gain is computed anew.
+    """
+    n_dev, k = owned.d2.shape
     steps: list[PurchaseStep] = []
-    left = set(range(len(offers)))
+    levels = [owned.utilities()]
+    left = list(range(len(offers)))
     spent = 0
+    changed = np.zeros(n_dev, dtype=bool)
     while True:
-        utility = float(owned.utilities().mean())
+        left = [i for i in left if offers[i].cost_cents <= budget - spent]
         best: tuple[float, float, int] | None = None
-        for i in sorted(left):
-            if offers[i].cost_cents > budget - spent:
-                continue
-            gain = float(owned.joined(extra[i]).utilities().mean()) - utility
+        for i in left:
+            gain = float(shelves[i].rises.sum()) / (n_dev * k)
             # What is free is worth any gain; between equals the earlier offer wins.
             ratio = gain / offers[i].cost_cents if offers[i].cost_cents else np.inf
             if gain > NEGLIGIBLE and (best is None or (ratio, gain) > best[:2]):
                 best = (ratio, gain, i)
         if best is None:
-            return tuple(steps), owned
+            return steps, levels
         i = best[2]
-        after = owned.joined(extra[i])
-        value = _valued(offers[i], owned, after, worlds)
+        value = _valued(offers[i], shelves[i].by_point(n_dev, k), worlds)
+        shelves[i].put_into(owned, changed)
         spent += offers[i].cost_cents
-        steps.append(PurchaseStep(value, spent, float(after.utilities().mean())))
-        owned = after
+        levels.append(owned.utilities())
+        steps.append(PurchaseStep(value, spent, float(levels[-1].mean())))
         left.remove(i)
+        for other in left:
+            shelves[other].update(owned, changed)
 
 
-def _valued(offer: Offer, before: Neighbours, after: Neighbours, worlds: IntArray) -> OfferValue:
-    rise = after.utilities() - before.utilities()
+def _valued(offer: Offer, rise: FloatArray, worlds: FloatArray) -> OfferValue:
     return OfferValue(
         offer.id,
         offer.seller,
@@ -218,23 +261,38 @@ def _valued(offer: Offer, before: Neighbours, after: Neighbours, worlds: IntArra
     )
 
 
-def _interval(rise: FloatArray, worlds: IntArray) -> tuple[float, float]:
+def _interval(of_points: FloatArray, worlds: FloatArray) -> tuple[float, float]:
     """Return the bootstrap interval of a mean over development rows, its mean inside."""
-    means = worlds @ rise / rise.shape[0]
-    low, high = np.quantile(means, ((1.0 - CONFIDENCE) / 2.0, (1.0 + CONFIDENCE) / 2.0))
-    return min(float(low), float(rise.mean())), max(float(high), float(rise.mean()))
+    some = np.flatnonzero(of_points)
+    means = np.sort(worlds[:, some] @ of_points[some])
+    tail = round((1.0 - CONFIDENCE) / 2.0 * WORLDS)
+    low, high, mean = float(means[tail]), float(means[-1 - tail]), float(of_points.mean())
+    return min(low, mean), max(high, mean)
 
 
-def _neighbours(
+def _owned(
     rows: FloatArray, shares: FloatArray, dev_rows: FloatArray, dev_labels: IntArray, k: int
-) -> Neighbours:
+) -> _Neighbours:
     """Return the K nearest of some rows, whose labels have the distributions (n_rows, C)."""
     kept = min(k, rows.shape[0])
     d2 = np.full((dev_rows.shape[0], k), np.inf)
     match = np.zeros((dev_rows.shape[0], k))
     order, d2[:, :kept] = nearest(rows, dev_rows, kept)
     match[:, :kept] = shares[order, dev_labels[:, None]]
-    return Neighbours(d2, match)
+    return _Neighbours(d2, match)
+
+
+def _shelf(
+    rows: FloatArray, shares: FloatArray, dev_rows: FloatArray, dev_labels: IntArray, owned: _Neighbours
+) -> _Shelf:
+    """Return what of an offer can vote."""
+    order, d2 = nearest(rows, dev_rows, min(owned.d2.shape[1], rows.shape[0]))
+    near = d2 < owned.d2[:, -1:]
+    counts = near.sum(axis=1)
+    point = np.flatnonzero(counts)
+    match = shares[order, dev_labels[:, None]]
+    pointer = np.concatenate([[0], np.cumsum(counts[point])])
+    return _Shelf(point, pointer, d2[near], match[near], np.zeros(point.size))
 
 
 def _label_shares(

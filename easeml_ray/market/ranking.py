@@ -10,14 +10,17 @@ window = s that differ by more are in the order of their direct differences, (T,
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from easeml_ray.embed.arrays import FloatArray, IntArray
 from easeml_ray.market.ordering import kept_of_each, nearest_rows, rounding_bound
 
-__all__ = ["Block", "blocks", "nearest", "nearest_of_each"]
+__all__ = ["Block", "blocks", "nearest", "nearest_of_each", "sealed"]
+
+T = TypeVar("T", bound=np.generic)
 
 USUAL_BYTES = 1 << 25  # of s; more brings nothing, and less memory stays in the cache
 MOST_BYTES = 1 << 28
@@ -119,6 +122,7 @@ def nearest(X: FloatArray, Z: FloatArray, count: int) -> tuple[IntArray, FloatAr
     >>> nearest(np.array([[2.0], [1.0], [2.0], [0.0]]), np.array([[0.0]]), 3)[0]
     array([[3, 1, 0]])
     """
+    X, Z = sealed(X), sealed(Z)
     rows = np.empty((len(Z), count), dtype=np.int64)
     d2 = np.empty((len(Z), count))
     for part, s, window in blocks(X, Z):
@@ -153,9 +157,36 @@ def nearest_of_each(
     >>> [rows.tolist() for _, rows in nearest_of_each(X, X[:1], np.array([0, 0, 0, 1]), 2)]
     [[[0, 1, 3]]]
     """
+    X, Z = sealed(X), sealed(Z)
     kept = int(np.minimum(np.bincount(groups), k).sum())
     for part, s, window in blocks(X, Z):
         rows = np.empty((len(s), kept), dtype=np.int64)
         low, high = s.min(axis=1), s.max(axis=1)
         kept_of_each(s, low, high, window, X, Z[part], groups, int(groups.max()) + 1, k, rows)
         yield part, rows
+
+
+def sealed(array: NDArray[T]) -> NDArray[T]:
+    """Return a view that cannot be written to.
+
+    What comes from an object store cannot either, and to the compiler that is another type: with all
+    arrays sealed it compiles once.
+
+    Parameters
+    ----------
+    array : ndarray
+        Any array.
+
+    Returns
+    -------
+    ndarray
+        The same memory.
+
+    Examples
+    --------
+    >>> sealed(np.zeros(1)).flags.writeable
+    False
+    """
+    view = array.view()
+    view.flags.writeable = False
+    return view

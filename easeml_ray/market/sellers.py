@@ -41,7 +41,7 @@ from easeml_ray.market.game import add_games
 from easeml_ray.market.ranking import nearest_of_each
 from easeml_ray.market.shapley import Utility, checked
 
-__all__ = ["MOST_ENUMERATED", "seller_shapley"]
+__all__ = ["MOST_ENUMERATED", "Owned", "seller_shapley"]
 
 MOST_ENUMERATED = 12
 """Most sellers whose coalitions are enumerated one by one."""
@@ -104,7 +104,7 @@ def seller_shapley(
     rows, labels, dev_rows, dev_labels, classes = checked(
         X, y, X_dev, y_dev, k=k, utility=utility, n_classes=n_classes
     )
-    owned = _Owned.of(owners, rows.shape[0])
+    owned = Owned.of(owners, rows.shape[0])
     total = np.zeros(owned.n_sellers)
     alone = owned.alone and utility == "jia"
     if not alone and owned.n_sellers > MOST_ENUMERATED:
@@ -130,7 +130,7 @@ def seller_shapley(
 
 
 @dataclass(frozen=True, slots=True)
-class _Owned:
+class Owned:
     """Who owns which rows; sellers without rows are left out.
 
     present : (M,) numbers of the sellers with rows, as given
@@ -145,7 +145,8 @@ class _Owned:
     owner_ptr: IntArray
 
     @classmethod
-    def of(cls, owners: ArrayLike | Sequence[Sequence[int]], n_rows: int) -> _Owned:
+    def of(cls, owners: ArrayLike | Sequence[Sequence[int]], n_rows: int) -> Owned:
+        """Read owners as :func:`seller_shapley` is given them, or say what is wrong with them."""
         lists = _owner_lists(owners, n_rows)
         present = np.unique(np.concatenate(lists))
         sets: dict[bytes, int] = {}
@@ -159,6 +160,7 @@ class _Owned:
 
     @property
     def n_sellers(self) -> int:
+        """Return M, those with rows."""
         return int(self.present.size)
 
     @property

@@ -40,7 +40,7 @@ from easeml_ray.embed import as_features, as_labels, count_classes
 from easeml_ray.embed.arrays import FloatArray, IntArray
 from easeml_ray.errors import InvalidArgument
 from easeml_ray.market.ordering import add_exact, add_truncated
-from easeml_ray.market.ranking import blocks
+from easeml_ray.market.ranking import blocks, sealed
 
 __all__ = ["Utility", "checked", "expected_shapley", "knn_shapley", "shard_values"]
 
@@ -200,7 +200,7 @@ def expected_shapley(
     Examples
     --------
     >>> expected_shapley([[0.0], [1.0]], [[0.5, 0.5], [1.0, 0.0]], [[0.0]], [0], k=1)
-    array([0., 0.5])
+    array([0. , 0.5])
     """
     shares = as_features(chances, "chances")
     if shares.min() < 0.0 or not np.allclose(shares.sum(axis=1), 1.0, rtol=0, atol=1e-6):
@@ -272,7 +272,7 @@ def checked(
     Returns
     -------
     X, y, X_dev, y_dev, n_classes
-        Arrays as float64 and int64.
+        Arrays as float64 and int64, not to be written to.
 
     Raises
     ------
@@ -289,4 +289,5 @@ def checked(
     labels = as_labels(y, "y", n_rows=rows.shape[0])
     dev_rows = as_features(X_dev, "X_dev", n_features=rows.shape[1])
     dev_labels = as_labels(y_dev, "y_dev", n_rows=dev_rows.shape[0])
-    return rows, labels, dev_rows, dev_labels, count_classes(n_classes, labels, dev_labels)
+    classes = count_classes(n_classes, labels, dev_labels)
+    return sealed(rows), sealed(labels), sealed(dev_rows), sealed(dev_labels), classes

@@ -26,12 +26,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"  # read when numpy is imported, here and by the peers
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # read when numpy is imported
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from easeml_ray.market import knn_shapley, seller_shapley
 

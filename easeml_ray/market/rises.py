@@ -1,0 +1,119 @@
+"""Compiled: what the neighbours of development rows become when an offer is added.
+
+Symbols
+-------
+T = development rows, K = neighbours that vote
+owned lists = d2 and match of the K nearest owned rows of each development row, (T, K) each
+segment = rows of one offer that may be among the K nearest of one development row, nearest first
+rise = sum of match over the K nearest, after less before, of one development row
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from easeml_ray.embed.arrays import FloatArray, IntArray
+
+__all__ = ["join", "update_rises"]
+
+BoolArray = NDArray[np.bool_]
+
+
+def _may_keep() -> bool:
+    """Whether compiled code can be kept beside this file, or where NUMBA_CACHE_DIR says."""
+    folder = os.path.dirname(os.path.abspath(__file__))
+    kept = os.path.join(folder, "__pycache__")
+    beside = os.access(kept if os.path.isdir(kept) else folder, os.W_OK)
+    return beside or bool(os.environ.get("NUMBA_CACHE_DIR"))
+
+
+entrance = njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, cache=_may_keep())
+
+
+@entrance
+def update_rises(
+    owned_d2: FloatArray,
+    owned_match: FloatArray,
+    point: IntArray,
+    pointer: IntArray,
+    d2: FloatArray,
+    match: FloatArray,
+    changed: BoolArray,
+    rises: FloatArray,
+) -> None:
+    """Compute the rises of segments anew where the development row's owned list has changed.
+
+    Parameters
+    ----------
+    owned_d2, owned_match : ndarray of shape (T, K)
+        Owned lists; places that no row fills have distance infinity and match 0.
+    point : ndarray of int64, shape (S,)
+        Development row of each segment.
+    pointer : ndarray of int64, shape (S + 1,)
+        Where its rows begin.
+    d2, match : ndarray of shape (rows,)
+        The rows of all segments.
+    changed : ndarray of bool, shape (T,)
+        Which owned lists have changed.
+    rises : ndarray of shape (S,)
+        Where rises are written.
+    """
+    k = owned_d2.shape[1]
+    for g in range(point.shape[0]):
+        t = point[g]
+        if not changed[t]:
+            continue
+        new, end = pointer[g], pointer[g + 1]
+        old = 0
+        rise = 0.0
+        for place in range(k):
+            # At equal distance rows owned before are nearer.
+            if new < end and d2[new] < owned_d2[t, old]:
+                rise += match[new]
+                new += 1
+            else:
+                rise += owned_match[t, old]
+                old += 1
+            rise -= owned_match[t, place]
+        rises[g] = rise
+
+
+@entrance
+def join(
+    owned_d2: FloatArray,
+    owned_match: FloatArray,
+    point: IntArray,
+    pointer: IntArray,
+    d2: FloatArray,
+    match: FloatArray,
+    changed: BoolArray,
+) -> None:
+    """Put the rows of an offer's segments into the owned lists, and say which lists have changed.
+
+    Parameters
+    ----------
+    owned_d2, owned_match, point, pointer, d2, match
+        As for :func:`update_rises`; the owned lists are changed.
+    changed : ndarray of bool, shape (T,)
+        Set to whether a list has changed.
+    """
+    k = owned_d2.shape[1]
+    near, right = np.empty(k), np.empty(k)
+    changed[:] = False
+    for g in range(point.shape[0]):
+        t = point[g]
+        new, end = pointer[g], pointer[g + 1]
+        old = 0
+        for place in range(k):
+            if new < end and d2[new] < owned_d2[t, old]:
+                near[place], right[place] = d2[new], match[new]
+                new += 1
+            else:
+                near[place], right[place] = owned_d2[t, old], owned_match[t, old]
+                old += 1
+        changed[t] = new > pointer[g]
+        owned_d2[t], owned_match[t] = near, right
