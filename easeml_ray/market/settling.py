@@ -20,8 +20,7 @@ from easeml_ray.market.messages import (
     Settlement,
     SettlePurchase,
 )
-from easeml_ray.market.payment import split_payment
-from easeml_ray.market.sellers import seller_shapley
+from easeml_ray.market.settlement import settle
 from easeml_ray.market.shapley import Utility
 from easeml_ray.messages import DataVersion, Pillar
 from easeml_ray.process.component import Bench, Job
@@ -68,19 +67,18 @@ def _split(
             action="settle",
             cause="the stored rows are not those of the offer",
         )
-    house = len(names)
-    values = seller_shapley(
-        np.concatenate([train.X, X]),
-        np.concatenate([train.y, y]),
-        np.concatenate([np.full(len(train.y), house), codes.ravel()]),
+    settled = settle(
+        X,
+        y,
+        codes.ravel(),
+        train.X,
+        train.y,
         development.X,
         development.y,
+        cents=made.price_cents,
         k=_K,
         utility=_UTILITY,
         n_classes=version.n_classes,
     )
-    # Rounded where floating point ends, so that another machine splits the same.
-    shares = tuple(round(float(value), 12) for value in values[:house])
-    cents = split_payment(shares, made.price_cents)
-    paid = tuple(Payment(str(name), amount) for name, amount in zip(names, cents, strict=True))
-    return paid, shares
+    paid = tuple(Payment(str(name), amount) for name, amount in zip(names, settled.cents, strict=True))
+    return paid, settled.shares
