@@ -3,16 +3,19 @@
 Symbols
 -------
 T = development rows, K = neighbours that vote, C = classes, o = an offer
-u = mean over development rows of (1/K) sum of a over the K nearest owned rows: utility
 a = chance that a row has the development row's label: 0 or 1 for a labelled row, and for an
     unlabelled one the share of that label among its K nearest owned rows
+u_K = mean over development rows of (1/K) sum of a over the K nearest owned rows: utility
+u = (u_K + u_4K) / 2: what the greedy rule raises
 g(o) = rise of u by buying o now; not submodular and possibly negative, so that every gain
     is computed anew after each purchase
 cost(o) = price + labelling, in cents
 
 The Shapley value is the fair split of what was earned; what to buy next is decided by the
-rise of the utility itself. The greedy plan is compared with the best single offer that the
-budget affords, without which it could be arbitrarily bad.
+rise of the utility itself. With few rows owned, u_K is full after K good rows around each development
+row, and what is bought from then on follows the noise of the development rows: u_4K goes on telling
+which offers make the neighbourhoods deep. The greedy plan is compared with the best single offer that
+the budget affords, without which it could be arbitrarily bad. What a plan promises is told in u_K.
 
 The development rows that choose the offers also measure them: gains of the offers chosen are
 optimistic, and their intervals do not cover that choice.
@@ -39,6 +42,7 @@ __all__ = ["plan_purchases"]
 
 WORLDS = 1000
 CONFIDENCE = 0.90
+DEPTH = 4  # the second scale of u, in K
 NEGLIGIBLE = 1e-12  # a rise below the rounding of a mean of shares is none
 
 
@@ -102,7 +106,7 @@ def plan_purchases(
     _check_offers(offers, rows.shape[1])
     offered = [_labels_of(offer) for offer in offers]
     classes = count_classes(n_classes, labels, dev_labels, *(codes for codes in offered if codes is not None))
-    owned = _owned(rows, np.eye(classes)[labels], dev_rows, dev_labels, k)
+    owned = _owned(rows, np.eye(classes)[labels], dev_rows, dev_labels, DEPTH * k)
     shelves = []
     for offer, codes in zip(offers, offered, strict=True):
         if codes is None:
@@ -114,12 +118,12 @@ def plan_purchases(
     # One set of bootstrap worlds for all, so that intervals can be compared.
     n_dev = dev_rows.shape[0]
     worlds = rng.multinomial(n_dev, np.full(n_dev, 1 / n_dev), WORLDS) / n_dev
-    return _planned(offers, shelves, owned, int(budget_cents), worlds)
+    return _planned(offers, shelves, owned, k, int(budget_cents), worlds)
 
 
 @dataclass(frozen=True, slots=True)
 class _Neighbours:
-    """The K nearest owned rows of each development row: distances and matches, both (T, K).
+    """The nearest owned rows of each development row: distances and matches, both (T, 4 K).
 
     Places that no row fills have distance infinity and match 0.
     """
@@ -127,9 +131,9 @@ class _Neighbours:
     d2: FloatArray
     match: FloatArray
 
-    def utilities(self) -> FloatArray:
+    def utilities(self, k: int) -> FloatArray:
         """Return the share of matching votes of each development row, (T,)."""
-        shares: FloatArray = self.match.mean(axis=1)
+        shares: FloatArray = self.match[:, :k].mean(axis=1)
         return shares
 
     def copy(self) -> _Neighbours:
@@ -138,11 +142,11 @@ class _Neighbours:
 
 @dataclass(frozen=True, slots=True)
 class _Shelf:
-    """The rows of an offer that are nearer than the farthest of K owned ones, by development row.
+    """The rows of an offer that are nearer than the farthest of the owned ones, by development row.
 
     Buying only brings the owned ones nearer: a row that is not here never votes. point : (S,)
     development rows, ascending; pointer : (S + 1,) where their rows begin; d2, match : (rows,),
-    nearest first; rises : (S,) what each development row's votes gain, kept up to date.
+    nearest first; rises : (S,) what each development row's part of u gains, kept up to date.
     """
 
     point: IntArray
@@ -151,16 +155,21 @@ class _Shelf:
     match: FloatArray
     rises: FloatArray
 
-    def by_point(self, n_dev: int, k: int) -> FloatArray:
-        """Return the rise of each development row's utility, (T,)."""
-        result = np.zeros(n_dev)
-        result[self.point] = self.rises / k
-        return result
-
-    def update(self, owned: _Neighbours, changed: NDArray[np.bool_]) -> None:
+    def update(self, owned: _Neighbours, weights: FloatArray, changed: NDArray[np.bool_]) -> None:
         """Compute anew what a change of the owned rows can have touched."""
         rows = self.point, self.pointer, self.d2, self.match
-        update_rises(owned.d2, owned.match, *rows, changed, self.rises)
+        update_rises(owned.d2, owned.match, *rows, weights, changed, self.rises)
+
+    def in_votes(self, owned: _Neighbours, k: int) -> FloatArray:
+        """Return the rise of each development row's u_K, (T,)."""
+        n_dev, places = owned.d2.shape
+        weights = np.where(np.arange(places) < k, 1.0 / k, 0.0)
+        rises = np.zeros(self.point.size)
+        rows = self.point, self.pointer, self.d2, self.match
+        update_rises(owned.d2, owned.match, *rows, weights, np.ones(n_dev, dtype=bool), rises)
+        result = np.zeros(n_dev)
+        result[self.point] = rises
+        return result
 
     def put_into(self, owned: _Neighbours, changed: NDArray[np.bool_]) -> None:
         """Add the rows to the owned ones, and say which development rows saw a change."""
@@ -168,26 +177,29 @@ class _Shelf:
 
 
 def _planned(
-    offers: Sequence[Offer], shelves: list[_Shelf], owned: _Neighbours, budget: int, worlds: FloatArray
+    offers: Sequence[Offer],
+    shelves: list[_Shelf],
+    owned: _Neighbours,
+    k: int,
+    budget: int,
+    worlds: FloatArray,
 ) -> PurchasePlan:
     """Take the better of the greedy plan and the best single offer."""
-    n_dev, k = owned.d2.shape
-    before = owned.utilities()
-    everyone = np.ones(n_dev, dtype=bool)
+    n_dev, places = owned.d2.shape
+    weights = (np.where(np.arange(places) < k, 1.0 / k, 0.0) + 1.0 / places) / 2.0
+    before = owned.utilities(k)
     for shelf in shelves:
-        shelf.update(owned, everyone)
-    rises = np.array([shelf.by_point(n_dev, k) for shelf in shelves]).reshape(len(shelves), n_dev)
-    alone = tuple(_valued(offer, rise, worlds) for offer, rise in zip(offers, rises, strict=True))
-    steps, levels = _greedy(offers, shelves, owned.copy(), budget, worlds)
-    rule = "greedy"
+        shelf.update(owned, weights, np.ones(n_dev, dtype=bool))
+    scores = [float(shelf.rises.sum()) / n_dev for shelf in shelves]
+    votes = [shelf.in_votes(owned, k) for shelf in shelves]
+    alone = tuple(_valued(offer, rise, worlds) for offer, rise in zip(offers, votes, strict=True))
     affordable = [i for i, offer in enumerate(offers) if offer.cost_cents <= budget]
-    if offers and not affordable:
-        rule = "unaffordable"
-    single = max(affordable, key=lambda i: (alone[i].gain, -alone[i].cost_cents, -i), default=None)
-    gained = levels[-1].mean() - before.mean()
-    if single is not None and alone[single].gain > gained + NEGLIGIBLE:
+    single = max(affordable, key=lambda i: (scores[i], -alone[i].cost_cents, -i), default=None)
+    steps, levels, reached = _greedy(offers, shelves, owned.copy(), k, budget, weights, worlds)
+    rule = "unaffordable" if offers and not affordable else "greedy"
+    if single is not None and scores[single] > reached + NEGLIGIBLE:
         rule = "single"
-        levels = [before, before + rises[single]]
+        levels = [before, before + votes[single]]
         steps = [PurchaseStep(alone[single], alone[single].cost_cents, float(levels[1].mean()))]
     spent = [0, *(step.spent_cents for step in steps)]
     curve = tuple(
@@ -206,48 +218,56 @@ def _planned(
         curve=curve,
         rule=rule,
         method=(
-            f"greedy rise of the {k}-nearest-neighbour match share per cent, re-evaluated after each "
-            f"purchase, guarded by the best single offer; unlabelled rows by the labels of their {k} nearest "
-            f"owned rows; {CONFIDENCE:.0%} bootstrap intervals over {n_dev} development rows"
+            f"greedy rise per cent of the match share of {k} and {places} nearest neighbours, re-evaluated "
+            f"after each purchase, guarded by the best single offer; gains in the share of {k}; unlabelled "
+            f"rows by the labels of their {k} nearest owned rows; {CONFIDENCE:.0%} bootstrap intervals over "
+            f"{n_dev} development rows"
         ),
     )
 
 
 def _greedy(
-    offers: Sequence[Offer], shelves: list[_Shelf], owned: _Neighbours, budget: int, worlds: FloatArray
-) -> tuple[list[PurchaseStep], list[FloatArray]]:
+    offers: Sequence[Offer],
+    shelves: list[_Shelf],
+    owned: _Neighbours,
+    k: int,
+    budget: int,
+    weights: FloatArray,
+    worlds: FloatArray,
+) -> tuple[list[PurchaseStep], list[FloatArray], float]:
     """Buy the offer of the highest gain per cent until none is affordable and gains.
 
-    Returns the steps, and the utilities of the development rows before and after each. The rise is
-    not submodular, so that a gain of an earlier step bounds nothing; but a purchase touches few
-    development rows, and only their part of each gain is computed anew.
+    Returns the steps, the utilities of the development rows before and after each, and the rise of u.
+    The rise is not submodular, so that a gain of an earlier step bounds nothing; but a purchase touches
+    few development rows, and only their part of each gain is computed anew.
     """
-    n_dev, k = owned.d2.shape
+    n_dev = owned.d2.shape[0]
     steps: list[PurchaseStep] = []
-    levels = [owned.utilities()]
+    levels = [owned.utilities(k)]
     left = list(range(len(offers)))
-    spent = 0
+    spent, reached = 0, 0.0
     changed = np.zeros(n_dev, dtype=bool)
     while True:
         left = [i for i in left if offers[i].cost_cents <= budget - spent]
         best: tuple[float, float, int] | None = None
         for i in left:
-            gain = float(shelves[i].rises.sum()) / (n_dev * k)
+            gain = float(shelves[i].rises.sum()) / n_dev
             # What is free is worth any gain; between equals the earlier offer wins.
             ratio = gain / offers[i].cost_cents if offers[i].cost_cents else np.inf
             if gain > NEGLIGIBLE and (best is None or (ratio, gain) > best[:2]):
                 best = (ratio, gain, i)
         if best is None:
-            return steps, levels
-        i = best[2]
-        value = _valued(offers[i], shelves[i].by_point(n_dev, k), worlds)
+            return steps, levels, reached
+        _, gain, i = best
+        reached += gain
         shelves[i].put_into(owned, changed)
         spent += offers[i].cost_cents
-        levels.append(owned.utilities())
+        levels.append(owned.utilities(k))
+        value = _valued(offers[i], levels[-1] - levels[-2], worlds)
         steps.append(PurchaseStep(value, spent, float(levels[-1].mean())))
         left.remove(i)
         for other in left:
-            shelves[other].update(owned, changed)
+            shelves[other].update(owned, weights, changed)
 
 
 def _valued(offer: Offer, rise: FloatArray, worlds: FloatArray) -> OfferValue:
@@ -271,12 +291,12 @@ def _interval(of_points: FloatArray, worlds: FloatArray) -> tuple[float, float]:
 
 
 def _owned(
-    rows: FloatArray, shares: FloatArray, dev_rows: FloatArray, dev_labels: IntArray, k: int
+    rows: FloatArray, shares: FloatArray, dev_rows: FloatArray, dev_labels: IntArray, places: int
 ) -> _Neighbours:
-    """Return the K nearest of some rows, whose labels have the distributions (n_rows, C)."""
-    kept = min(k, rows.shape[0])
-    d2 = np.full((dev_rows.shape[0], k), np.inf)
-    match = np.zeros((dev_rows.shape[0], k))
+    """Return the nearest of some rows, whose labels have the distributions (n_rows, C)."""
+    kept = min(places, rows.shape[0])
+    d2 = np.full((dev_rows.shape[0], places), np.inf)
+    match = np.zeros((dev_rows.shape[0], places))
     order, d2[:, :kept] = nearest(rows, dev_rows, kept)
     match[:, :kept] = shares[order, dev_labels[:, None]]
     return _Neighbours(d2, match)

@@ -2,10 +2,11 @@
 
 Symbols
 -------
-T = development rows, K = neighbours that vote
-owned lists = d2 and match of the K nearest owned rows of each development row, (T, K) each
-segment = rows of one offer that may be among the K nearest of one development row, nearest first
-rise = sum of match over the K nearest, after less before, of one development row
+T = development rows, P = places of a list
+owned lists = d2 and match of the P nearest owned rows of each development row, (T, P) each
+segment = rows of one offer that may be among the P nearest of one development row, nearest first
+w = weight of each place, (P,)
+rise = weighted sum of match over the P nearest, after less before, of one development row
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ def update_rises(
     pointer: IntArray,
     d2: FloatArray,
     match: FloatArray,
+    weights: FloatArray,
     changed: BoolArray,
     rises: FloatArray,
 ) -> None:
@@ -49,7 +51,7 @@ def update_rises(
 
     Parameters
     ----------
-    owned_d2, owned_match : ndarray of shape (T, K)
+    owned_d2, owned_match : ndarray of shape (T, P)
         Owned lists; places that no row fills have distance infinity and match 0.
     point : ndarray of int64, shape (S,)
         Development row of each segment.
@@ -57,12 +59,14 @@ def update_rises(
         Where its rows begin.
     d2, match : ndarray of shape (rows,)
         The rows of all segments.
+    weights : ndarray of shape (P,)
+        w.
     changed : ndarray of bool, shape (T,)
         Which owned lists have changed.
     rises : ndarray of shape (S,)
         Where rises are written.
     """
-    k = owned_d2.shape[1]
+    places = owned_d2.shape[1]
     for g in range(point.shape[0]):
         t = point[g]
         if not changed[t]:
@@ -70,15 +74,14 @@ def update_rises(
         new, end = pointer[g], pointer[g + 1]
         old = 0
         rise = 0.0
-        for place in range(k):
+        for place in range(places):
             # At equal distance rows owned before are nearer.
             if new < end and d2[new] < owned_d2[t, old]:
-                rise += match[new]
+                rise += weights[place] * (match[new] - owned_match[t, place])
                 new += 1
             else:
-                rise += owned_match[t, old]
+                rise += weights[place] * (owned_match[t, old] - owned_match[t, place])
                 old += 1
-            rise -= owned_match[t, place]
         rises[g] = rise
 
 
@@ -101,14 +104,14 @@ def join(
     changed : ndarray of bool, shape (T,)
         Set to whether a list has changed.
     """
-    k = owned_d2.shape[1]
-    near, right = np.empty(k), np.empty(k)
+    places = owned_d2.shape[1]
+    near, right = np.empty(places), np.empty(places)
     changed[:] = False
     for g in range(point.shape[0]):
         t = point[g]
         new, end = pointer[g], pointer[g + 1]
         old = 0
-        for place in range(k):
+        for place in range(places):
             if new < end and d2[new] < owned_d2[t, old]:
                 near[place], right[place] = d2[new], match[new]
                 new += 1

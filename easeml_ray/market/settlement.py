@@ -142,8 +142,8 @@ def settle(
         development=development_digest(dev_rows, dev_labels),
         k=k,
         utility=utility,
-        method=f"{method}, {k} nearest neighbours, rows owned before as one more seller who is not paid; cut at "
-        "zero, split by largest remainder",
+        method=f"{method}, {k} nearest neighbours, rows owned before as one more seller who is not paid; "
+        "cut at zero, split by largest remainder",
         seed=seed,
     )
 
