@@ -1,0 +1,158 @@
+"""What values are good for, as curves: accuracy with the best rows only, the worst only, or any.
+
+Symbols
+-------
+n = rows, f = share of the rows that is kept
+best(f) = accuracy with the f n rows of the highest values; worst(f), any(f) = of the lowest, of any
+
+One family of curves tells both of what is usually drawn: removing the best rows first leaves the worst
+ones, so that accuracy after removing a share r of the best is worst(1 - r), and the other way round.
+
+References
+----------
+A. Ghorbani and J. Zou, "Data Shapley", ICML 2019, figure 3: adding and removing rows by value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.errors import InvalidArgument
+from easeml_ray.market.ranking import nearest
+from easeml_ray.market.shapley import checked
+
+__all__ = ["RetainedCurves", "retained_curves", "vote_accuracy"]
+
+
+@dataclass(frozen=True, slots=True)
+class RetainedCurves:
+    """Accuracy against the share of rows kept.
+
+    Attributes
+    ----------
+    kept : tuple of float
+        Shares, ascending, the last is 1.
+    best, worst, any : tuple of float
+        Accuracy with the rows of the highest and the lowest values, and with rows drawn at random,
+        mean over draws.
+    """
+
+    kept: tuple[float, ...]
+    best: tuple[float, ...]
+    worst: tuple[float, ...]
+    any: tuple[float, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the curves as JSON-able values."""
+        return asdict(self)
+
+
+def retained_curves(
+    values: ArrayLike,
+    score: Callable[[IntArray], float],
+    *,
+    points: int = 20,
+    draws: int = 5,
+    seed: int = 0,
+) -> RetainedCurves:
+    """Return the accuracy of what is kept, by value and at random.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_rows,)
+        Values of rows; at equal values smaller indices count as better.
+    score : callable
+        ``score(indices)``, the accuracy with some rows, an ascending int64 array of at least one. Not on
+        the rows that the values were computed with.
+    points : int
+        Shares 1/points, 2/points, ... 1.
+    draws : int
+        Random orders behind ``any``.
+    seed : int
+        Of them.
+
+    Returns
+    -------
+    RetainedCurves
+        Shares and accuracies.
+
+    Raises
+    ------
+    InvalidArgument
+        If there are no values, or not finite ones, or no points or draws.
+
+    Examples
+    --------
+    >>> retained_curves([0.3, -0.1], lambda rows: float(0 in rows), points=2, draws=1).best
+    (1.0, 1.0)
+    """
+    given = np.asarray(values, dtype=np.float64)
+    if given.ndim != 1 or not given.size or not np.isfinite(given).all():
+        raise InvalidArgument(
+            "values are not a list of finite numbers",
+            hint="Give one value a row, as computed.",
+            argument="values",
+        )
+    for name, number in (("points", points), ("draws", draws)):
+        if number < 1:
+            raise InvalidArgument(f"{name} is {number}", hint="Give at least 1.", argument=name)
+    n = given.size
+    sizes = np.unique(np.ceil(np.arange(1, points + 1) * n / points).astype(np.int64))
+    best = np.argsort(-given, kind="stable")
+    rng = np.random.default_rng(seed)
+
+    def along(order: IntArray) -> FloatArray:
+        return np.array([score(np.sort(order[:size])) for size in sizes])
+
+    anyhow = np.mean([along(rng.permutation(n)) for _ in range(draws)], axis=0)
+    curves = along(best), along(best[::-1]), anyhow
+    return RetainedCurves(
+        tuple((sizes / n).tolist()), *(tuple(float(accuracy) for accuracy in curve) for curve in curves)
+    )
+
+
+def vote_accuracy(
+    X: ArrayLike, y: ArrayLike, X_test: ArrayLike, y_test: ArrayLike, *, k: int = 5
+) -> Callable[[IntArray], float]:
+    """Return a score for :func:`retained_curves`: the accuracy of the vote of the k nearest rows.
+
+    Parameters
+    ----------
+    X, y : array-like of shape (n_rows, n_features), (n_rows,)
+        Rows that may be kept.
+    X_test, y_test : array-like of shape (n_test, n_features), (n_test,)
+        Rows to predict.
+    k : int
+        Neighbours that vote; the smaller label wins a tie.
+
+    Returns
+    -------
+    callable
+        ``score(indices)``.
+
+    Raises
+    ------
+    InvalidArgument
+        If an array or a parameter is unusable.
+
+    Examples
+    --------
+    >>> vote_accuracy([[0.0], [5.0]], [0, 1], [[0.1], [4.0]], [0, 1], k=1)(np.array([0]))
+    0.5
+    """
+    rows, labels, test_rows, test_labels, classes = checked(
+        X, y, X_test, y_test, k=k, utility="jia", n_classes=None
+    )
+
+    def score(kept: IntArray) -> float:
+        order, _ = nearest(rows[kept], test_rows, min(k, kept.size))
+        votes = (labels[kept][order][:, :, None] == np.arange(classes)).sum(axis=1)
+        return float((votes.argmax(axis=1) == test_labels).mean())
+
+    return score

@@ -1,0 +1,138 @@
+"""What money buys and what rows are worth, as a picture: accuracy against cents, and against rows kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from easeml_ray.errors import InvalidArgument
+from easeml_ray.pictures import picture
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["draw"]
+
+SIZE = (9.6, 5.6)  # inches
+BAND, QUIET = "#E0E0E0", "#777777"
+EXPECTED, BEST, WORST = "#332288", "#117733", "#CC6677"
+
+
+def draw(
+    curve: Sequence[Mapping[str, Any]],
+    *,
+    budget_cents: int | None = None,
+    target: float | None = None,
+    retained: Mapping[str, Sequence[float]] | None = None,
+    kind: Literal["svg", "png"] = "svg",
+) -> bytes:
+    """Draw the curve of a plan of purchases, and beside it what rows of high and low value bring.
+
+    Parameters
+    ----------
+    curve : sequence of mapping
+        Points with ``spent_cents``, ``accuracy`` and ``interval``, as a plan's ``to_dict()["curve"]``.
+    budget_cents : int, optional
+        Drawn as a line.
+    target : float, optional
+        Target accuracy, drawn as a line.
+    retained : mapping, optional
+        ``kept``, ``best``, ``worst`` and ``any``, as :meth:`RetainedCurves.to_dict` has them.
+    kind : {"svg", "png"}
+        What to return.
+
+    Returns
+    -------
+    bytes
+        The file's content; the same for the same curves.
+
+    Raises
+    ------
+    InvalidArgument
+        If `kind` is neither, or the curve has no point.
+
+    Examples
+    --------
+    >>> points = [{"spent_cents": 0, "accuracy": 0.7, "interval": (0.65, 0.75)},
+    ...           {"spent_cents": 900, "accuracy": 0.8, "interval": (0.76, 0.84)}]
+    >>> draw(points, budget_cents=1000, kind="png")[1:4]
+    b'PNG'
+    """
+    if not curve:
+        raise InvalidArgument(
+            "there is nothing to draw: the plan has no curve",
+            hint="The curve begins with the first plan of purchases.",
+            argument="curve",
+        )
+    first, last = curve[0], curve[-1]
+    title = f"Market: accuracy {first['accuracy']:.3f} now, {last['accuracy']:.3f} expected"
+    low, high = last["interval"]
+    facts = (
+        f"{len(curve) - 1} purchases for {last["spent_cents"] / 100:.2f}; 90 % interval {low:.3f} to "
+        f"{high:.3f} over development rows"
+    )
+    return picture(
+        lambda: _figure(curve, budget_cents, target, retained, title, facts),
+        kind,
+        title=title,
+        description=facts,
+    )
+
+
+def _figure(
+    curve: Sequence[Mapping[str, Any]],
+    budget_cents: int | None,
+    target: float | None,
+    retained: Mapping[str, Sequence[float]] | None,
+    title: str,
+    facts: str,
+) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=SIZE)
+    left = figure.add_axes((0.08, 0.12, 0.88 if retained is None else 0.4, 0.72))
+    _against_money(left, curve, budget_cents, target)
+    if retained is not None:
+        _against_rows(figure.add_axes((0.57, 0.12, 0.4, 0.72)), retained)
+    figure.text(0.02, 0.945, title, fontsize=13.0, fontweight="bold")
+    figure.text(0.02, 0.9, facts, fontsize=8.5, color="#444444")
+    return figure
+
+
+def _against_money(
+    axes: Axes, curve: Sequence[Mapping[str, Any]], budget_cents: int | None, target: float | None
+) -> None:
+    money = [point["spent_cents"] / 100 for point in curve]
+    low = [point["interval"][0] for point in curve]
+    high = [point["interval"][1] for point in curve]
+    axes.fill_between(money, low, high, color=BAND, linewidth=0.0, label="90 % interval")
+    # A band of one point has no width: its ends are drawn as well.
+    for ends in (low, high):
+        axes.plot(money, ends, "_", color=QUIET, markersize=9.0)
+    accuracy = [point["accuracy"] for point in curve]
+    axes.plot(money, accuracy, "o-", color=EXPECTED, linewidth=2.0, label="expected accuracy")
+    if target is not None:
+        axes.axhline(target, color="black", linewidth=1.4, label=f"target {target:.4g}")
+    if budget_cents is not None:
+        axes.axvline(
+            budget_cents / 100, color=QUIET, linestyle="--", label=f"budget {budget_cents / 100:.2f}"
+        )
+    axes.set_xlabel("money spent")
+    axes.set_ylabel("accuracy of the nearest rows")
+    axes.legend(frameon=False, fontsize=8.0, loc="lower right")
+
+
+def _against_rows(axes: Axes, retained: Mapping[str, Sequence[float]]) -> None:
+    from matplotlib.ticker import PercentFormatter
+
+    for name, style, color, label in (
+        ("best", "^-", BEST, "rows of the highest values"),
+        ("any", ".--", QUIET, "rows at random"),
+        ("worst", "v-", WORST, "rows of the lowest values"),
+    ):
+        axes.plot(retained["kept"], retained[name], style, color=color, linewidth=1.6, label=label)
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.set_xlabel("rows kept")
+    axes.set_ylabel("accuracy")
+    axes.legend(frameon=False, fontsize=8.0, loc="lower right")
