@@ -69,7 +69,7 @@ def draw(
     title = f"Market: accuracy {first['accuracy']:.3f} now, {last['accuracy']:.3f} expected"
     low, high = last["interval"]
     facts = (
-        f"{len(curve) - 1} purchases for {last["spent_cents"] / 100:.2f}; 90 % interval {low:.3f} to "
+        f"{len(curve) - 1} purchases for {last['spent_cents'] / 100:.2f}; 90 % interval {low:.3f} to "
         f"{high:.3f} over development rows"
     )
     return picture(
