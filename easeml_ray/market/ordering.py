@@ -42,6 +42,8 @@ __all__ = ["add_exact", "add_truncated", "kept_of_each", "nearest_rows", "roundi
 SmallArray = NDArray[np.int32]
 
 CROWDED = 32  # keys that agree in both digits from which another sort is quicker than insertion
+MANY = 1 << 17  # rows from which keys are dealt out to piles before they are sorted
+PILES = 9  # bits that they are dealt out by
 MOST_STEPS = 50  # bits of s that a key holds; float64 has no more to give once they are multiplied
 SAMPLE = 1024  # rows that are looked at to guess how far the nearest reach
 
@@ -176,7 +178,7 @@ def _mask(n: int) -> int:
 @part
 def _digit(n: int) -> int:
     """Return how many bits a pass sorts by: two passes leave few rows unsorted, and counts fit the cache."""
-    return int(min(13, (_bits(n) + 8) // 2))
+    return 8 if n > MANY else int((_bits(n) + 8) // 2)
 
 
 @part
@@ -207,29 +209,30 @@ def _sort(
     if not scale < 1e300:
         scale = 0.0
     digit = _digit(n)
-    second = steps + shift - digit
-    first = second - digit
-    part_of = (np.int64(1) << digit) - 1
-    counts[:] = 0
-    minor, major = counts[0], counts[1]
+    top = steps + shift
     for j in range(n):
-        key = (np.int64((s[j] - low) * scale) << shift) | (j << 1) | np.int64(y[j] == label)
-        packed[j] = key
-        minor[((key >> first) & part_of) + 1] += 1
-        major[(key >> second) + 1] += 1
-    for b in range(1, part_of):
-        minor[b + 1] += minor[b]
-        major[b + 1] += major[b]
-    for j in range(n):
-        key = packed[j]
-        b = (key >> first) & part_of
-        loose[minor[b]] = key
-        minor[b] += 1
-    for j in range(n):
-        key = loose[j]
-        b = key >> second
-        packed[major[b]] = key
-        major[b] += 1
+        packed[j] = (np.int64((s[j] - low) * scale) << shift) | (j << 1) | np.int64(y[j] == label)
+    if n <= MANY:
+        first = top - 2 * digit
+        _two_digits(packed, loose, first, digit, counts)
+    else:
+        # So many keys are dealt out first, to piles that fit the cache.
+        deal = top - PILES
+        piles = np.zeros((1 << PILES) + 1, np.int64)
+        for j in range(n):
+            piles[(packed[j] >> deal) + 1] += 1
+        for b in range(1 << PILES):
+            piles[b + 1] += piles[b]
+        ends = piles.copy()
+        for j in range(n):
+            b = packed[j] >> deal
+            loose[ends[b]] = packed[j]
+            ends[b] += 1
+        packed[:] = loose
+        first = deal - 2 * digit
+        for b in range(1 << PILES):
+            pile = slice(piles[b], piles[b + 1])
+            _two_digits(packed[pile], loose[pile], first, digit, counts)
     begin = 0
     for i in range(1, n + 1):
         # Keys that agree in both digits are still in the order of their rows.
@@ -242,6 +245,29 @@ def _sort(
                 _merge(packed[begin:i], loose[begin:i])  # what is carried along is of no use
         begin = i
     return float(2.0**shift * scale)
+
+
+@part
+def _two_digits(keys: IntArray, scratch: IntArray, first: int, digit: int, counts: SmallArray) -> None:
+    """Sort keys by their two digits from bit `first` on; those that agree stay in the order they have."""
+    part_of = (np.int64(1) << digit) - 1
+    second = first + digit
+    counts[:] = 0
+    minor, major = counts[0], counts[1]
+    for j in range(keys.shape[0]):
+        minor[((keys[j] >> first) & part_of) + 1] += 1
+        major[((keys[j] >> second) & part_of) + 1] += 1
+    for b in range(1, part_of):
+        minor[b + 1] += minor[b]
+        major[b + 1] += major[b]
+    for j in range(keys.shape[0]):
+        b = (keys[j] >> first) & part_of
+        scratch[minor[b]] = keys[j]
+        minor[b] += 1
+    for j in range(keys.shape[0]):
+        b = (scratch[j] >> second) & part_of
+        keys[major[b]] = scratch[j]
+        major[b] += 1
 
 
 @part

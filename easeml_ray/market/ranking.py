@@ -72,7 +72,8 @@ def blocks(X: FloatArray, Z: FloatArray) -> Iterator[Block]:
     n, d = X.shape
     centre = X.mean(axis=0)
     rows = max(1, CHUNK_BYTES // (8 * (d + 1)))
-    whole = _centred(X, centre) if X.nbytes <= WHOLE_BYTES else None
+    whole = _centred(X, centre, np.empty((n, d + 1))) if X.nbytes <= WHOLE_BYTES else None
+    room = np.empty((rows if whole is None else 0, d + 1))  # used again: fresh memory costs more than this
     step = min(len(Z), max(1, USUAL_BYTES // (8 * n), min(FEWEST_ROWS, MOST_BYTES // (8 * n))))
     memory = np.empty((step, n))
     longest = 0.0 if whole is None else float(whole[:, -1].max())
@@ -86,15 +87,15 @@ def blocks(X: FloatArray, Z: FloatArray) -> Iterator[Block]:
             np.matmul(factors, whole.T, out=s)
         else:
             for first in range(0, n, rows):
-                chunk = _centred(X[first : first + rows], centre)
+                chunk = _centred(X[first : first + rows], centre, room)
                 longest = max(longest, float(chunk[:, -1].max()))
                 np.matmul(factors, chunk.T, out=s[:, first : first + rows])
         yield Block(part, s, 2.0 * rounding_bound(d, np.sqrt(longest) + np.sqrt(squares)))
 
 
-def _centred(rows: FloatArray, centre: FloatArray) -> FloatArray:
+def _centred(rows: FloatArray, centre: FloatArray, room: FloatArray) -> FloatArray:
     """Return rows about a centre with their squares appended, so that one product gives the distance."""
-    result = np.empty((rows.shape[0], rows.shape[1] + 1))
+    result = room[: rows.shape[0]]
     np.subtract(rows, centre, out=result[:, :-1])
     np.einsum("ij,ij->i", result[:, :-1], result[:, :-1], out=result[:, -1])
     return result

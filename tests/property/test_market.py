@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from market_oracle import row_values
+
 from easeml_ray.market import knn_shapley, seller_shapley, split_payment
+from easeml_ray.market.shapley import expected_shapley, shard_values
 
 seeds = st.integers(0, 2**32 - 1)
 ks = st.integers(1, 8)
@@ -126,3 +129,68 @@ def test_payments_sum_to_the_amount_and_lie_within_a_cent_of_their_quotas(
             assert abs(cents * part / sum(positive) - amount) < 1
     else:
         assert max(paid) - min(paid) <= 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(seeds, ks, utilities, st.sampled_from([1.0, 2.0**40, 2.0**-40]), st.booleans())
+def test_values_are_those_of_the_clear_form(seed: int, k: int, utility: str, scale: float, far: bool) -> None:
+    X, y, Z, z = problem(seed, ties=True)
+    X, Z = X * scale, Z * scale
+    if far:
+        X[0] += scale * 2.0**30  # one row so far that all others share the sort's first bits
+    values = knn_shapley(X, y, Z, z, k=k, utility=utility, n_classes=3)
+    assert np.allclose(values, row_values(X, y, Z, z, k, utility), rtol=0, atol=1e-12)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seeds, st.sampled_from([0.5, 0.2, 0.1]))
+def test_truncated_values_are_those_of_the_clear_form_and_keep_the_sum(seed: int, epsilon: float) -> None:
+    X, y, Z, z = problem(seed, ties=True)
+    values = knn_shapley(X, y, Z, z, k=2, epsilon=epsilon)
+    assert np.allclose(values, row_values(X, y, Z, z, 2, epsilon=epsilon), rtol=0, atol=1e-12)
+    assert np.isclose(values.sum(), worth_of_all(X, y, Z, z, 2, "jia"), atol=1e-10)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seeds, ks, utilities)
+def test_parts_of_the_development_rows_add_up_to_the_whole(seed: int, k: int, utility: str) -> None:
+    X, y, Z, z = problem(seed, ties=True)
+    parts = [
+        shard_values(X, y, Z[i::2], z[i::2], k=k, utility=utility, n_classes=3) for i in range(min(2, len(Z)))
+    ]
+    whole = knn_shapley(X, y, Z, z, k=k, utility=utility, n_classes=3)
+    assert np.allclose(sum(parts) / len(Z), whole, rtol=0, atol=1e-12)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seeds, ks)
+def test_expected_values_are_the_mean_over_drawn_labels(seed: int, k: int) -> None:
+    X, y, Z, z = problem(seed, ties=True)
+    # Rows with two possible labels each: the mean over a label of one row at a time is exact by linearity.
+    other = (y + 1) % 3
+    chances = 0.25 * np.eye(3)[y] + 0.75 * np.eye(3)[other]
+    expected = 0.25 * knn_shapley(X, y, Z, z, k=k) + 0.75 * knn_shapley(X, other, Z, z, k=k)
+    assert np.allclose(expected_shapley(X, chances, Z, z, k=k), expected, rtol=0, atol=1e-12)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seeds)
+def test_a_seller_who_copies_rows_gets_the_same_at_one_neighbour(seed: int) -> None:
+    X, y, Z, z = problem(seed)
+    owners = np.arange(len(X)) % 3
+    mine = owners == 0
+    copied = seller_shapley(np.r_[X, X[mine]], np.r_[y, y[mine]], np.r_[owners, owners[mine]], Z, z, k=1)
+    assert np.allclose(copied, seller_shapley(X, y, owners, Z, z, k=1), rtol=0, atol=1e-12)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seeds, ks)
+def test_sellers_are_additive_over_development_rows_and_follow_their_numbers(seed: int, k: int) -> None:
+    X, y, Z, z = problem(seed, ties=True)
+    owners = np.random.default_rng(seed).integers(0, 4, len(X))
+    owners[0] = 3  # so that every answer has the same length
+    each = [seller_shapley(X, y, owners, Z[i : i + 1], z[i : i + 1], k=k) for i in range(len(Z))]
+    whole = seller_shapley(X, y, owners, Z, z, k=k)
+    assert np.allclose(whole, np.mean(each, axis=0), rtol=0, atol=1e-12)
+    renamed = seller_shapley(X, y, 5 - owners, Z, z, k=k)
+    assert np.allclose(renamed[5 - np.unique(owners)], whole[np.unique(owners)], rtol=0, atol=1e-12)

@@ -184,3 +184,54 @@ def test_bad_payments_are_refused() -> None:
     ):
         with pytest.raises(InvalidArgument, match=words):
             split_payment(shares, cents)  # type: ignore[arg-type]
+
+
+def test_a_thousand_sellers_with_one_row_each_are_planned_quickly() -> None:
+    X, y = clusters(1000, 4)
+    offers = [Offer(str(i), str(i), X[i : i + 1], y[i : i + 1], 1 + i % 7) for i in range(1000)]
+    made = plan(offers, 300)
+    assert made.cost_cents <= 300 and made.utility_after > 0.9
+    assert len(set(made.chosen)) == len(made.chosen) and len(made.alone) == 1000
+
+
+def test_of_copies_of_an_offer_the_cheapest_is_bought_and_no_other() -> None:
+    X, y = clusters(12, 5, (2,))
+    copies = [Offer(str(i), "s", X + 1e-9 * i, y, 100 - i) for i in range(6)]
+    assert plan(copies, 10_000).chosen == ("5",)
+
+
+def test_a_budget_below_the_cheapest_offer_is_said_to_be() -> None:
+    made = plan([offer("dear", 100, classes=(2,))], 99)
+    assert made.rule == "unaffordable" and made.alone[0].gain > 0
+    assert plan([], 99).rule == "greedy"
+
+
+def test_the_plan_is_the_greedy_one_computed_from_scratch_at_every_step() -> None:
+    rng = np.random.default_rng(8)
+    offers = []
+    for i in range(12):
+        X, y = clusters(6, 20 + i)
+        wrong = rng.random(6) < 0.3
+        offers.append(Offer(str(i), "s", X, np.where(wrong, (y + 1) % 3, y), int(rng.integers(1, 50))))
+    made, k, budget = plan(offers, 150), 3, 150
+    parts, left, spent, chosen = [OWNED], list(range(12)), 0, []
+
+    def score(parts: list) -> float:
+        return (utility(parts, k) + utility(parts, 4 * k)) / 2
+
+    while True:
+        gains = {
+            i: score([*parts, (offers[i].X, offers[i].y)]) - score(parts)
+            for i in left
+            if offers[i].price_cents <= budget - spent
+        }
+        gains = {i: gain for i, gain in gains.items() if gain > 1e-12}
+        if not gains:
+            break
+        best = max(gains, key=lambda i: gains[i] / offers[i].price_cents)
+        parts.append((offers[best].X, offers[best].y))
+        spent += offers[best].price_cents
+        left.remove(best)
+        chosen.append(str(best))
+    assert made.chosen == tuple(chosen) and made.cost_cents == spent
+    assert made.utility_after == pytest.approx(utility(parts, k))

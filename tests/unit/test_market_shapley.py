@@ -196,3 +196,47 @@ def test_bad_input_is_refused() -> None:
     seller_refused("owner of row 0 is 'ada'", ["ada"] * 14)
     seller_refused("14 sellers with shared rows or the soft", list(range(14)), utility="soft")
     seller_refused("14 sellers with shared", [[i, 0] for i in range(14)])
+
+
+@pytest.mark.parametrize(("k", "utility"), [(1, "jia"), (4, "jia"), (3, "soft")])
+def test_twelve_sellers_equal_brute_force(k: int, utility: str) -> None:
+    X, y, Z, z = problem(11, 30, 2)
+    owners = np.random.default_rng(1).permutation(np.arange(30) % 12)
+    values = seller_shapley(X, y, owners, Z, z, k=k, utility=utility, n_classes=3)  # type: ignore[arg-type]
+    expected = games_by_brute_force(X, y, [[int(o)] for o in owners], Z, z, k, utility, 3)
+    assert np.allclose(values, expected, rtol=0, atol=1e-12)
+
+
+def test_so_many_sellers_that_fewer_moments_are_enough_agree_with_the_row_game() -> None:
+    rng = np.random.default_rng(0)
+    X, y, Z, z = (
+        rng.standard_normal((301, 2)),
+        rng.integers(0, 2, 301),
+        rng.standard_normal((3, 2)),
+        [0, 1, 1],
+    )
+    owners = np.arange(301)
+    rows = knn_shapley(X, y, Z, z, k=4)
+    # A second row of one seller, farther than all: the general game runs, and hardly moves.
+    X2, y2, owners2 = np.r_[X, [[1e3, 1e3]]], np.r_[y, 2], np.r_[owners, 0]
+    values = seller_shapley(X2, y2, owners2, Z, z, k=4)
+    assert values.sum() == pytest.approx(rows.sum(), abs=1e-12)
+    assert np.allclose(values[1:], rows[1:], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("rows", ["normal", "whole", "skewed"])
+def test_many_rows_are_dealt_out_and_ordered_alike(monkeypatch: pytest.MonkeyPatch, rows: str) -> None:
+    rng = np.random.default_rng(3)
+    n = 140_000
+    X = {
+        "normal": rng.standard_normal((n, 2)),
+        "whole": np.round(rng.standard_normal((n, 2))),
+        "skewed": np.exp(4.0 * rng.standard_normal((n, 2))),
+    }[rows]
+    y, Z = rng.integers(0, 2, n), rng.standard_normal((1, 2)) if rows != "whole" else np.zeros((1, 2))
+    expected = np.zeros(n)
+    order = np.argsort(np.square(X - Z[0]).sum(axis=1), kind="stable")
+    a, rank = (y[order] == 1).astype(float), np.arange(1, n + 1)
+    behind = np.append(np.cumsum((a / np.maximum(rank * (rank - 1.0), 1.0))[::-1])[::-1], 0.0)
+    expected[order] = a / np.maximum(rank, 5) - behind[np.maximum(rank, 5)]
+    assert np.allclose(knn_shapley(X, y, Z, [1], k=5), expected, rtol=0, atol=1e-12)
