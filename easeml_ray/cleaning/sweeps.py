@@ -41,13 +41,13 @@ References
 
 from __future__ import annotations
 
-import os
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from easeml_ray.compiling import may_keep
 from easeml_ray.embed.arrays import FloatArray, IntArray
 
 __all__ = ["Found", "Rows", "hit_worlds", "sweep_points"]
@@ -63,19 +63,7 @@ BASE_OF_BOUND = 0.01
 CERTAINTY, PROBABILITY, CONDITIONAL = 0, 1, 2
 
 
-def _may_keep() -> bool:
-    """Whether compiled code can be kept beside this file, or where NUMBA_CACHE_DIR says.
-
-    Elsewhere the compiler would keep it in the user's home; then it compiles in every process,
-    which takes some fifteen seconds.
-    """
-    folder = os.path.dirname(os.path.abspath(__file__))
-    kept = os.path.join(folder, "__pycache__")
-    beside = os.access(kept if os.path.isdir(kept) else folder, os.W_OK)
-    return beside or bool(os.environ.get("NUMBA_CACHE_DIR"))
-
-
-entrance = njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, cache=_may_keep())
+entrance = njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, cache=may_keep(__file__))
 part = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 

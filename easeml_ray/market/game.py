@@ -18,12 +18,11 @@ G. Owen, "Multilinear extensions of games", Management Science 18(5), 1972: mome
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from easeml_ray.compiling import may_keep
 from easeml_ray.embed.arrays import FloatArray, IntArray
 
 __all__ = ["add_games", "play_orders"]
@@ -31,15 +30,7 @@ __all__ = ["add_games", "play_orders"]
 BoolArray = NDArray[np.bool_]
 
 
-def _may_keep() -> bool:
-    """Whether compiled code can be kept beside this file, or where NUMBA_CACHE_DIR says."""
-    folder = os.path.dirname(os.path.abspath(__file__))
-    kept = os.path.join(folder, "__pycache__")
-    beside = os.access(kept if os.path.isdir(kept) else folder, os.W_OK)
-    return beside or bool(os.environ.get("NUMBA_CACHE_DIR"))
-
-
-entrance = njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, cache=_may_keep())
+entrance = njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, cache=may_keep(__file__))
 part = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 

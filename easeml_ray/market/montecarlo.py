@@ -29,7 +29,6 @@ from numpy.typing import ArrayLike
 
 from easeml_ray.embed.arrays import FloatArray, IntArray
 from easeml_ray.errors import InvalidArgument
-from easeml_ray.market.game import play_orders
 from easeml_ray.market.ranking import nearest_of_each
 from easeml_ray.market.sellers import Owned
 from easeml_ray.market.shapley import Utility, checked
@@ -243,6 +242,8 @@ def sampled_seller_shapley(
     >>> sampled_seller_shapley(X, y, owners, [[0.0], [5.0]], [1, 0], k=1).values
     array([0.5, 0. , 0.5])
     """
+    from easeml_ray.market.game import play_orders
+
     rows, labels, dev_rows, dev_labels, classes = checked(
         X, y, X_dev, y_dev, k=k, utility=utility, n_classes=n_classes
     )

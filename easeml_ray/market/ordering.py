@@ -24,20 +24,18 @@ only: they stay together.
 References
 ----------
 D. E. Knuth, "The Art of Computer Programming", vol. 3, 1998, section 5.2.5: sorting by digits.
-N. J. Higham, "Accuracy and Stability of Numerical Algorithms", 2002, section 3.1: the bound of a product.
 """
 
 from __future__ import annotations
-
-import os
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from easeml_ray.compiling import may_keep
 from easeml_ray.embed.arrays import FloatArray, IntArray
 
-__all__ = ["add_exact", "add_truncated", "kept_of_each", "nearest_rows", "rounding_bound"]
+__all__ = ["add_exact", "add_truncated", "kept_of_each", "nearest_rows"]
 
 SmallArray = NDArray[np.int32]
 
@@ -48,42 +46,8 @@ MOST_STEPS = 50  # bits of s that a key holds; float64 has no more to give once 
 SAMPLE = 1024  # rows that are looked at to guess how far the nearest reach
 
 
-def _may_keep() -> bool:
-    """Whether compiled code can be kept beside this file, or where NUMBA_CACHE_DIR says."""
-    folder = os.path.dirname(os.path.abspath(__file__))
-    kept = os.path.join(folder, "__pycache__")
-    beside = os.access(kept if os.path.isdir(kept) else folder, os.W_OK)
-    return beside or bool(os.environ.get("NUMBA_CACHE_DIR"))
-
-
-entrance = njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, cache=_may_keep())
+entrance = njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, cache=may_keep(__file__))
 part = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-
-
-def rounding_bound(n_features: int, reach: FloatArray) -> FloatArray:
-    """Return B for development rows.
-
-    Parameters
-    ----------
-    n_features : int
-        d.
-    reach : ndarray of shape (T,)
-        Length of the longest train row and of the development row, together, about the same centre.
-
-    Returns
-    -------
-    ndarray of shape (T,)
-        Bound of ``|s + |z|^2 - D|``, D being the direct differences in float64: a product of d + 1
-        terms, the rounding of centred cells and that of the differences, each at most
-        ``(d + 4) u reach^2`` with u = 2^-53.
-
-    Examples
-    --------
-    >>> float(rounding_bound(1, np.array([1.0]))[0]) < 1e-14
-    True
-    """
-    bound: FloatArray = (3.0 * n_features + 16.0) * 2.0**-53 * np.square(reach)
-    return bound
 
 
 @entrance

@@ -35,7 +35,6 @@ from easeml_ray.errors import DuplicateIds
 from easeml_ray.market.offers import CurvePoint, Offer, OfferValue, PurchasePlan, PurchaseStep
 from easeml_ray.market.payment import whole_cents
 from easeml_ray.market.ranking import nearest
-from easeml_ray.market.rises import join, update_rises
 from easeml_ray.market.shapley import checked
 
 __all__ = ["plan_purchases"]
@@ -157,11 +156,15 @@ class _Shelf:
 
     def update(self, owned: _Neighbours, weights: FloatArray, changed: NDArray[np.bool_]) -> None:
         """Compute anew what a change of the owned rows can have touched."""
+        from easeml_ray.market.rises import update_rises
+
         rows = self.point, self.pointer, self.d2, self.match
         update_rises(owned.d2, owned.match, *rows, weights, changed, self.rises)
 
     def in_votes(self, owned: _Neighbours, k: int) -> FloatArray:
         """Return the rise of each development row's u_K, (T,)."""
+        from easeml_ray.market.rises import update_rises
+
         n_dev, places = owned.d2.shape
         weights = np.where(np.arange(places) < k, 1.0 / k, 0.0)
         rises = np.zeros(self.point.size)
@@ -173,6 +176,8 @@ class _Shelf:
 
     def put_into(self, owned: _Neighbours, changed: NDArray[np.bool_]) -> None:
         """Add the rows to the owned ones, and say which development rows saw a change."""
+        from easeml_ray.market.rises import join
+
         join(owned.d2, owned.match, self.point, self.pointer, self.d2, self.match, changed)
 
 

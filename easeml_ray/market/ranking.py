@@ -5,6 +5,10 @@ Symbols
 n = train rows, T = development rows, d = features
 s = squared distances less the development row's own square, up to rounding, (T, n)
 window = s that differ by more are in the order of their direct differences, (T,)
+
+References
+----------
+N. J. Higham, "Accuracy and Stability of Numerical Algorithms", 2002, section 3.1: the bound of a product.
 """
 
 from __future__ import annotations
@@ -16,9 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from easeml_ray.embed.arrays import FloatArray, IntArray
-from easeml_ray.market.ordering import kept_of_each, nearest_rows, rounding_bound
 
-__all__ = ["Block", "blocks", "nearest", "nearest_of_each", "sealed"]
+__all__ = ["Block", "blocks", "nearest", "nearest_of_each", "rounding_bound", "sealed"]
 
 T = TypeVar("T", bound=np.generic)
 
@@ -93,6 +96,32 @@ def blocks(X: FloatArray, Z: FloatArray) -> Iterator[Block]:
         yield Block(part, s, 2.0 * rounding_bound(d, np.sqrt(longest) + np.sqrt(squares)))
 
 
+def rounding_bound(n_features: int, reach: FloatArray) -> FloatArray:
+    """Return B for development rows.
+
+    Parameters
+    ----------
+    n_features : int
+        d.
+    reach : ndarray of shape (T,)
+        Length of the longest train row and of the development row, together, about the same centre.
+
+    Returns
+    -------
+    ndarray of shape (T,)
+        Bound of ``|s + |z|^2 - D|``, D being the direct differences in float64: a product of d + 1
+        terms, the rounding of centred cells and that of the differences, each at most
+        ``(d + 4) u reach^2`` with u = 2^-53.
+
+    Examples
+    --------
+    >>> float(rounding_bound(1, np.array([1.0]))[0]) < 1e-14
+    True
+    """
+    bound: FloatArray = (3.0 * n_features + 16.0) * 2.0**-53 * np.square(reach)
+    return bound
+
+
 def _centred(rows: FloatArray, centre: FloatArray, room: FloatArray) -> FloatArray:
     """Return rows about a centre with their squares appended, so that one product gives the distance."""
     result = room[: rows.shape[0]]
@@ -123,6 +152,8 @@ def nearest(X: FloatArray, Z: FloatArray, count: int) -> tuple[IntArray, FloatAr
     >>> nearest(np.array([[2.0], [1.0], [2.0], [0.0]]), np.array([[0.0]]), 3)[0]
     array([[3, 1, 0]])
     """
+    from easeml_ray.market.ordering import nearest_rows
+
     X, Z = sealed(X), sealed(Z)
     rows = np.empty((len(Z), count), dtype=np.int64)
     d2 = np.empty((len(Z), count))
@@ -158,6 +189,8 @@ def nearest_of_each(
     >>> [rows.tolist() for _, rows in nearest_of_each(X, X[:1], np.array([0, 0, 0, 1]), 2)]
     [[[0, 1, 3]]]
     """
+    from easeml_ray.market.ordering import kept_of_each
+
     X, Z = sealed(X), sealed(Z)
     kept = int(np.minimum(np.bincount(groups), k).sum())
     for part, s, window in blocks(X, Z):

@@ -37,7 +37,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from easeml_ray.embed.arrays import FloatArray, IntArray
 from easeml_ray.errors import InvalidArgument
-from easeml_ray.market.game import add_games
 from easeml_ray.market.ranking import nearest_of_each
 from easeml_ray.market.shapley import Utility, checked
 
@@ -101,6 +100,8 @@ def seller_shapley(
     >>> seller_shapley(X, y, [0, 0, 1], [[0.0], [5.0]], [1, 0], k=1)
     array([0.5, 0.5])
     """
+    from easeml_ray.market.game import add_games
+
     rows, labels, dev_rows, dev_labels, classes = checked(
         X, y, X_dev, y_dev, k=k, utility=utility, n_classes=n_classes
     )

@@ -39,7 +39,6 @@ from numpy.typing import ArrayLike
 from easeml_ray.embed import as_features, as_labels, count_classes
 from easeml_ray.embed.arrays import FloatArray, IntArray
 from easeml_ray.errors import InvalidArgument
-from easeml_ray.market.ordering import add_exact, add_truncated
 from easeml_ray.market.ranking import blocks, sealed
 
 __all__ = ["Utility", "checked", "expected_shapley", "knn_shapley", "shard_values"]
@@ -143,6 +142,8 @@ def shard_values(
     >>> bool(np.allclose(sum(parts) / 2, knn_shapley(X, y, [[0.0], [2.0]], [1, 1], k=1)))
     True
     """
+    from easeml_ray.market.ordering import add_exact, add_truncated
+
     rows, codes, dev_rows, dev_codes, classes = checked(
         X, y, X_dev, y_dev, k=k, utility=utility, n_classes=n_classes
     )
@@ -202,6 +203,8 @@ def expected_shapley(
     >>> expected_shapley([[0.0], [1.0]], [[0.5, 0.5], [1.0, 0.0]], [[0.0]], [0], k=1)
     array([0. , 0.5])
     """
+    from easeml_ray.market.ordering import add_exact
+
     shares = as_features(chances, "chances")
     if shares.min() < 0.0 or not np.allclose(shares.sum(axis=1), 1.0, rtol=0, atol=1e-6):
         raise InvalidArgument(

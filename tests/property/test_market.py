@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from market_oracle import row_values
 
 from easeml_ray.market import knn_shapley, seller_shapley, split_payment
