@@ -22,7 +22,6 @@ import json
 import os
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -52,6 +51,7 @@ from easeml_ray.messages import Principal, Role
 from easeml_ray.oracle.messages import Answer, AnswerRequests, ListRequests, Skip
 from easeml_ray.pool.messages import ShowPool
 from easeml_ray.process.messages import CreateProject, ShowBill, ShowProject
+from easeml_ray.process.rows import rows_of
 from easeml_ray.process.system import System
 from easeml_ray.process.task import parse_task
 
@@ -228,7 +228,9 @@ class _Job:
         query = ListRequests(state="OPEN", limit=_AT_ONCE)
         found = (await self._system.read("oracle", self._spec.name, query))["requests"]
         mine = [request for request in found if request["kind"] in kinds]
-        await self._add_rows(mine)
+        # Rows that came later are known by nothing else.
+        for request, row in zip(mine, await rows_of(self._system, self._spec.name, mine), strict=True):
+            request["row"] = row
         values = {r["id"]: self._annotator.answer(r) for r in mine} if self._annotator else {}
         known = tuple(Answer(number, value) for number, value in values.items() if value is not None)
         if known:
@@ -254,21 +256,6 @@ class _Job:
             hint=f"Answer them: easeml label {self._spec.name}. Or give the job answers or an annotator. "
             "Then run it again: it goes on.",
         )
-
-    async def _add_rows(self, requests: list[dict[str, Any]]) -> None:
-        """Add the rows that requests are about: rows that came later are known by nothing else."""
-        wanted: dict[str, set[int]] = defaultdict(set)
-        for request in requests:
-            if request["payload"].get("pillar") and "row_id" in request["payload"]:
-                wanted[request["payload"]["pillar"]].add(request["payload"]["row_id"])
-        rows = {
-            (pillar, row["row_id"]): row
-            for pillar, ids in wanted.items()
-            for row in await self._system.rows(self._spec.name, pillar, sorted(ids))
-        }
-        for request in requests:
-            place = request["payload"].get("pillar"), request["payload"].get("row_id")
-            request["row"] = rows.get(place)
 
     async def _send(self, body: Any) -> None:
         await self._system.handle("oracle", self._spec.name, self._who, body)

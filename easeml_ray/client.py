@@ -233,6 +233,10 @@ class Client:
         """Return offers, what they are worth, and purchases."""
         return self._get(self._of(name, "market"))
 
+    def market_picture(self, name: str, kind: str = "svg") -> bytes:
+        """Return expected accuracy against money and rows kept, as an ``svg`` or ``png`` picture."""
+        return self._picture(self._of(name, "market/picture"), {"kind": kind})
+
     def offer(
         self,
         name: str,
@@ -244,11 +248,13 @@ class Client:
         format: str | None = None,
         *,
         owner_column: str | None = None,
+        labelled: bool = True,
         key: str | None = None,
     ) -> Json:
-        """Offer labelled rows; ``seller`` may be None under a seller's token.
+        """Offer rows; ``seller`` may be None under a seller's token.
 
-        ``owner_column`` names whom to pay for each row, if the rows have several owners.
+        ``owner_column`` names whom to pay for each row, if the rows have several owners; rows that are
+        not ``labelled`` have no label column, and people are asked for their labels after the purchase.
         """
         query = {
             "offer": offer,
@@ -256,6 +262,7 @@ class Client:
             "price_cents": price_cents,
             "terms": terms or None,
             "owner_column": owner_column,
+            "labelled": None if labelled else False,
             "format": format,
         }
         return self._send_file("POST", self._of(name, "market/offers"), data, query, key)

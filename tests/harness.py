@@ -25,8 +25,9 @@ from easeml_ray.gate.messages import (
     ReleaseEra,
     ShowGate,
 )
+from easeml_ray.market.label_messages import CompleteLabels, LabelRows, WantLabels
+from easeml_ray.market.messages import ReportValues, ValueOffers, ValueRows
 from easeml_ray.market.messages import Suggest as SuggestPurchases
-from easeml_ray.market.messages import ValueOffers
 from easeml_ray.messages import (
     Action,
     Command,
@@ -217,6 +218,7 @@ class Script:
     decisions : of the next studies, FEASIBLE when they are used up; repairs : what the Cleaner
     proposes; worth : gain of an offer by its id; quality : development lower bound of an arm;
     passes : whether a model (by arm) passes its gate; asks : rows a picking round asks for;
+    none_labelled : no row of a purchase got a label;
     fails : work that ends with an error.
     """
 
@@ -226,6 +228,7 @@ class Script:
     quality: dict[str, float] = field(default_factory=dict)
     passes: Callable[[str], bool] = lambda arm: True
     asks: int = 2
+    none_labelled: bool = False
     fails: dict[type, EasemlError] = field(default_factory=dict)
 
 
@@ -362,6 +365,22 @@ def _check(house: House, body: CompareVersions) -> ReportCheck:
     return ReportCheck(body.option, body.kind, body.arm, body.after.number, 100, 0.8, 0.82, gain)
 
 
+def _row_values(house: House, body: ValueRows) -> ReportValues:
+    return ReportValues(
+        body.version.number, 2, (0.5, 1.0), (0.9, 0.8), (0.6, 0.8), (0.7, 0.8), (), (), "test"
+    )
+
+
+def _labels(house: House, body: LabelRows) -> WantLabels | CompleteLabels:
+    """Ask for two rows at a time; the blob of the labels is told by the row that comes next."""
+    before = int(body.known or 0) + len(body.fresh)
+    if before < body.made.rows:
+        count = min(2, body.made.rows - before)
+        return WantLabels(body.made.offer, str(before), before, count, ("no", "yes"))
+    rows = 0 if house.script.none_labelled else body.made.rows
+    return CompleteLabels(body.made.offer, digest("labelled"), rows)
+
+
 def _purchases(house: House, body: ValueOffers) -> SuggestPurchases:
     options = tuple(
         Option(
@@ -419,7 +438,9 @@ _WORK: dict[type, Callable[[House, Any], Any]] = {
     StudyVersion: _study,
     ProposeRepairs: _repairs,
     CompareVersions: _check,
+    LabelRows: _labels,
     ValueOffers: _purchases,
+    ValueRows: _row_values,
     RepairAlternatives: lambda house, body: KeepVersion(body.version.number),
     ReviseVersion: _revise,
     RunTrial: _trial,

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from cluster import wording
 from cluster.command.options import draw_options
+from cluster.command.picture import picture_kind, save_picture
 from cluster.command.table import table
 from cluster.command.verb import Session, verb
 from easeml_ray.errors import DeadlineExceeded
@@ -30,7 +31,7 @@ Project = Annotated[str, typer.Argument(help="Name of the project.")]
 def offer(
     session: Session,
     project: Project,
-    file: Annotated[Path, typer.Argument(help="The labelled rows: CSV or Parquet.")],
+    file: Annotated[Path, typer.Argument(help="The rows: CSV or Parquet.")],
     price_cents: Annotated[int, typer.Option(help="For the whole file.", min=0)],
     name: Annotated[str | None, typer.Option(help="Of the offer; the file's name by default.")] = None,
     seller: Annotated[str | None, typer.Option(help="Whose rows; not needed with a seller's token.")] = None,
@@ -38,12 +39,23 @@ def offer(
     owner_column: Annotated[
         str | None, typer.Option(help="Column that names whom to pay for each row, if several own them.")
     ] = None,
+    unlabelled: Annotated[
+        bool, typer.Option("--unlabelled", help="Rows without the label column; people label them if bought.")
+    ] = False,
     format: Annotated[str | None, typer.Option(help="csv or parquet; the bytes say it by default.")] = None,
 ) -> None:
     """Offer rows for a price, bought whole or not at all; held-out rows are refused."""
     session.show(
         session.client().offer(
-            project, name or file.stem, seller, file, price_cents, terms, format, owner_column=owner_column
+            project,
+            name or file.stem,
+            seller,
+            file,
+            price_cents,
+            terms,
+            format,
+            owner_column=owner_column,
+            labelled=not unlabelled,
         ),
         lambda out, made: out.print(
             f"Offer {made['offer']} stands: {made['rows']} rows for {wording.money(price_cents)}."
@@ -53,9 +65,18 @@ def offer(
 
 @app.command()
 @verb
-def show(session: Session, project: Project) -> None:
+def show(
+    session: Session,
+    project: Project,
+    picture: Annotated[
+        Path | None, typer.Option(help="Write the curves as a picture, .svg or .png.", dir_okay=False)
+    ] = None,
+) -> None:
     """Show offers, what they are worth to the project, and purchases."""
-    session.show(session.client().market(project), _draw)
+    kind, client = picture_kind(picture), session.client()
+    session.show(client.market(project), _draw)
+    if picture is not None:
+        save_picture(session, picture, client.market_picture(project, kind))
 
 
 @app.command()
@@ -111,8 +132,50 @@ def _draw(out: Console, answer: dict[str, Any]) -> None:
     )
     if answer.get("options"):
         draw_options(out, answer["options"])
+    _draw_plan(out, answer.get("plan"))
+    for name, one in answer["labelling"].items():
+        if not one["over"]:
+            out.print(f"Rows of {name} are being labelled: {one['labelled']} so far.", markup=False)
+    _draw_values(out, answer.get("values"))
     chain = "unbroken" if answer["chain_intact"] else "BROKEN"
     out.print(f"{len(answer['purchases'])} purchases; the chain of payments is {chain}")
+
+
+def _draw_plan(out: Console, plan: dict[str, Any] | None) -> None:
+    if not plan:
+        return
+    if plan["rule"] == "unaffordable":
+        out.print(f"The budget of {wording.money(plan['budget_cents'])} is below the cheapest offer.")
+    if not plan["chosen"]:
+        return
+    out.print(f"What {wording.money(plan['budget_cents'])} would buy:")
+    out.print(
+        table(
+            ["then buy", "money spent", "expected accuracy", "90 % interval"],
+            [
+                [
+                    offer,
+                    wording.money(point["spent_cents"]),
+                    f"{point['accuracy']:.3f}",
+                    f"{point['interval'][0]:.3f} to {point['interval'][1]:.3f}",
+                ]
+                for offer, point in zip(["", *plan["chosen"]], plan["curve"], strict=True)
+            ],
+            right=(1, 2),
+        )
+    )
+
+
+def _draw_values(out: Console, values: dict[str, Any] | None) -> None:
+    if not values:
+        return
+    # The first share from a half on: where keeping the better half would lead.
+    at = next(i for i, share in enumerate(values["kept"]) if share >= 0.5)
+    out.print(
+        f"Of version {values['number']}, {values['kept'][at]:.0%} of the rows give an accuracy of "
+        f"{values['best'][at]:.3f} if they are the most valuable, {values['any'][at]:.3f} if drawn, "
+        f"{values['worst'][at]:.3f} if the least valuable; all rows {values['best'][-1]:.3f}."
+    )
 
 
 def _yes(value: bool) -> str:

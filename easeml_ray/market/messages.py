@@ -14,6 +14,8 @@ __all__ = [
     "OfferDeclined",
     "OfferMade",
     "Payment",
+    "Plan",
+    "PlanPoint",
     "ProposalStarted",
     "Propose",
     "Proposed",
@@ -21,12 +23,16 @@ __all__ = [
     "Purchased",
     "RecomputePayments",
     "ReportAudit",
+    "ReportValues",
+    "RowsValued",
     "Settle",
     "SettlePurchase",
     "Settlement",
     "ShowMarket",
     "Suggest",
     "ValueOffers",
+    "ValueRows",
+    "Worth",
 ]
 
 
@@ -34,7 +40,8 @@ __all__ = [
 class MakeOffer:
     """An offer, parsed and checked from the seller's bytes; bought whole or not at all.
 
-    ``owners``: how many own rows of it and share what is paid for it.
+    ``owners``: how many own rows of it and share what is paid for it; ``labelled``: whether its rows
+    have labels, which people are asked for after the purchase if not.
     """
 
     offer: str
@@ -44,6 +51,7 @@ class MakeOffer:
     price_cents: int
     terms: str
     owners: int = 1
+    labelled: bool = True
 
 
 @message
@@ -57,16 +65,18 @@ class OfferMade:
     price_cents: int
     terms: str
     owners: int = 1
+    labelled: bool = True
 
 
 @message
 class Propose:
-    """Value the standing offers against a version."""
+    """Value the standing offers against a version; ``label_cents``: what labelling a row costs."""
 
     version: DataVersion
     accuracy: float
     target_accuracy: float
     budget_cents: float
+    label_cents: float = 0.0
 
 
 @message
@@ -77,6 +87,7 @@ class ProposalStarted:
     accuracy: float
     target_accuracy: float
     budget_cents: float
+    label_cents: float = 0.0
 
 
 @message
@@ -88,14 +99,51 @@ class ValueOffers:
     target_accuracy: float
     budget_cents: float
     offers: tuple[OfferMade, ...]
+    label_cents: float = 0.0
+
+
+@message
+class PlanPoint:
+    """Expected accuracy after so much money; the 90 % interval is over development rows."""
+
+    spent_cents: int
+    accuracy: float
+    interval: tuple[float, float]
+
+
+@message
+class Worth:
+    """What an offer alone would bring, labelling and all; the 90 % interval is over development rows."""
+
+    offer: str
+    cost_cents: int
+    gain: float
+    interval: tuple[float, float]
+
+
+@message
+class Plan:
+    """What a budget would buy, in order, and the way of the expected accuracy along it.
+
+    ``curve`` begins with the accuracy before any purchase and has a point for each of ``chosen``;
+    ``alone`` has every offer that was valued.
+    """
+
+    budget_cents: int
+    chosen: tuple[str, ...]
+    curve: tuple[PlanPoint, ...]
+    alone: tuple[Worth, ...]
+    rule: str
+    method: str
 
 
 @message
 class Suggest:
-    """Result of work: an option for each offer that is worth its price."""
+    """Result of work: an option for each offer that is worth its price, and the plan behind them."""
 
     number: int
     options: tuple[Option, ...]
+    plan: Plan | None = None
 
 
 @message
@@ -104,6 +152,49 @@ class Proposed:
 
     number: int
     options: tuple[Option, ...]
+    plan: Plan | None = None
+
+
+@message
+class ValueRows:
+    """Work: value the train rows of a version, and draw what keeping the best or worst would do."""
+
+    version: DataVersion
+
+
+@message
+class ReportValues:
+    """Result of work; see :class:`RowsValued`."""
+
+    number: int
+    rows: int
+    kept: tuple[float, ...]
+    best: tuple[float, ...]
+    worst: tuple[float, ...]
+    any: tuple[float, ...]
+    highest: tuple[tuple[int, float], ...]
+    lowest: tuple[tuple[int, float], ...]
+    method: str
+
+
+@message
+class RowsValued:
+    """What train rows are worth.
+
+    ``best``, ``worst`` and ``any`` are the accuracies of a vote of nearest neighbours when the share
+    ``kept`` of ``rows`` is kept: those of the highest values, of the lowest, or drawn at random;
+    ``highest`` and ``lowest`` are row ids with their values.
+    """
+
+    number: int
+    rows: int
+    kept: tuple[float, ...]
+    best: tuple[float, ...]
+    worst: tuple[float, ...]
+    any: tuple[float, ...]
+    highest: tuple[tuple[int, float], ...]
+    lowest: tuple[tuple[int, float], ...]
+    method: str
 
 
 @message
@@ -237,6 +328,7 @@ class Purchased:
     ledger: LedgerLine
     development: str = ""
     settlement: Settlement | None = None
+    labelled: bool = True
 
 
 @message

@@ -32,7 +32,8 @@ def draw(
     Parameters
     ----------
     curve : sequence of mapping
-        Points with ``spent_cents``, ``accuracy`` and ``interval``, as a plan's ``to_dict()["curve"]``.
+        Points with ``spent_cents``, ``accuracy`` and ``interval``, as a plan's ``to_dict()["curve"]``;
+        none where no offer stands.
     budget_cents : int, optional
         Drawn as a line.
     target : float, optional
@@ -50,7 +51,7 @@ def draw(
     Raises
     ------
     InvalidArgument
-        If `kind` is neither, or the curve has no point.
+        If `kind` is neither, or there is neither a curve nor what rows bring.
 
     Examples
     --------
@@ -59,19 +60,21 @@ def draw(
     >>> draw(points, budget_cents=1000, kind="png")[1:4]
     b'PNG'
     """
-    if not curve:
+    if not curve and not retained:
         raise InvalidArgument(
-            "there is nothing to draw: the plan has no curve",
-            hint="The curve begins with the first plan of purchases.",
+            "there is nothing to draw: no plan of purchases, no values of rows",
+            hint="Both begin with the first proposal.",
             argument="curve",
         )
-    first, last = curve[0], curve[-1]
-    title = f"Market: accuracy {first['accuracy']:.3f} now, {last['accuracy']:.3f} expected"
-    low, high = last["interval"]
-    facts = (
-        f"{len(curve) - 1} purchases for {last['spent_cents'] / 100:.2f}; 90 % interval {low:.3f} to "
-        f"{high:.3f} over development rows"
-    )
+    title, facts = "Market: what the rows bring", "No offer stands."
+    if curve:
+        first, last = curve[0], curve[-1]
+        title = f"Market: accuracy {first['accuracy']:.3f} now, {last['accuracy']:.3f} expected"
+        low, high = last["interval"]
+        facts = (
+            f"{len(curve) - 1} purchases for {last['spent_cents'] / 100:.2f}; 90 % interval {low:.3f} to "
+            f"{high:.3f} over development rows"
+        )
     return picture(
         lambda: _figure(curve, budget_cents, target, retained, title, facts),
         kind,
@@ -91,10 +94,11 @@ def _figure(
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=SIZE)
-    left = figure.add_axes((0.08, 0.12, 0.88 if retained is None else 0.4, 0.72))
-    _against_money(left, curve, budget_cents, target)
-    if retained is not None:
-        _against_rows(figure.add_axes((0.57, 0.12, 0.4, 0.72)), retained)
+    whole, left, right = (0.08, 0.12, 0.88, 0.72), (0.08, 0.12, 0.4, 0.72), (0.57, 0.12, 0.4, 0.72)
+    if curve:
+        _against_money(figure.add_axes(left if retained else whole), curve, budget_cents, target)
+    if retained:
+        _against_rows(figure.add_axes(right if curve else whole), retained)
     figure.text(0.02, 0.945, title, fontsize=13.0, fontweight="bold")
     figure.text(0.02, 0.9, facts, fontsize=8.5, color="#444444")
     return figure

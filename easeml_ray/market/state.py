@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 from easeml_ray.errors import AlreadyExists, Conflict, NotFound, QuotaExceeded, TooLarge
 from easeml_ray.market.chain import GENESIS, link, verify
+from easeml_ray.market.label_messages import (
+    CompleteLabels,
+    Labelled,
+    LabellingStarted,
+    LabelPurchase,
+    LabelRows,
+    LabelsLearnt,
+    LabelsWanted,
+    LearnLabels,
+    PlacedLabel,
+    WantLabels,
+)
 from easeml_ray.market.messages import (
     Audit,
     Audited,
@@ -19,6 +31,7 @@ from easeml_ray.market.messages import (
     OfferDeclined,
     OfferMade,
     Payment,
+    Plan,
     ProposalStarted,
     Propose,
     Proposed,
@@ -26,12 +39,15 @@ from easeml_ray.market.messages import (
     Purchased,
     RecomputePayments,
     ReportAudit,
+    ReportValues,
+    RowsValued,
     Settle,
     Settlement,
     SettlePurchase,
     ShowMarket,
     Suggest,
     ValueOffers,
+    ValueRows,
 )
 from easeml_ray.market.privacy import MOST_OFFERS_A_DAY, coarse
 from easeml_ray.messages import Command, Decision, Event, LedgerLine, Option
@@ -54,7 +70,10 @@ class _Project:
 
     offers : by id, all ever made; made_at : when, by seller, seconds since 1970; valued : how
     often each was valued; approved : said yes to, but not yet settled; purchases : in order, a
-    chain from GENESIS; audits : by offer, of the newest audit, None while it is computed.
+    chain from GENESIS; audits : by offer, of the newest audit, None while it is computed; plan,
+    values : of the newest proposal and the newest valued version; labelling : bought without labels
+    and not labelled yet, with the blob of the labels that came; labels : how many were asked for and
+    given, by offer; labelled : the table with labels, by offer.
     """
 
     offers: dict[str, OfferMade] = field(default_factory=dict)
@@ -67,6 +86,11 @@ class _Project:
     audited_chain: bool | None = None
     options: tuple[Option, ...] = ()
     number: int = 0
+    plan: Plan | None = None
+    values: RowsValued | None = None
+    labelling: dict[str, tuple[LabellingStarted, str]] = field(default_factory=dict)
+    labels: dict[str, tuple[int, int]] = field(default_factory=dict)
+    labelled: dict[str, str] = field(default_factory=dict)
 
     @property
     def bought(self) -> set[str]:
@@ -120,6 +144,7 @@ class MarketState(ComponentState):
                     body.price_cents,
                     body.terms,
                     body.owners,
+                    body.labelled,
                 )
                 if _size(made) > _OFFER_BYTES:
                     raise TooLarge(
@@ -129,10 +154,14 @@ class MarketState(ComponentState):
                         size=_size(made),
                     )
                 return Decision((made,), {"offer": body.offer, "rows": body.rows})
-            case Propose(version, accuracy, target_accuracy, budget_cents):
-                return Decision((ProposalStarted(version, accuracy, target_accuracy, budget_cents),))
-            case Suggest(number, options):
-                return Decision((Proposed(number, options),))
+            case Propose() as body:
+                return Decision((ProposalStarted(**_fields(body)),))
+            case Suggest() as body:
+                return Decision((Proposed(**_fields(body)),))
+            case ReportValues() as body:
+                return Decision((RowsValued(**_fields(body)),))
+            case LabelPurchase() | LearnLabels() | WantLabels() | CompleteLabels() as body:
+                return self._label(command.project, project, body)
             case Buy() as body:
                 return self._buy(command.project, project, body)
             case Settle(offer, payments, settlement):
@@ -161,6 +190,31 @@ class MarketState(ComponentState):
         return Decision((_purchase(project, approved, payments, None),), reply)
 
     @staticmethod
+    def _label(
+        name: str, project: _Project, body: LabelPurchase | LearnLabels | WantLabels | CompleteLabels
+    ) -> Decision:
+        """Judge what has to do with the labels of a purchase."""
+        made = project.offers.get(body.offer)
+        if made is None or body.offer not in project.bought or made.labelled:
+            raise NotFound(
+                f"no offer {body.offer} without labels was bought in {name}",
+                hint="Rows are labelled after they were bought.",
+                what="purchase",
+                name=body.offer,
+            )
+        match body:
+            case LabelPurchase(offer, version, items):
+                if offer in project.labelling or offer in project.labelled:
+                    raise Conflict(f"offer {offer} is being labelled", hint="Wait for its labels.")
+                return Decision((LabellingStarted(offer, version, items),))
+            case WantLabels(offer, known, first, count, classes):
+                return Decision((LabelsWanted(offer, made.digest, known, first, count, classes),))
+            case LearnLabels(offer, labels):
+                return Decision((LabelsLearnt(offer, labels, _labels_line(offer, labels)),))
+            case CompleteLabels(offer, digest, rows):
+                return Decision((Labelled(offer, digest, rows),))
+
+    @staticmethod
     def _standing(name: str, project: _Project, identity: str) -> OfferMade:
         offer = project.offers.get(identity)
         if offer is None:
@@ -182,12 +236,33 @@ class MarketState(ComponentState):
                 project.offers[body.offer] = body
                 recent = [at for at in project.made_at.get(body.seller, ()) if at > event.at - _DAY]
                 project.made_at[body.seller] = [*recent, event.at]
-            case ProposalStarted(version, accuracy, target_accuracy, budget_cents):
+            case ProposalStarted(version, accuracy, target_accuracy, budget_cents, label_cents):
                 offers = project.next_to_value()
                 project.valued.update(offer.offer for offer in offers)
-                self.owe(event, ValueOffers(version, accuracy, target_accuracy, budget_cents, offers))
-            case Proposed(number, options):
-                project.number, project.options = number, options
+                work = ValueOffers(version, accuracy, target_accuracy, budget_cents, offers, label_cents)
+                self.owe(event, work)
+                if project.values is None or project.values.number != version.number:
+                    self.owe(event, ValueRows(version))
+            case Proposed(number, options, plan):
+                project.number, project.options, project.plan = number, options, plan
+            case RowsValued() as body:
+                project.values = body
+            case LabellingStarted(offer, version, items) as body:
+                project.labelling[offer] = body, ""
+                project.labels[offer] = 0, 0
+                self.owe(event, LabelRows(project.offers[offer], version, items, "", ()))
+            case LabelsWanted(offer=offer, known=known):
+                project.labelling[offer] = project.labelling[offer][0], known
+            case LabelsLearnt(offer, labels, _):
+                started, known = project.labelling[offer]
+                made = project.offers[offer]
+                asked, given = project.labels[offer]
+                given += sum(one.label is not None for one in labels)
+                project.labels[offer] = asked + len(labels), given
+                self.owe(event, LabelRows(made, started.version, started.items, known, labels))
+            case Labelled(offer, digest, _):
+                del project.labelling[offer]
+                project.labelled[offer] = digest
             case PurchaseApproved(offer, _, version) as body:
                 project.approved[offer] = body
                 self.owe(event, SettlePurchase(project.offers[offer], version))
@@ -206,8 +281,7 @@ class MarketState(ComponentState):
                 for name in offers:
                     bought = next(p for p in project.purchases if p.offer == name)
                     if bought.settlement:
-                        work = RecomputePayments(project.offers[name], bought.settlement.version)
-                        self.owe(event, work)
+                        self.owe(event, RecomputePayments(project.offers[name], bought.settlement.version))
             case Audited(offer, _, _) as body:
                 project.audits[offer] = body
             case Purchased() as body:
@@ -249,6 +323,14 @@ class MarketState(ComponentState):
             "worth": {name: coarse(worth[name]) for name in sorted(names & worth.keys())},
             "audit": audit,
             "options": [asdict(o) for o in known.options if o.id.removeprefix("buy:") in names],
+            # The curves are of the development rows, and of what others offer.
+            "plan": _as_dict(known.plan if query.seller is None else None),
+            "values": _as_dict(known.values if query.seller is None else None),
+            "labelling": {
+                name: {"asked": asked, "labelled": given, "over": name in known.labelled}
+                for name, (asked, given) in known.labels.items()
+                if name in names
+            },
             "purchases": [_shown(p, query.seller) for p in known.purchases if p.offer in names],
             "chain_intact": self.verify(project),
         }
@@ -262,6 +344,26 @@ class MarketState(ComponentState):
         """Check the invariants."""
         super().validate()
         assert all(self.verify(project) for project in self.projects)
+
+
+def _fields(body: Any) -> dict[str, Any]:
+    """Return what a message holds, its own messages as they are."""
+    return {f.name: getattr(body, f.name) for f in fields(body)}
+
+
+def _as_dict(body: Plan | RowsValued | None) -> dict[str, Any] | None:
+    return None if body is None else asdict(body)
+
+
+def _labels_line(offer: str, labels: tuple[PlacedLabel, ...]) -> LedgerLine:
+    return LedgerLine(
+        variable=f"labels of offer {offer}",
+        entropy_before=0.0,
+        entropy_after=0.0,
+        cost_cents=sum(one.cost_cents for one in labels),
+        evidence=f"rows {labels[0].place} to {labels[-1].place}" if labels else "",
+        count=len(labels),
+    )
 
 
 def _shown(purchase: Purchased, seller: str | None) -> dict[str, Any]:
@@ -312,6 +414,7 @@ def _purchase(
         ),
         development=approved.version.development.digest,
         settlement=settlement,
+        labelled=offer.labelled,
     )
     return replace(purchase, hash=link(previous, _record(offer, purchase)))
 
@@ -321,6 +424,8 @@ def _record(offer: OfferMade, purchase: Purchased) -> dict[str, Any]:
     made = asdict(offer)
     if offer.owners == 1:
         del made["owners"]
+    if offer.labelled:
+        del made["labelled"]
     record = {
         "offer": made,
         "payments": [asdict(payment) for payment in purchase.payments],

@@ -5,12 +5,13 @@ from __future__ import annotations
 from easeml_ray.cleaning.messages import CheckRepairs
 from easeml_ray.cleaning.messages import Proposed as RepairsProposed
 from easeml_ray.feasibility.messages import Studied, Study, StudyCancelled
+from easeml_ray.market.label_messages import Labelled, LabelPurchase, LabelsWanted
 from easeml_ray.market.messages import Proposed as PurchasesProposed
 from easeml_ray.market.messages import Purchased
 from easeml_ray.messages import DataVersion, Event
 from easeml_ray.process.component import ComponentState
 from easeml_ray.process.messages import Choose, RecordGain
-from easeml_ray.process.people import enter
+from easeml_ray.process.people import ask_labels, enter
 from easeml_ray.process.project import Phase, PhaseEvent
 from easeml_ray.process.view import Chosen, Project, gain_of, model_gain_of
 from easeml_ray.registry.messages import Revise
@@ -79,9 +80,23 @@ def proposed(state: ComponentState, project: Project, event: Event) -> None:
             project.repairs = body
         case PurchasesProposed() as body if project.purchases is None:
             project.purchases = body
-        case Purchased() as body if project.version:
-            revise = Revise(project.version.number, (), (body.digest,), "purchase")
+        case Purchased(digest=digest, labelled=True) if project.version:
+            revise = Revise(project.version.number, (), (digest,), "purchase")
             state.owe(event, revise, to="registry")
+            return
+        case Purchased() as body if project.version:
+            label = LabelPurchase(body.offer, project.version, project.task.batch_items)
+            state.owe(event, label, to="market")
+            return
+        case LabelsWanted() as body:
+            ask_labels(state, project, event, body)
+            return
+        case Labelled(offer, digest, rows) if project.version:
+            if rows:
+                revise = Revise(project.version.number, (), (digest,), "purchase")
+                state.owe(event, revise, to="registry")
+            else:
+                enter(state, event, PhaseEvent.NOTHING_LEARNED, f"no row of offer {offer} was labelled")
             return
         case _:
             return

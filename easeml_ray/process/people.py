@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from easeml_ray.cleaning.messages import AnsweredItem, Learn
+from easeml_ray.market.label_messages import LabelsWanted, LearnLabels, PlacedLabel
 from easeml_ray.market.messages import Buy, Decline
 from easeml_ray.messages import Event, Option
 from easeml_ray.oracle.messages import (
@@ -41,6 +42,7 @@ from easeml_ray.registry.messages import (
 __all__ = [
     "ask",
     "ask_decision",
+    "ask_labels",
     "ask_option",
     "ask_realtime",
     "asked_for",
@@ -52,6 +54,8 @@ __all__ = [
 
 _HOUR = 3600.0
 _IMPROVES = ("CLEAN_CELL", "RELABEL")
+_REPEATED = (*_IMPROVES, "LABEL_ROW")
+"""Kinds of which an item is answered by as many people as the task says."""
 
 
 def enter(state: ComponentState, event: Event, move: PhaseEvent, because: str, version: Any = None) -> None:
@@ -100,6 +104,21 @@ def ask_option(state: ComponentState, project: Project, event: Event, option: Op
     )
 
 
+def ask_labels(state: ComponentState, project: Project, event: Event, body: LabelsWanted) -> None:
+    """Ask for the labels of some rows that were bought without."""
+    items = tuple(
+        Asked(
+            f"offer:{body.offer}:{place}",
+            {"offer": body.offer, "table": body.digest, "place": place},
+            project.task.prices.label,
+        )
+        for place in range(body.first, body.first + body.count)
+    )
+    batch = f"label-{body.offer}-{body.first}"
+    title = f"Which class are these rows of offer {body.offer}? ({len(items)} rows)"
+    ask(state, project, event, Kind.LABEL_ROW, batch, title, items, choices=body.classes)
+
+
 def ask_realtime(state: ComponentState, project: Project, event: Event, body: RoundFinished) -> None:
     """Ask for the labels that the picker wants."""
     items = tuple(
@@ -140,7 +159,7 @@ def ask(
             choices=option.choices if option else choices,
             gain=option.gain if option else None,
             deadline=event.at + project.task.request_hours * _HOUR,
-            answers_per_item=project.task.answers_per_item if kind in _IMPROVES else 1,
+            answers_per_item=project.task.answers_per_item if kind in _REPEATED else 1,
             budget_cents=None,
         ),
         to="oracle",
@@ -198,6 +217,13 @@ def _closed(state: ComponentState, project: Project, event: Event, values: dict[
 def _batch_done(state: ComponentState, project: Project, event: Event, batch: Batch, by: str) -> None:
     if batch.kind in _IMPROVES:
         _learn(state, project, event, batch)
+    elif batch.kind == "LABEL_ROW" and all("place" in payload for payload in batch.payloads.values()):
+        labels = tuple(
+            PlacedLabel(batch.payloads[key]["place"], None if value is None else str(value), batch.costs[key])
+            for key, value in batch.answers.items()
+        )
+        offer = next(iter(batch.payloads.values()))["offer"]
+        state.owe(event, LearnLabels(offer, labels), to="market")
     elif batch.kind == "BUY_ROW" and project.version:
         for key, answer in batch.answers.items():
             offer = batch.payloads[key]["offer"]

@@ -83,7 +83,7 @@ _NEEDED = {
     Phase.ACQUIRING: ("registry", "market", "oracle"),
 }
 """The components without whose answer a project cannot leave a phase."""
-_BESIDE = frozenset({"cleaning.CompareVersions", "market.RecomputePayments"})
+_BESIDE = frozenset({"cleaning.CompareVersions", "market.RecomputePayments", "market.ValueRows"})
 
 
 def react(state: ComponentState, project: Project, event: Event) -> None:
@@ -183,7 +183,13 @@ def _entered(state: ComponentState, project: Project, event: Event) -> None:
             )
             state.owe(
                 event,
-                ProposePurchases(version, _current(project), project.target, project.budget_left),
+                ProposePurchases(
+                    version,
+                    _current(project),
+                    project.target,
+                    project.budget_left,
+                    prices.label * answers,
+                ),
                 to="market",
             )
         case Phase.CLEANING | Phase.RELABELLING | Phase.ACQUIRING if project.chosen:

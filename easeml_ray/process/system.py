@@ -147,6 +147,7 @@ class System(ABC):
         price_cents: int,
         terms: str,
         owner_column: str | None = None,
+        labelled: bool = True,
         format: str | None,
         command_id: str | None = None,
     ) -> dict[str, Any]:
@@ -159,6 +160,7 @@ class System(ABC):
             "price_cents": price_cents,
             "terms": terms,
             "owner_column": owner_column,
+            "labelled": labelled,
             "format": format,
             "tenant": tenant,
             "task": task,
@@ -218,6 +220,14 @@ class System(ABC):
                     name=f"{segment}:{row}",
                 )
         return [tables[segment].slice(int(row), 1).to_pylist()[0] for segment, row in places]
+
+    async def offered_rows(self, project: str, places: list[tuple[str, int]]) -> list[dict[str, Any]]:
+        """Return the features of rows of bought tables, each by the table's digest and its place."""
+        _, tenant = await self._task(project)
+        tables = {digest: self.blobs.get_table(tenant, digest) for digest, _ in set(places)}
+        hidden = ("group_id", "owner")
+        rows = [tables[digest].slice(place, 1).to_pylist()[0] for digest, place in places]
+        return [{name: value for name, value in row.items() if name not in hidden} for row in rows]
 
     async def blob_json(self, project: str, digest: str) -> Any:
         """Return a JSON blob of a project: a feasibility report, for example."""

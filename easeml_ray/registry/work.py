@@ -12,7 +12,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from easeml_ray.augment import alternatives
-from easeml_ray.errors import Conflict, HeldOutOverlap, InvalidTable, SchemaMismatch, TooLarge
+from easeml_ray.errors import (
+    Conflict,
+    HeldOutOverlap,
+    InvalidArgument,
+    InvalidTable,
+    SchemaMismatch,
+    TooLarge,
+)
 from easeml_ray.gate import parse, require
 from easeml_ray.gate.work import seal_table
 from easeml_ray.ingest import (
@@ -221,6 +228,7 @@ def prepare_offer(
     price_cents: int,
     terms: str,
     owner_column: str | None,
+    labelled: bool,
     format: str | None,
     tenant: str,
     task: TaskSpec,
@@ -232,7 +240,10 @@ def prepare_offer(
     """Parse and check a seller's rows; rows that a held-out pillar holds are refused."""
     table = read(data, format)
     owners = _owners(table, owner_column, schema) if owner_column else None
-    rows = _labelled_rows(table, schema, task)
+    if labelled:
+        rows = _labelled_rows(table, schema, task)
+    else:
+        rows = _unlabelled_rows(table, schema, task, owner_column)
     found = int(_seen(rows, _known(blobs, tenant, held_out), schema, data_key).sum())
     if found:
         # Which rows they are would tell the seller what the test set holds.
@@ -245,7 +256,29 @@ def prepare_offer(
         rows = rows.append_column("owner", owners)
     digest = blobs.put_table(tenant, rows)
     count = 1 if owners is None else len(owners.unique())
-    return MakeOffer(offer, seller, rows.num_rows, digest, price_cents, terms, count)
+    return MakeOffer(offer, seller, rows.num_rows, digest, price_cents, terms, count, labelled)
+
+
+def _unlabelled_rows(
+    table: pa.Table, schema: dict[str, Any], task: TaskSpec, owner_column: str | None
+) -> pa.Table:
+    """Return rows without labels as features, refused unless they fit."""
+    if schema["label"] in table.column_names:
+        raise SchemaMismatch(
+            f"the file has the label column {schema['label']!r} and is offered as rows without labels",
+            hint="Offer it with its labels, or leave the column out.",
+            column=schema["label"],
+        )
+    if owner_column is not None:
+        raise InvalidArgument(
+            "rows without labels cannot have several owners",
+            hint="A price is split by what the rows are worth, which takes labels: make an offer an owner.",
+            argument="owner_column",
+        )
+    # Any class will do: the other columns are checked as those of rows with labels.
+    one = pa.array([schema["classes"][0]] * table.num_rows, pa.string())
+    rows = _labelled_rows(table.append_column(schema["label"], one), schema, task)
+    return rows.drop_columns([schema["label"]])
 
 
 def _owners(table: pa.Table, name: str, schema: dict[str, Any]) -> pa.Array:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import asyncio
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 
-from easeml_ray.errors import Forbidden, InvalidArgument
+from easeml_ray.errors import Forbidden, InvalidArgument, NotReady
 from easeml_ray.market.messages import Audit, ShowMarket
+from easeml_ray.market.picture import draw
 from easeml_ray.messages import Role
+from easeml_ray.pictures import MEDIA_TYPES
+from easeml_ray.process.messages import ShowProject
 from serve.auth import CommandId, Grant, Running, on_project
 from serve.bodies import read_upload
 from serve.control.data import FILE, Format
@@ -23,11 +27,45 @@ _Bought = Annotated[Grant, Depends(on_project(Role.TENANT))]
 
 @router.get("")
 async def show_market(system: Running, grant: _Granted) -> dict[str, Any]:
-    """Show offers, what they are worth, and purchases; a seller sees its own, their worth in half points."""
+    """Show offers, what they are worth, and purchases; a seller sees its own, their worth in half points.
+
+    `plan` is what the budget would buy, with the expected accuracy against money; `values` tells what
+    accuracy the best, the worst and any rows of train give, and which rows these are.
+    """
     if grant.caller.role is not Role.SELLER:
         return await system.read("market", grant.project, ShowMarket())
     shown = await system.read("market", grant.project, ShowMarket(grant.caller.actor))
-    return {key: value for key, value in shown.items() if key != "options"}
+    return {key: value for key, value in shown.items() if key not in ("options", "plan", "values")}
+
+
+@router.get(
+    "/picture",
+    response_class=Response,
+    responses={200: {"content": {kind: {} for kind in MEDIA_TYPES.values()}, "description": "The picture."}},
+)
+async def draw_market(
+    system: Running,
+    grant: _Bought,
+    kind: Annotated[Literal["svg", "png"], Query(description="vectors or pixels")] = "svg",
+) -> Response:
+    """Draw expected accuracy against money, and what rows of high and low value bring."""
+    shown = await system.read("market", grant.project, ShowMarket())
+    plan, values = shown["plan"], shown["values"]
+    if not plan and not values:
+        raise NotReady(
+            f"nothing was valued in {grant.project}",
+            hint="Rows and offers are valued when data is to be improved.",
+        )
+    project = await system.read("process", grant.project, ShowProject())
+    content = await asyncio.to_thread(
+        draw,
+        plan["curve"] if plan else (),
+        budget_cents=plan["budget_cents"] if plan else None,
+        target=project["target_accuracy"],
+        retained=values,
+        kind=kind,
+    )
+    return Response(content, media_type=MEDIA_TYPES[kind])
 
 
 @router.post("/offers", status_code=201, openapi_extra=FILE)
@@ -43,9 +81,12 @@ async def offer(
     owner_column: Annotated[
         str | None, Query(min_length=1, description="column that names whom to pay for each row")
     ] = None,
+    labelled: Annotated[
+        bool, Query(description="false: rows without the label column, labelled after the purchase")
+    ] = True,
     format_: Format = None,
 ) -> dict[str, Any]:
-    """Offer labelled rows for a price, bought whole or not at all; held-out rows are refused.
+    """Offer rows for a price, bought whole or not at all; held-out rows are refused.
 
     With an `owner_column` the price is split among the owners by what their rows are worth together
     (the seller game), never by row.
@@ -61,6 +102,7 @@ async def offer(
         price_cents=price_cents,
         terms=terms,
         owner_column=owner_column,
+        labelled=labelled,
         format=format_,
         command_id=command_id,
     )

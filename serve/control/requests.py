@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from easeml_ray.errors import Forbidden, NotFound
-from easeml_ray.messages import SYSTEM, Pillar, Principal, Role
+from easeml_ray.messages import SYSTEM, Principal, Role
 from easeml_ray.oracle.messages import (
     Answer,
     AnswerRequests,
@@ -21,6 +20,7 @@ from easeml_ray.oracle.messages import (
 )
 from easeml_ray.oracle.state import RequestState
 from easeml_ray.process.messages import ListProjects
+from easeml_ray.process.rows import rows_of
 from easeml_ray.process.system import System
 from serve.auth import CommandId, Grant, Known, Running, allow, on_project
 
@@ -218,23 +218,6 @@ async def _shown(
     shown = [{"project": project, **request} for request in requests]
     if not rows or not shown:
         return shown
-    pillars: dict[str, list[int]] = defaultdict(list)
-    served: list[str] = []
-    for request in requests:
-        payload = request["payload"]
-        if payload.get("pillar") in (Pillar.TRAIN, Pillar.DEVELOPMENT) and "row_id" in payload:
-            pillars[payload["pillar"]].append(payload["row_id"])
-        elif "request_id" in payload:
-            served.append(payload["request_id"])
-    contents: dict[tuple[str, int | str], dict[str, Any]] = {}
-    for pillar, ids in pillars.items():
-        for row in await system.rows(project, pillar, sorted(set(ids))):
-            contents[pillar, row["row_id"]] = row
-    if served:
-        found = await system.realtime_rows(project, served)
-        contents.update({("realtime", i): row for i, row in zip(served, found, strict=True)})
-    for request in shown:
-        payload = request["payload"]
-        place = (payload.get("pillar", "realtime"), payload.get("row_id", payload.get("request_id")))
-        request["row"] = contents.get(place)
+    for request, row in zip(shown, await rows_of(system, project, requests), strict=True):
+        request["row"] = row
     return shown

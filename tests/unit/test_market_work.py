@@ -11,9 +11,22 @@ import pytest
 from projects import small_project
 
 from easeml_ray.embed import Classes
-from easeml_ray.errors import HeldOutOverlap, InvalidTable, NotFound, SchemaMismatch, TooLarge
+from easeml_ray.errors import (
+    HeldOutOverlap,
+    InvalidArgument,
+    InvalidTable,
+    NotFound,
+    SchemaMismatch,
+    TooLarge,
+)
 from easeml_ray.market import seller_shapley, split_payment
-from easeml_ray.market.messages import Audit, Buy, ShowMarket
+from easeml_ray.market.label_messages import (
+    Labelled,
+    LabelsWanted,
+    LearnLabels,
+    PlacedLabel,
+)
+from easeml_ray.market.messages import Audit, Buy, Propose, ShowMarket
 from easeml_ray.messages import Pillar, Principal, Role
 from easeml_ray.process.local import LocalBench, LocalSystem
 from easeml_ray.process.messages import CreateProject
@@ -40,7 +53,9 @@ class Shop:
     def send(self, component: str, body: Any) -> dict[str, Any]:
         return asyncio.run(self.system.handle(component, "small", WHO, body))
 
-    def offer(self, name: str, data: bytes, owner_column: str | None = "donor") -> dict[str, Any]:
+    def offer(
+        self, name: str, data: bytes, owner_column: str | None = "donor", labelled: bool = True
+    ) -> dict[str, Any]:
         return asyncio.run(
             self.system.offer(
                 "small",
@@ -51,6 +66,7 @@ class Shop:
                 price_cents=1001,
                 terms="",
                 owner_column=owner_column,
+                labelled=labelled,
                 format="csv",
             )
         )
@@ -154,3 +170,57 @@ def test_rows_that_are_held_out_are_refused_without_saying_which(shop: Shop) -> 
     assert "stolen" not in {o["offer"] for o in shop.shown()["offers"]}
     with pytest.raises(NotFound):
         shop.send("market", Buy("stolen", "ann", shop.version))
+
+
+def unlabelled(seed: int) -> bytes:
+    lines = [line.split(b",") for line in rows(12, seed=seed).split(b"\n")]
+    return b"\n".join(b",".join(line[:4]) for line in lines)
+
+
+def test_rows_without_labels_are_valued_bought_and_labelled_in_rounds(shop: Shop) -> None:
+    data = unlabelled(31)
+    assert shop.offer("bare", data, None, labelled=False) == {"offer": "bare", "rows": 12}
+    before = shop.version
+    shop.send("market", Propose(before, 0.5, 0.9, 2000.0, 2.5))
+    plan, values = shop.shown()["plan"], shop.shown()["values"]
+    worth = {one["offer"]: one for one in plan["alone"]}
+    assert worth["bare"]["cost_cents"] == 1001 + 30 and worth["whole"]["cost_cents"] == 1001
+    assert plan["curve"][0]["spent_cents"] == 0
+    assert len(plan["curve"]) == len(plan["chosen"]) + 1
+    assert values["number"] == before.number and values["kept"][-1] == 1.0
+    assert values["best"][-1] == values["worst"][-1] and len(values["highest"]) == 10
+    assert values["highest"][0][1] > values["lowest"][0][1]
+
+    shop.send("market", Buy("bare", "ann", before))
+    done = 0
+    while not shop.shown()["labelling"]["bare"]["over"]:
+        wanted = [e.body for e in shop.store.read() if isinstance(e.body, LabelsWanted)][-1]
+        assert wanted.first == done and wanted.classes == ("0", "1")
+        (row,) = asyncio.run(shop.system.offered_rows("small", [(wanted.digest, wanted.first)]))
+        assert set(row) == {"a", "b", "c"}
+        places = range(wanted.first, wanted.first + wanted.count)
+        # Nobody knows the class of the first row.
+        labels = tuple(PlacedLabel(place, "1" if place else None, 2.5) for place in reversed(places))
+        shop.send("market", LearnLabels("bare", labels))
+        done += wanted.count
+    assert done == 12 and shop.shown()["labelling"]["bare"] == {"asked": 12, "labelled": 11, "over": True}
+    (labelled,) = (e.body for e in shop.store.read() if isinstance(e.body, Labelled))
+    table = shop.system.blobs.get_table("lab", labelled.digest)
+    assert labelled.rows == table.num_rows == 11 and set(table["y"].to_pylist()) == {"1"}
+    assert shop.version.number == before.number + 1
+    bench = LocalBench(shop.system, "market", "labelled")
+    train = bench.table(shop.version.train)
+    assert train.num_rows == bench.table(before.train).num_rows + 11
+    assert train["a"].to_pylist()[-11:] == table["a"].to_pylist()
+    with pytest.raises(NotFound):
+        shop.send("market", LearnLabels("whole", ()))
+
+
+def test_rows_without_labels_are_offered_as_such(shop: Shop) -> None:
+    with pytest.raises(SchemaMismatch, match="has the label column"):
+        shop.offer("refused", rows(), None, labelled=False)
+    with pytest.raises(SchemaMismatch, match="lacks the columns y"):
+        shop.offer("refused", unlabelled(32), None)
+    owned = b"\n".join(line + b",ada" for line in unlabelled(33).split(b"\n")).replace(b"c,ada", b"c,donor")
+    with pytest.raises(InvalidArgument, match="several owners"):
+        shop.offer("refused", owned, "donor", labelled=False)

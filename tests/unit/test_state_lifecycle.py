@@ -48,6 +48,7 @@ from easeml_ray.process.messages import (
     ShowTenants,
 )
 from easeml_ray.process.state import LifecycleState
+from easeml_ray.process.task import parse_task
 from easeml_ray.registry.messages import RepairAlternatives, ReviseVersion, ShowVersions
 
 START_PHASES = ["INGESTING", "SEALED", "AUGMENTING", "FEASIBILITY"]
@@ -306,6 +307,42 @@ def test_an_offer_is_bought_after_a_person_said_yes(house: House) -> None:
     market = house.hosts["market"].state.read("p", ShowMarket())
     assert [(p["offer"], p["approved_by"]) for p in market["purchases"]] == [("o1", "boss")]
     assert market["chain_intact"]
+
+
+def test_rows_bought_without_labels_are_labelled_before_they_join_train(house: House) -> None:
+    house.script.decisions = ["INFEASIBLE", "FEASIBLE"]
+    house.script.worth = {"o1": 0.05}
+    house.tell("process", CreateProject("p", {**TASK, "answers_per_item": 2}))
+    house.tell("market", MakeOffer("o1", "eve", 3, digest("o1"), 300, "", labelled=False))
+    house.tell("registry", seal())
+    house.answer("yes", "BUY_ROW", actor="boss")
+    assert house.show()["spent_cents"] == 300
+    assert [b.kind for b in house.told(Opened) if b.kind == "LABEL_ROW"] == ["LABEL_ROW"]
+    for person in ("ann", "bob"):
+        house.answer("yes", "LABEL_ROW", actor=person)
+    shown = house.hosts["market"].state.read("p", ShowMarket())
+    assert shown["labelling"] == {"o1": {"asked": 2, "labelled": 2, "over": False}}
+    assert after(house) == ["IMPROVING", "ACQUIRING"]
+    for person in ("ann", "bob"):
+        house.answer("yes", "LABEL_ROW", actor=person)
+    assert after(house) == ["IMPROVING", "ACQUIRING", "AUGMENTING", "FEASIBILITY", "READY"]
+    label = parse_task(TASK).prices.label
+    assert house.show()["spent_cents"] == pytest.approx(300 + 2 * 3 * label)
+    (revision,) = (b for b in house.done if isinstance(b, ReviseVersion))
+    assert revision.purchases == (digest("labelled"),)
+
+
+def test_rows_that_nobody_labels_do_not_join_train(house: House) -> None:
+    house.script.decisions = ["INFEASIBLE"]
+    house.script.worth = {"o1": 0.05}
+    house.tell("process", CreateProject("p", TASK))
+    house.tell("market", MakeOffer("o1", "eve", 1, digest("o1"), 300, "", labelled=False))
+    house.tell("registry", seal())
+    house.answer("yes", "BUY_ROW")
+    house.script.none_labelled = True
+    house.skip("LABEL_ROW")
+    assert after(house) == ["IMPROVING", "ACQUIRING", "IMPROVING", "STALLED"]
+    assert not any(isinstance(b, ReviseVersion) for b in house.done)
 
 
 @pytest.mark.parametrize("how", ["no", "skip", "expire"])

@@ -1,0 +1,118 @@
+"""What is told while the rows of a purchase, bought without labels, are labelled."""
+
+from __future__ import annotations
+
+from easeml_ray.market.messages import OfferMade
+from easeml_ray.messages import DataVersion, LedgerLine, message
+
+__all__ = [
+    "CompleteLabels",
+    "LabelPurchase",
+    "LabelRows",
+    "Labelled",
+    "LabellingStarted",
+    "LabelsLearnt",
+    "LabelsWanted",
+    "LearnLabels",
+    "PlacedLabel",
+    "WantLabels",
+]
+
+
+@message
+class LabelPurchase:
+    """Have the rows of a purchase labelled, so many at a time."""
+
+    offer: str
+    version: DataVersion
+    items: int
+
+
+@message
+class LabellingStarted:
+    """Rows that were bought without labels are labelled before they join train."""
+
+    offer: str
+    version: DataVersion
+    items: int
+
+
+@message
+class PlacedLabel:
+    """The label of a row of an offer, counted from 0, None where nobody gave one, and its cost."""
+
+    place: int
+    label: str | None
+    cost_cents: float
+
+
+@message
+class LabelRows:
+    """Work: keep the labels that came, and say which rows are next.
+
+    ``known`` is the blob of the labels that came before, empty at first.
+    """
+
+    made: OfferMade
+    version: DataVersion
+    items: int
+    known: str
+    fresh: tuple[PlacedLabel, ...]
+
+
+@message
+class WantLabels:
+    """Result of work: ask for the labels of ``count`` rows from ``first`` on."""
+
+    offer: str
+    known: str
+    first: int
+    count: int
+    classes: tuple[str, ...]
+
+
+@message
+class LabelsWanted:
+    """People are to label ``count`` rows of the table ``digest`` from ``first`` on."""
+
+    offer: str
+    digest: str
+    known: str
+    first: int
+    count: int
+    classes: tuple[str, ...]
+
+
+@message
+class LearnLabels:
+    """Take in the labels of some rows of a purchase."""
+
+    offer: str
+    labels: tuple[PlacedLabel, ...]
+
+
+@message
+class LabelsLearnt:
+    """Labels of some rows of a purchase came."""
+
+    offer: str
+    labels: tuple[PlacedLabel, ...]
+    ledger: LedgerLine
+
+
+@message
+class CompleteLabels:
+    """Result of work: all rows were asked for; the table of those that got a label."""
+
+    offer: str
+    digest: str
+    rows: int
+
+
+@message
+class Labelled:
+    """A purchase is labelled: ``rows`` of it, the table ``digest``, can join train."""
+
+    offer: str
+    digest: str
+    rows: int

@@ -1,0 +1,31 @@
+"""Labelling the rows of a purchase: some at a time, until each was asked for once."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from easeml_ray.market.label_messages import CompleteLabels, LabelRows, WantLabels
+from easeml_ray.process.component import Bench, Job
+from easeml_ray.registry.data import load_schema
+
+__all__ = ["label_rows"]
+
+_MOST_ASKED = 150  # rows of one round, whose questions and answers travel in one message each
+
+
+def label_rows(job: Job, bench: Bench) -> WantLabels | CompleteLabels:
+    """Keep the labels that came, and ask for the next ones; at the end, store the rows with labels."""
+    body: LabelRows = job.body
+    offer = body.made.offer
+    labels: list[str | None] = bench.blobs.get_json(job.tenant, body.known) if body.known else []
+    # Rows are asked for in their order, so that those answered before are a beginning of the table.
+    labels += [one.label for one in sorted(body.fresh, key=lambda one: one.place)]
+    schema = load_schema(bench, job.tenant, body.version)
+    if len(labels) < body.made.rows:
+        count = min(body.items, _MOST_ASKED, body.made.rows - len(labels))
+        known = bench.blobs.put_json(job.tenant, labels)
+        return WantLabels(offer, known, len(labels), count, tuple(schema["classes"]))
+    table = bench.blobs.get_table(job.tenant, body.made.digest)
+    table = table.append_column(schema["label"], pa.array(labels, pa.string()))
+    table = table.filter(pa.array([label is not None for label in labels]))
+    return CompleteLabels(offer, bench.blobs.put_table(job.tenant, table), table.num_rows)
