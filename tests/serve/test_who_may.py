@@ -20,6 +20,7 @@ PROJECT_ROUTES = [
     ("GET", "/feasibility/picture"),
     ("GET", "/cleaning"),
     ("GET", "/cleaning/picture"),
+    ("GET", "/market/picture"),
     ("GET", "/market"),
     ("GET", "/models"),
     ("GET", "/gate"),
