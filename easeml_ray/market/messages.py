@@ -13,6 +13,7 @@ __all__ = [
     "MakeOffer",
     "OfferDeclined",
     "OfferMade",
+    "OfferRefused",
     "Payment",
     "Plan",
     "PlanPoint",
@@ -22,6 +23,7 @@ __all__ = [
     "PurchaseApproved",
     "Purchased",
     "RecomputePayments",
+    "RefuseOffer",
     "ReportAudit",
     "ReportValues",
     "RowsValued",
@@ -66,6 +68,24 @@ class OfferMade:
     terms: str
     owners: int = 1
     labelled: bool = True
+
+
+@message
+class RefuseOffer:
+    """Note an offer that held rows of a test set: so many of its rows are ``held_out``."""
+
+    offer: str
+    seller: str
+    held_out: int
+
+
+@message
+class OfferRefused:
+    """An offer was refused; it counts as one of the seller's of the day."""
+
+    offer: str
+    seller: str
+    held_out: int
 
 
 @message

@@ -30,6 +30,7 @@ from easeml_ray.market.messages import (
     MakeOffer,
     OfferDeclined,
     OfferMade,
+    OfferRefused,
     Payment,
     Plan,
     ProposalStarted,
@@ -38,6 +39,7 @@ from easeml_ray.market.messages import (
     PurchaseApproved,
     Purchased,
     RecomputePayments,
+    RefuseOffer,
     ReportAudit,
     ReportValues,
     RowsValued,
@@ -60,6 +62,7 @@ _OFFER_BYTES = 4 * 1024
 # Offers that are valued at once, and the options made of them, travel in one message each.
 _VALUED_BYTES = 24 * 1024
 _MOST_VALUED = 30
+_MOST_REFUSED = 100  # that are shown
 _MOST_AUDITED = 100  # purchases computed again by one audit, the newest
 _DAY = 24 * 3600.0
 
@@ -73,7 +76,8 @@ class _Project:
     chain from GENESIS; audits : by offer, of the newest audit, None while it is computed; plan,
     values : of the newest proposal and the newest valued version; labelling : bought without labels
     and not labelled yet, with the blob of the labels that came; labels : how many were asked for and
-    given, by offer; labelled : the table with labels, by offer.
+    given, by offer; labelled : the table with labels, by offer; refused : the newest offers that held
+    rows of a test set.
     """
 
     offers: dict[str, OfferMade] = field(default_factory=dict)
@@ -91,6 +95,7 @@ class _Project:
     labelling: dict[str, tuple[LabellingStarted, str]] = field(default_factory=dict)
     labels: dict[str, tuple[int, int]] = field(default_factory=dict)
     labelled: dict[str, str] = field(default_factory=dict)
+    refused: tuple[OfferRefused, ...] = ()
 
     @property
     def bought(self) -> set[str]:
@@ -99,6 +104,11 @@ class _Project:
     @property
     def closed(self) -> set[str]:
         return self.bought | self.declined | set(self.approved)
+
+    def note(self, seller: str, at: float) -> None:
+        """Count an offer of a seller, made or refused."""
+        recent = [earlier for earlier in self.made_at.get(seller, ()) if earlier > at - _DAY]
+        self.made_at[seller] = [*recent, at]
 
     def next_to_value(self) -> tuple[OfferMade, ...]:
         """Return standing offers, as many as a message has room for, the least valued first."""
@@ -154,6 +164,10 @@ class MarketState(ComponentState):
                         size=_size(made),
                     )
                 return Decision((made,), {"offer": body.offer, "rows": body.rows})
+            case RefuseOffer(offer, seller, held_out):
+                # How many rows are held out tells of them: that is told as often as an offer is taken.
+                _check_quota(project, seller, command.now)
+                return Decision((OfferRefused(offer, seller, held_out),))
             case Propose() as body:
                 return Decision((ProposalStarted(**_fields(body)),))
             case Suggest() as body:
@@ -234,8 +248,10 @@ class MarketState(ComponentState):
         match event.body:
             case OfferMade() as body:
                 project.offers[body.offer] = body
-                recent = [at for at in project.made_at.get(body.seller, ()) if at > event.at - _DAY]
-                project.made_at[body.seller] = [*recent, event.at]
+                project.note(body.seller, event.at)
+            case OfferRefused() as body:
+                project.refused = (*project.refused, body)[-_MOST_REFUSED:]
+                project.note(body.seller, event.at)
             case ProposalStarted(version, accuracy, target_accuracy, budget_cents, label_cents):
                 offers = project.next_to_value()
                 project.valued.update(offer.offer for offer in offers)
@@ -331,6 +347,7 @@ class MarketState(ComponentState):
                 for name, (asked, given) in known.labels.items()
                 if name in names
             },
+            "refused": [asdict(o) for o in known.refused if query.seller in (None, o.seller)],
             "purchases": [_shown(p, query.seller) for p in known.purchases if p.offer in names],
             "chain_intact": self.verify(project),
         }

@@ -14,8 +14,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from easeml_ray.errors import AlreadyExists, NotFound
+from easeml_ray.errors import AlreadyExists, HeldOutOverlap, NotFound
 from easeml_ray.gate.messages import ShowKey
+from easeml_ray.market.messages import RefuseOffer
 from easeml_ray.messages import SYSTEM, DatasetRef, DataVersion, Pillar, Principal, Role
 from easeml_ray.pool.messages import FindSegments, ShowDeployments, StoreSegment
 from easeml_ray.process.messages import ShowProject
@@ -167,7 +168,14 @@ class System(ABC):
             "schema": self.blobs.get_json(tenant, version.schema),
             "held_out": held_out,
         }
-        body = await self.prepare("prepare_offer", data, options)
+        try:
+            body = await self.prepare("prepare_offer", data, options)
+        except HeldOutOverlap as overlap:
+            # Noted, so that the project's owner sees it, and nobody asks as often as it likes.
+            refusal = RefuseOffer(offer, seller, overlap.count)
+            of = f"{command_id}-refused" if command_id else None
+            await self.handle("market", project, principal, refusal, command_id=of)
+            raise
         return await self.handle("market", project, principal, body, command_id=command_id)
 
     async def store_segment(

@@ -218,7 +218,10 @@ def test_rows_that_the_tests_hold_out_cannot_be_sold(house: House, stars: Client
     before = house.events
     with pytest.raises(Exception, match="held out") as refused:
         shop.offer("stars", "stolen", None, table(300), 100)
-    assert type(refused.value).__name__ == "HeldOutOverlap" and house.events == before
+    assert type(refused.value).__name__ == "HeldOutOverlap"
+    assert house.events == before + 1 and not shop.market("stars")["offers"]
+    (noted,) = house.admin.market("stars")["refused"]
+    assert (noted["offer"], noted["seller"], noted["held_out"]) == ("stolen", "thief", refused.value.count)
 
 
 def test_a_new_token_is_known_at_once_and_guessing_costs_few_looks(house: House) -> None:

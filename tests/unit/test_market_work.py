@@ -168,6 +168,7 @@ def test_rows_that_are_held_out_are_refused_without_saying_which(shop: Shop) -> 
         shop.offer("stolen", shop.data, None)
     assert caught.value.count > 0 and "row" in str(caught.value)
     assert "stolen" not in {o["offer"] for o in shop.shown()["offers"]}
+    assert shop.shown()["refused"] == [{"offer": "stolen", "seller": "co-op", "held_out": caught.value.count}]
     with pytest.raises(NotFound):
         shop.send("market", Buy("stolen", "ann", shop.version))
 

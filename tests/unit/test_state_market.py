@@ -20,6 +20,7 @@ from easeml_ray.market.messages import (
     Propose,
     Purchased,
     RecomputePayments,
+    RefuseOffer,
     ReportAudit,
     Settle,
     Settlement,
@@ -294,3 +295,14 @@ def test_a_seller_is_told_the_worth_of_its_own_offers_in_steps(market: Driven) -
     ]
     market.report(work, Suggest(1, tuple(made)))
     assert market.ask(ShowMarket("eve"))["worth"] == {"o1": 0.02}
+
+
+def test_refused_offers_are_shown_and_count_as_offers(market: Driven) -> None:
+    for number in range(20):
+        market.tell(RefuseOffer(f"r{number}", "eve", 3))
+    assert market.refused(QuotaExceeded, RefuseOffer("r20", "eve", 3)).limit == 20
+    market.refused(QuotaExceeded, offer("o1"))
+    market.tell(RefuseOffer("r0", "bob", 1))
+    assert len(market.ask(ShowMarket())["refused"]) == 21
+    assert [one["offer"] for one in market.ask(ShowMarket("bob"))["refused"]] == ["r0"]
+    assert not market.ask(ShowMarket())["offers"]
