@@ -42,7 +42,7 @@ from easeml_ray.market import knn_shapley
 SETS = ("breast_cancer", "digits", "magic", "optdigits", "penbased", "phoneme", "ring", "satimage",
         "spambase", "wine")  # fmt: skip
 CLEANLAB = "cleanlab==2.9.0"
-TRAIN, DEVELOPMENT, K = 1000, 300, 5
+TRAIN, K = 1000, 5
 _RANK = """
 import sys, numpy as np
 from cleanlab.filter import find_label_issues
@@ -70,12 +70,12 @@ def environment() -> Path:
     return python
 
 
-def problem(name: str, seed: int, rate: float, noisy_development: bool) -> tuple[NDArray, ...]:
+def problem(name: str, seed: int, rate: float, noisy_development: bool, size: int) -> tuple[NDArray, ...]:
     """Return train, its labels as given, which of them moved, development and its labels."""
     X, y = features_and_labels(name)
     rng = np.random.default_rng(seed)
-    index = rng.permutation(len(y))[: TRAIN + DEVELOPMENT]
-    n = min(TRAIN, round(len(index) * TRAIN / (TRAIN + DEVELOPMENT)))
+    index = rng.permutation(len(y))[: TRAIN + size]
+    n = min(TRAIN, round(len(index) * TRAIN / (TRAIN + size)))
     X = StandardScaler().fit_transform(X[index])
     _, y = np.unique(y[index], return_inverse=True)
     C = int(y.max()) + 1
@@ -85,14 +85,14 @@ def problem(name: str, seed: int, rate: float, noisy_development: bool) -> tuple
     return X[:n], given[:n], moved[:n], X[n:], given[n:]
 
 
-def measure(seeds: int, rates: tuple[float, ...]) -> list[dict]:
+def measure(seeds: int, rates: tuple[float, ...], size: int) -> list[dict]:
     """Return a row a problem: areas of every detector, and how ours did."""
     rows, given = [], {}
     for name in SETS:
         for seed in range(seeds):
             for rate in rates:
                 for noisy in (False, True):
-                    X, y, moved, X_dev, y_dev = problem(name, seed, rate, noisy)
+                    X, y, moved, X_dev, y_dev = problem(name, seed, rate, noisy, size)
                     C = int(y.max()) + 1
                     begun = time.process_time()
                     heard = hear(X, y, C, seed=seed)
@@ -199,8 +199,9 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON only")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--rates", type=float, nargs="+", default=[0.1, 0.2])
+    parser.add_argument("--development", type=int, default=300, help="development rows, where there are")
     options = parser.parse_args()
-    found = summary(measure(options.seeds, tuple(options.rates)), options.seeds)
+    found = summary(measure(options.seeds, tuple(options.rates), options.development), options.seeds)
     if options.json:
         print(json.dumps(found, indent=2))
         return
