@@ -18,7 +18,7 @@ are polynomials of degree below M, which Gauss-Legendre quadrature of floor(M/2)
 integrates exactly.
 
 Sellers are paid by this game, never by the sum of their rows' values: copying one's rows
-raises that sum, but not what the seller adds.
+raises that sum, and with one neighbour changes nothing of what the seller adds.
 
 References
 ----------

@@ -216,10 +216,15 @@ class MarketState(ComponentState):
                 what="purchase",
                 name=body.offer,
             )
+        begun = body.offer in project.labels
+        if begun == isinstance(body, LabelPurchase) or body.offer in project.labelled:
+            raise Conflict(
+                f"labelling of offer {body.offer} has {'begun' if begun else 'not begun'}"
+                f"{' and ended' if body.offer in project.labelled else ''}",
+                hint="A purchase is labelled once.",
+            )
         match body:
             case LabelPurchase(offer, version, items):
-                if offer in project.labelling or offer in project.labelled:
-                    raise Conflict(f"offer {offer} is being labelled", hint="Wait for its labels.")
                 return Decision((LabellingStarted(offer, version, items),))
             case WantLabels(offer, known, first, count, classes):
                 return Decision((LabelsWanted(offer, made.digest, known, first, count, classes),))

@@ -110,7 +110,7 @@ def value_rows(job: Job, bench: Bench) -> ReportValues:
     rng = np.random.default_rng(job.seed)
     rows = np.sort(rng.permutation(len(train.y))[:_MOST_ROWS])
     judges = rng.permutation(len(development.y))[:_MOST_JUDGES]
-    valuing, scoring = judges[: len(judges) // 2 + 1], judges[len(judges) // 2 :]
+    valuing, scoring = np.split(judges, [(len(judges) + 1) // 2])
     X, y = train.X[rows], train.y[rows]
     with bench.executor() as executor:
         values = spread_values(

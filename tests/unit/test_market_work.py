@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from projects import small_project
 
 from easeml_ray.embed import Classes
 from easeml_ray.errors import (
+    Conflict,
     HeldOutOverlap,
     InvalidArgument,
     InvalidTable,
@@ -215,6 +217,12 @@ def test_rows_without_labels_are_valued_bought_and_labelled_in_rounds(shop: Shop
     assert train["a"].to_pylist()[-11:] == table["a"].to_pylist()
     with pytest.raises(NotFound):
         shop.send("market", LearnLabels("whole", ()))
+    with pytest.raises(Conflict, match="begun and ended"):
+        shop.send("market", LearnLabels("bare", ()))
+    # No development row both values rows and judges the values.
+    words = re.search(r"on (\d+) development rows, .* on (\d+) others", values["method"])
+    assert words is not None
+    assert sum(int(word) for word in words.groups()) == before.development.rows
 
 
 def test_rows_without_labels_are_offered_as_such(shop: Shop) -> None:
