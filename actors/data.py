@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from itertools import count
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import ray
 from ray.exceptions import (
@@ -97,6 +99,8 @@ class TaskBench:
         self.blobs = open_blob_store(config.blobs)
         self._owner: Any = None
         self._told = ("", -_QUIET)  # the stage of the last note, and when that was
+        self._notes = count()
+        self._name = uuid4().hex  # notes are numbered for each attempt by itself
 
     def table(self, ref: DatasetRef) -> pa.Table:
         """Return a pillar, read with the component's capability."""
@@ -132,6 +136,7 @@ class TaskBench:
         self._told = (stage, now)
         try:
             self._owner = self._owner or find_actor(self.config.name, ACTORS[self.component])
-            self._owner.note.remote(self.action, Progress(done, total, stage))
+            turn = (self._name, next(self._notes))
+            self._owner.note.remote(self.action, Progress(done, total, stage), turn)
         except (ValueError, RayError):
             self._owner = None  # it restarts, and this work with it

@@ -61,6 +61,7 @@ class Shell:
         self.attempts: dict[str, int] = {}
         self.working: dict[str, asyncio.Task[Any]] = {}  # action id -> what performs it
         self.heard: dict[str, float] = {}  # action id of those -> when it began or was last heard of
+        self.turns: dict[str, tuple[str, int]] = {}  # action id of those -> its last note: sender, number
         store, self.blobs = await asyncio.to_thread(open_stores, config.store, config.blobs)
         self.host = Host(self.state_type(), store, actor=ACTORS[self.component])
         await asyncio.to_thread(self.host.start)
@@ -99,10 +100,18 @@ class Shell:
                 await asyncio.to_thread(self.host.follow)
             return self.host.state.read(project, query)
 
-    async def note(self, action: str, progress: Progress) -> None:
-        """Remember how far a piece of work is; in memory only."""
+    async def note(self, action: str, progress: Progress, turn: tuple[str, int]) -> None:
+        """Remember how far a piece of work is; in memory only.
+
+        Ray begins the calls of an asynchronous actor in any order: ``turn``, the sender and the
+        number of its note, tells those that were overtaken.
+        """
         async with self.lock:  # a thread may be folding
+            sender, number = self.turns.get(action, turn)
+            if sender == turn[0] and number > turn[1]:
+                return
             if self.host.state.note(action, progress) and action in self.heard:
+                self.turns[action] = turn
                 self.heard[action] = time.monotonic()
 
     # -- the machinery ------------------------------------------------------------------------
@@ -217,6 +226,7 @@ class Shell:
             work.cancel()  # it may go on if this issue of it was cancelled; a finished one does not mind
             del self.working[action.id]
             self.heard.pop(action.id, None)
+            self.turns.pop(action.id, None)
         await self._settle(action, body)
 
     async def _outlast(self, action: str, work: asyncio.Task[Any]) -> None:

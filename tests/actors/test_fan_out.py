@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -159,11 +160,11 @@ def test_a_task_that_waits_lends_its_processor_to_what_it_waits_for(cluster: Any
 
 
 def test_progress_is_told_a_few_times_a_second_and_each_new_stage_at_once(tmp_path: Path) -> None:
-    told: list[Progress] = []
+    told: list[tuple[Progress, tuple[str, int]]] = []
 
     class Owner:
         class note:
-            remote = staticmethod(lambda action, progress: told.append(progress))
+            remote = staticmethod(lambda action, progress, turn: told.append((progress, turn)))
 
     config = SystemConfig.local(tmp_path)
     bench = TaskBench(config, "feasibility", "action")
@@ -172,11 +173,37 @@ def test_progress_is_told_a_few_times_a_second_and_each_new_stage_at_once(tmp_pa
         bench.progress(done, 10_000, "curves")
     bench.progress(10_000, 10_000, "curves")
     bench.progress(0, 0, "bounds")
-    assert [(told[0].done, told[0].stage), (told[-1].done, told[-1].stage)] == [(0, "curves"), (0, "bounds")]
-    assert told[-2].done == 10_000
-    assert len(told) < 10
+    notes = [progress for progress, _ in told]
+    assert (notes[0].done, notes[0].stage) == (0, "curves")
+    assert (notes[-1].done, notes[-1].stage) == (0, "bounds")
+    assert notes[-2].done == 10_000
+    assert len(notes) < 10
+    assert [number for _, (_, number) in told] == list(range(len(told)))
+    assert len({sender for _, (sender, _) in told}) == 1
     silent = TaskBench(config, "feasibility")
     silent.progress(1, 2, "nobody waits for it")
+
+
+def test_a_note_that_was_overtaken_is_left_out() -> None:
+    """Ray begins the calls of an asynchronous actor in any order."""
+    shown: dict[str, Progress] = {}
+
+    def remember(action: str, progress: Progress) -> bool:
+        shown[action] = progress
+        return True
+
+    async def play() -> list[str]:
+        actor = object.__new__(FeasibilityEstimatorActor)
+        actor.lock = asyncio.Lock()
+        actor.heard, actor.turns = {"action": 0.0}, {}
+        actor.host = SimpleNamespace(state=SimpleNamespace(note=remember))  # type: ignore[assignment]
+        stages = []
+        for stage, turn in (("b", ("one", 1)), ("a", ("one", 0)), ("c", ("one", 2)), ("again", ("two", 0))):
+            await actor.note("action", Progress(0, 1, stage), turn)
+            stages.append(shown["action"].stage)
+        return stages
+
+    assert run(play()) == ["b", "b", "c", "again"]
 
 
 def test_work_may_take_as_long_as_it_shows_progress(monkeypatch: pytest.MonkeyPatch) -> None:
