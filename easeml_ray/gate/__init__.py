@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from easeml_ray.gate.condition import Clause, Condition
+from easeml_ray.gate.condition import Clause, Condition, Latency, Subset
+from easeml_ray.gate.contradictions import contradictions
 from easeml_ray.gate.evaluation import (
     ClauseEvaluation,
     Evaluation,
@@ -21,9 +22,12 @@ __all__ = [
     "ClauseEvaluation",
     "Condition",
     "Evaluation",
+    "Latency",
     "SampleSize",
+    "Subset",
     "Truth",
     "Verdict",
+    "contradictions",
     "evaluate",
     "least_accuracy",
     "new_private_key",

@@ -1,4 +1,4 @@
-"""Test conditions as values: exact coefficients, thresholds and tolerances.
+"""Test conditions as values: exact coefficients, thresholds, tolerances and what rows they speak of.
 
 ======  ==========================================================================
 symbol  meaning
@@ -7,6 +7,8 @@ n       accuracy of the new model on the test set, in [0, 1]
 o       accuracy of the old model on the test set, in [0, 1]
 d       share of test rows on which the two models differ, in [0, 1]
 c_v     coefficient of the variable v, exact
+S       the rows a clause speaks of: all, those of a slice, or those of a class;
+        n, o and d are then shares of these rows, and n on a class is its recall
 c       threshold on the right of the comparison, exact
 ε       tolerance of the estimate, exact and positive
 ======  ==========================================================================
@@ -22,7 +24,16 @@ from typing import Literal
 
 from easeml_ray.errors import InvalidArgument
 
-__all__ = ["VARIABLES", "Clause", "Comparison", "Condition", "Linear", "exact_decimal"]
+__all__ = [
+    "VARIABLES",
+    "Clause",
+    "Comparison",
+    "Condition",
+    "Latency",
+    "Linear",
+    "Subset",
+    "exact_decimal",
+]
 
 Comparison = Literal[">", "<"]
 Linear = dict[str, Fraction]
@@ -32,6 +43,37 @@ VARIABLES = ("n", "o", "d")
 # (n, o, d) of a single row. A row on which only one model is right must be a row on which they
 # differ, and one on which both are right cannot be; wrong answers may or may not coincide.
 ROW_KINDS = ((0, 0, 0), (0, 0, 1), (0, 1, 1), (1, 0, 1), (1, 1, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """The test rows that a clause speaks of, where these are not all.
+
+    Given which rows these are, they are independent draws of their part of the population, so that
+    every bound holds for them with their number in place of n.
+
+    Parameters
+    ----------
+    column : str or None
+        Name of the feature that tells the rows of a slice; None for the rows of one class.
+    value : str
+        What the feature, or the label, of these rows is.
+    """
+
+    column: str | None
+    value: str
+
+    def of(self, variable: str) -> str:
+        """Write a variable on these rows."""
+        if self.column is None:
+            return f"recall({variable}, {quoted(self.value)})"
+        column = self.column if self.column.isidentifier() else quoted(self.column)
+        return f"{variable}[{column} = {quoted(self.value)}]"
+
+    def __str__(self) -> str:
+        if self.column is None:
+            return f"rows of the class {quoted(self.value)}"
+        return f"rows where {self.column} is {quoted(self.value)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +90,8 @@ class Clause:
         The number c that the expression is compared with.
     epsilon : Decimal
         Tolerance of the estimate, positive.
+    subset : Subset, optional
+        The rows that n, o and d are shares of; None for all rows.
 
     Raises
     ------
@@ -61,6 +105,7 @@ class Clause:
     comparison: Comparison
     threshold: Decimal
     epsilon: Decimal
+    subset: Subset | None = None
 
     def __post_init__(self) -> None:
         if not self.coefficients:
@@ -90,18 +135,48 @@ class Clause:
         for variable, value in self.coefficients.items():
             sign = ("- " if value < 0 else "+ ") if text else ("-" if value < 0 else "")
             size = plain(exact_decimal(abs(value)))
-            text += f"{' ' if text else ''}{sign}{variable if size == '1' else f'{size} * {variable}'}"
+            name = self.subset.of(variable) if self.subset else variable
+            text += f"{' ' if text else ''}{sign}{name if size == '1' else f'{size} * {name}'}"
         return f"{text} {self.comparison} {plain(self.threshold)} +/- {plain(self.epsilon)}"
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """A conjunction of clauses; ``str`` gives back a text that parses to an equal condition.
+class Latency:
+    """A plain check beside the clauses: one row is predicted in less than so long.
+
+    It is measured, not estimated from the test set: no tolerance, no rows, no share of δ.
 
     Parameters
     ----------
-    clauses : tuple of Clause
-        At least one.
+    milliseconds : Decimal
+        What the 95th percentile over single rows has to stay below, positive.
+
+    Raises
+    ------
+    InvalidArgument
+        If the limit is not a positive number.
+    """
+
+    milliseconds: Decimal
+
+    def __post_init__(self) -> None:
+        if not (self.milliseconds.is_finite() and self.milliseconds > 0):
+            raise InvalidArgument(
+                f"The latency {self.milliseconds} ms is not a positive number.", argument="milliseconds"
+            )
+
+    def __str__(self) -> str:
+        return f"latency < {plain(self.milliseconds)} ms"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A conjunction of clauses and checks; ``str`` gives back a text that parses to an equal condition.
+
+    Parameters
+    ----------
+    parts : tuple of Clause or Latency
+        In the order of the text; at least one clause.
 
     Raises
     ------
@@ -109,11 +184,31 @@ class Condition:
         If there is no clause.
     """
 
-    clauses: tuple[Clause, ...]
+    parts: tuple[Clause | Latency, ...]
 
     def __post_init__(self) -> None:
         if not self.clauses:
-            raise InvalidArgument("A condition has no clause.", argument="clauses")
+            raise InvalidArgument(
+                "A condition has no clause about the models' answers.",
+                hint="add one, such as n > 0.8 +/- 0.05",
+                argument="parts",
+            )
+
+    @property
+    def clauses(self) -> tuple[Clause, ...]:
+        """The parts that are decided by test rows."""
+        return tuple(part for part in self.parts if isinstance(part, Clause))
+
+    @property
+    def latency(self) -> Decimal | None:
+        """The smallest limit of latency, in milliseconds; None without one."""
+        limits = [part.milliseconds for part in self.parts if isinstance(part, Latency)]
+        return min(limits, default=None)
+
+    @property
+    def subsets(self) -> frozenset[Subset]:
+        """The slices and classes that clauses speak of."""
+        return frozenset(clause.subset for clause in self.clauses if clause.subset)
 
     @property
     def variables(self) -> frozenset[str]:
@@ -121,7 +216,13 @@ class Condition:
         return frozenset(v for clause in self.clauses for v in clause.coefficients)
 
     def __str__(self) -> str:
-        return " /\\ ".join(map(str, self.clauses))
+        return " /\\ ".join(map(str, self.parts))
+
+
+def quoted(text: str) -> str:
+    """Write a text between quotes, as the language reads it."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def exact_decimal(value: Fraction) -> Decimal:

@@ -21,6 +21,7 @@ ease.ml/ci", SysML 2019, section 2 (fp-free and fn-free).
 from __future__ import annotations
 
 import numbers
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
@@ -28,7 +29,7 @@ from fractions import Fraction
 from typing import Literal
 
 from easeml_ray.errors import InvalidArgument
-from easeml_ray.gate.condition import VARIABLES, Clause, Condition
+from easeml_ray.gate.condition import VARIABLES, Clause, Condition, Subset
 
 __all__ = [
     "ClauseEvaluation",
@@ -102,7 +103,17 @@ class Evaluation:
     clauses: tuple[ClauseEvaluation, ...]
 
 
-def evaluate(condition: Condition, *, mode: str, **estimates: Fraction | Decimal | float) -> Evaluation:
+Estimate = Fraction | Decimal | float
+
+
+def evaluate(
+    condition: Condition,
+    *,
+    mode: str,
+    subsets: Mapping[Subset, Mapping[str, Estimate]] | None = None,
+    latency: Estimate | None = None,
+    **estimates: Estimate,
+) -> Evaluation:
     """Evaluate a condition at estimates of n, o and d.
 
     Parameters
@@ -111,6 +122,10 @@ def evaluate(condition: Condition, *, mode: str, **estimates: Fraction | Decimal
         What to evaluate.
     mode : {"fp-free", "fn-free"}
         fp-free passes only what is TRUE; fn-free fails only what is FALSE.
+    subsets : mapping of Subset to a mapping of estimates, optional
+        Of each variable that a clause takes on a slice or a class.
+    latency : Fraction, Decimal or float, optional
+        Measured milliseconds a row; needed by a condition that limits them.
     **estimates : Fraction, Decimal or float
         Of each variable that occurs, in [0, 1]. A float counts as the decimal that it prints as.
 
@@ -122,7 +137,8 @@ def evaluate(condition: Condition, *, mode: str, **estimates: Fraction | Decimal
     Raises
     ------
     InvalidArgument
-        If the mode is unknown, or an estimate is missing, unknown, or outside [0, 1].
+        If the mode is unknown, or an estimate is missing, unknown, or outside [0, 1], or the latency
+        is missing or negative.
 
     Examples
     --------
@@ -138,14 +154,24 @@ def evaluate(condition: Condition, *, mode: str, **estimates: Fraction | Decimal
         raise InvalidArgument(
             f"The mode {mode!r} is not known.", hint=f"one of {', '.join(MODES)}", argument="mode"
         )
-    exact = {name: exact_estimate(name, value) for name, value in estimates.items()}
-    missing = sorted(condition.variables - exact.keys())
-    if missing:
-        raise InvalidArgument(
-            f"The condition needs an estimate of {', '.join(missing)}.", argument=missing[0]
-        )
-    clauses = tuple(evaluate_clause(clause, exact) for clause in condition.clauses)
-    truth = conjunction([clause.truth for clause in clauses])
+    given: dict[Subset | None, Mapping[str, Estimate]] = dict(subsets or {})
+    given[None] = estimates
+    exact = {
+        subset: {name: exact_estimate(name, value) for name, value in values.items()}
+        for subset, values in given.items()
+    }
+    for clause in condition.clauses:
+        missing = sorted(clause.coefficients.keys() - exact.get(clause.subset, {}).keys())
+        if missing:
+            where = f" on the {clause.subset}" if clause.subset else ""
+            raise InvalidArgument(
+                f"The condition needs an estimate of {', '.join(missing)}{where}.", argument=missing[0]
+            )
+    clauses = tuple(evaluate_clause(clause, exact[clause.subset]) for clause in condition.clauses)
+    truths = [clause.truth for clause in clauses]
+    if condition.latency is not None:
+        truths.append(compare_latency(condition.latency, latency))
+    truth = conjunction(truths)
     passes = truth is Truth.TRUE or (mode == "fn-free" and truth is Truth.UNKNOWN)
     return Evaluation(Verdict.PASS if passes else Verdict.FAIL, truth, clauses)
 
@@ -193,7 +219,7 @@ def least_accuracy(condition: Condition) -> Fraction:
     floors = [
         Fraction(clause.threshold) / clause.n
         for clause in condition.clauses
-        if clause.comparison == ">" and clause.n > 0 and not clause.o and not clause.d
+        if clause.comparison == ">" and clause.n > 0 and not (clause.o or clause.d or clause.subset)
     ]
     return max(floors, default=Fraction(0))
 
@@ -216,6 +242,16 @@ def compare(clause: Clause, value: Fraction) -> Truth:
     return Truth.FALSE if below else Truth.UNKNOWN
 
 
+def compare_latency(limit: Decimal, measured: Estimate | None) -> Truth:
+    """Compare a measured latency with its limit; a measurement has no UNKNOWN."""
+    if measured is None:
+        raise InvalidArgument("The condition needs the latency.", argument="latency")
+    value = exact_number("latency", measured)
+    if value < 0:
+        raise InvalidArgument(f"The latency, {measured} ms, is negative.", argument="latency")
+    return Truth.TRUE if value < Fraction(limit) else Truth.FALSE
+
+
 def conjunction(truths: list[Truth]) -> Truth:
     """Return Kleene's conjunction."""
     if Truth.FALSE in truths:
@@ -223,21 +259,26 @@ def conjunction(truths: list[Truth]) -> Truth:
     return Truth.UNKNOWN if Truth.UNKNOWN in truths else Truth.TRUE
 
 
-def exact_estimate(name: str, value: Fraction | Decimal | float) -> Fraction:
+def exact_estimate(name: str, value: Estimate) -> Fraction:
     """Return an estimate as an exact fraction in [0, 1]."""
     if name not in VARIABLES:
         raise InvalidArgument(
             f"There is no variable {name!r} in conditions.", hint="estimates are n, o and d", argument=name
         )
+    exact = exact_number(name, value)
+    if not 0 <= exact <= 1:
+        raise InvalidArgument(f"The estimate of {name}, {value}, is outside [0, 1].", argument=name)
+    return exact
+
+
+def exact_number(name: str, value: Estimate) -> Fraction:
+    """Return a number as an exact fraction."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real | Decimal):
         raise InvalidArgument(
             f"The estimate of {name} is {type(value).__name__}, not a number.", argument=name
         )
     try:
         # A float enters as the decimal that it prints as: 0.88 - 0.85 is then exactly 0.03.
-        exact = Fraction(value) if isinstance(value, Fraction) else Fraction(Decimal(str(value)))
+        return Fraction(value) if isinstance(value, Fraction) else Fraction(Decimal(str(value)))
     except (InvalidOperation, ValueError, OverflowError) as error:
         raise InvalidArgument(f"The estimate of {name} is {value}.", argument=name) from error
-    if not 0 <= exact <= 1:
-        raise InvalidArgument(f"The estimate of {name}, {value}, is outside [0, 1].", argument=name)
-    return exact

@@ -2,11 +2,18 @@ r"""The language of test conditions: a hand-written scanner and a recursive pars
 
 ::
 
-    formula  :=  clause { /\ clause }
+    formula  :=  part { /\ part }
+    part     :=  clause | latency < number ms
     clause   :=  sum (> | <) number +/- tolerance
     sum      :=  term { (+ | -) term }
     term     :=  factor { * factor }               at most one factor holds variables
-    factor   :=  [+ | -] ( number | n | o | d | "(" sum ")" )
+    factor   :=  [+ | -] ( number | variable | "(" sum ")" )
+    variable :=  v | v "[" column = value "]" | recall "(" (n | o) , value ")"
+    v        :=  n | o | d
+
+``n[site = "north"]`` is the accuracy on the rows whose feature ``site`` is ``north``, and
+``recall(n, "sick")`` that on the rows of the class ``sick``; one clause speaks of one such set of rows.
+Values, and columns whose names are no words, stand between quotes.
 
 The variables are those of :mod:`easeml_ray.gate.condition`. The product binds tighter than the
 sum and sums are read from left to right, so ``n - o + d`` is (n - o) + d. ``±`` and ``∧`` are other
@@ -28,7 +35,7 @@ from fractions import Fraction
 from typing import NoReturn
 
 from easeml_ray.errors import ConditionSyntax
-from easeml_ray.gate.condition import VARIABLES, Clause, Comparison, Condition, Linear
+from easeml_ray.gate.condition import VARIABLES, Clause, Comparison, Condition, Latency, Linear, Subset
 
 __all__ = ["parse"]
 
@@ -48,7 +55,8 @@ TOKEN = re.compile(
       | (?P<conjunction>/\\|∧)
       | (?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)
       | (?P<name>[^\W\d]\w*)
-      | (?P<symbol>>=|<=|==|[+\-*()<>=])
+      | (?P<quoted>"(?:[^"\\\n]|\\["\\])*")
+      | (?P<symbol>>=|<=|==|[+\-*()<>=,\[\]])
     """,
     re.VERBOSE,
 )
@@ -113,6 +121,8 @@ class Parser:
         self.tokens = self.scan()
         self.index = 0
         self.depth = 0
+        self.subset: Subset | None = None  # what the present clause speaks of
+        self.named = False  # whether it has named a variable yet
 
     def scan(self) -> list[Token]:
         """Cut the text into tokens; the last one is always the end."""
@@ -121,6 +131,8 @@ class Parser:
         while position < len(self.text):
             match = TOKEN.match(self.text, position)
             if match is None:
+                if self.text[position] == '"':
+                    self.fail("A quotation without its end", position, 'values end with ", as in "north"')
                 self.fail(f"Unexpected character {self.text[position]!r}", position)
             kind = str(match.lastgroup)
             if kind != "space":
@@ -161,15 +173,40 @@ class Parser:
 
     def formula(self) -> Condition:
         """Read clauses joined by conjunctions, up to the end."""
-        clauses = [self.clause()]
+        parts = [self.part()]
         while self.token.text == "/\\":
-            if len(clauses) == MAX_CLAUSES:
+            if len(parts) == MAX_CLAUSES:
                 self.fail(f"More than {MAX_CLAUSES} clauses", self.token.position)
             self.advance()
-            clauses.append(self.clause())
+            parts.append(self.part())
         if self.token.kind != "end":
             self.unexpected("'/\\' or the end", "clauses are joined by /\\")
-        return Condition(tuple(clauses))
+        if not any(isinstance(part, Clause) for part in parts):
+            self.fail("No clause about the models' answers", 0)
+        return Condition(tuple(parts))
+
+    def part(self) -> Clause | Latency:
+        """Read a clause or a check."""
+        if self.token.text == "latency":
+            return self.latency()
+        self.subset, self.named = None, False
+        return self.clause()
+
+    def latency(self) -> Latency:
+        """Read a limit of latency."""
+        shape = "as in: latency < 50 ms"
+        self.advance()
+        if self.token.text != "<":
+            self.unexpected("'<'", shape)
+        self.advance()
+        where = self.token.position
+        limit = self.signed_number()
+        if limit <= 0:
+            self.fail("The latency must be greater than 0", where)
+        if self.token.text != "ms":
+            self.unexpected("'ms'", shape)
+        self.advance()
+        return Latency(limit)
 
     def clause(self) -> Clause:
         """Read one comparison with its tolerance."""
@@ -198,7 +235,9 @@ class Parser:
         for variable, value in coefficients.items():
             if value and not (SMALLEST <= abs(value) <= LARGEST and has_few_digits(value)):
                 self.fail(f"The coefficient of {variable} is out of range in the clause", start)
-        return Clause(**coefficients, comparison=comparison, threshold=threshold, epsilon=epsilon)
+        return Clause(
+            **coefficients, comparison=comparison, threshold=threshold, epsilon=epsilon, subset=self.subset
+        )
 
     def comparison(self) -> Comparison:
         """Read ``>`` or ``<``."""
@@ -275,14 +314,56 @@ class Parser:
         if self.token.kind == "number":
             return Fraction(self.number())
         if self.token.kind == "name":
-            if self.token.text not in VARIABLES:
-                self.unexpected(
-                    "n, o or d", "n: accuracy of the new model, o: of the old one, d: their difference"
-                )
-            return {self.advance().text: Fraction(1)}
+            return self.variable()
         if self.token.text == "(":
             return self.parenthesis()
         self.unexpected("n, o, d or a number")
+
+    def variable(self) -> Linear:
+        """Read a variable and the rows that it is a share of."""
+        start = self.token.position
+        subset: Subset | None = None
+        if self.token.text == "recall":
+            self.advance()
+            self.expect("(")
+            name = self.choice(("n", "o"), "recall(n, ...) of the new model, recall(o, ...) of the old one")
+            self.expect(",")
+            subset = Subset(None, self.quoted())
+            self.expect(")")
+        else:
+            name = self.choice(
+                VARIABLES, "n: accuracy of the new model, o: of the old one, d: their difference"
+            )
+            if self.token.text == "[":
+                self.advance()
+                column = self.advance().text if self.token.kind == "name" else self.quoted()
+                self.expect("=")
+                subset = Subset(column, self.quoted())
+                self.expect("]")
+        if self.named and subset != self.subset:
+            self.fail(
+                "A clause that speaks of different rows", start, "write one clause for each slice or class"
+            )
+        self.subset, self.named = subset, True
+        return {name: Fraction(1)}
+
+    def expect(self, symbol: str) -> None:
+        """Take a symbol that has to stand here."""
+        if self.token.text != symbol:
+            self.unexpected(repr(symbol), 'as in: n[site = "north"] or recall(n, "sick")')
+        self.advance()
+
+    def choice(self, names: tuple[str, ...], hint: str) -> str:
+        """Take one of a few names."""
+        if self.token.text not in names:
+            self.unexpected(f"{', '.join(names[:-1])} or {names[-1]}", hint)
+        return self.advance().text
+
+    def quoted(self) -> str:
+        """Take a text between quotes and return what it says."""
+        if self.token.kind != "quoted":
+            self.unexpected("a text between quotes", 'as in: n[site = "north"] or recall(n, "sick")')
+        return re.sub(r"\\(.)", r"\1", self.advance().text[1:-1])
 
     def parenthesis(self) -> Linear | Fraction:
         """Read a sum in parentheses."""

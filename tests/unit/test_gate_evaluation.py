@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from easeml_ray.errors import InvalidArgument
-from easeml_ray.gate import Truth, Verdict, evaluate, parse, reachable
+from easeml_ray.gate import Subset, Truth, Verdict, evaluate, parse, reachable
 
 GOLDENS = json.loads((Path(__file__).parents[1] / "data" / "ci.json").read_text())["eval"]
 
@@ -72,3 +72,21 @@ def test_a_tolerance_that_leaves_no_room_is_recognised() -> None:
     assert Truth.FALSE not in reachable(parse("n > 0.05 +/- 0.05").clauses[0])
     assert reachable(parse("n > 0.5 +/- 0.6").clauses[0]) == {Truth.UNKNOWN}
     assert reachable(parse("n > 2 +/- 0.1").clauses[0]) == {Truth.FALSE}
+
+
+def test_clauses_on_slices_and_classes_take_their_own_estimates() -> None:
+    condition = parse('n > 0.8 +/- 0.1 /\\ n[site = "a"] > 0.5 +/- 0.1 /\\ recall(n, "x") > 0.6 +/- 0.1')
+    subsets = {Subset("site", "a"): {"n": 0.7}, Subset(None, "x"): {"n": 0.65}}
+    result = evaluate(condition, mode="fn-free", n=0.95, subsets=subsets)
+    assert [clause.truth for clause in result.clauses] == ["TRUE", "TRUE", "UNKNOWN"]
+    with pytest.raises(InvalidArgument, match='rows of the class "x"'):
+        evaluate(condition, mode="fp-free", n=0.95, subsets={Subset("site", "a"): {"n": 0.7}})
+
+
+def test_a_latency_is_met_or_not() -> None:
+    condition = parse("n > 0.5 +/- 0.1 /\\ latency < 20 ms")
+    for latency, verdict in ((19.9, "PASS"), (20, "FAIL"), (float("1e9"), "FAIL")):
+        assert evaluate(condition, mode="fn-free", n=0.9, latency=latency).verdict == verdict
+    for wrong in (None, -1.0, float("nan"), float("inf"), "5"):
+        with pytest.raises(InvalidArgument, match="latency"):
+            evaluate(condition, mode="fp-free", n=0.9, latency=wrong)  # type: ignore[arg-type]
