@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from easeml_ray.gate.adaptivity import leaked_bits
 from easeml_ray.gate.condition import Clause, Condition, Latency, Subset
 from easeml_ray.gate.contradictions import contradictions
 from easeml_ray.gate.evaluation import (
@@ -15,20 +16,26 @@ from easeml_ray.gate.evaluation import (
 )
 from easeml_ray.gate.language import parse
 from easeml_ray.gate.sealing import new_private_key, public_key, seal, unseal
-from easeml_ray.gate.sizes import SampleSize, require, sample_size, ways_out
+from easeml_ray.gate.sequential import GateDecision, SequentialGate
+from easeml_ray.gate.sizes import ClauseSize, SampleSize, sample_size
+from easeml_ray.gate.ways import require, ways_out
 
 __all__ = [
     "Clause",
     "ClauseEvaluation",
+    "ClauseSize",
     "Condition",
     "Evaluation",
+    "GateDecision",
     "Latency",
     "SampleSize",
+    "SequentialGate",
     "Subset",
     "Truth",
     "Verdict",
     "contradictions",
     "evaluate",
+    "leaked_bits",
     "least_accuracy",
     "new_private_key",
     "parse",

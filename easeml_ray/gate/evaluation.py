@@ -154,18 +154,19 @@ def evaluate(
         raise InvalidArgument(
             f"The mode {mode!r} is not known.", hint=f"one of {', '.join(MODES)}", argument="mode"
         )
-    given: dict[Subset | None, Mapping[str, Estimate]] = dict(subsets or {})
-    given[None] = estimates
+    given: dict[Subset | None, Mapping[str, Estimate]] = {None: estimates}
+    for subset, values in (subsets or {}).items():
+        given[subset] = values
     exact = {
-        subset: {name: exact_estimate(name, value) for name, value in values.items()}
-        for subset, values in given.items()
+        where: {name: exact_estimate(name, value) for name, value in values.items()}
+        for where, values in given.items()
     }
     for clause in condition.clauses:
         missing = sorted(clause.coefficients.keys() - exact.get(clause.subset, {}).keys())
         if missing:
-            where = f" on the {clause.subset}" if clause.subset else ""
+            rows = f" on the {clause.subset}" if clause.subset else ""
             raise InvalidArgument(
-                f"The condition needs an estimate of {', '.join(missing)}{where}.", argument=missing[0]
+                f"The condition needs an estimate of {', '.join(missing)}{rows}.", argument=missing[0]
             )
     clauses = tuple(evaluate_clause(clause, exact[clause.subset]) for clause in condition.clauses)
     truths = [clause.truth for clause in clauses]

@@ -1,58 +1,87 @@
-"""How many test rows a condition needs, and what to do when there are too few.
+"""How many test rows a condition needs.
 
 ======  ==========================================================================
 symbol  meaning
 ======  ==========================================================================
 H       number of models that one test set is to judge (steps)
-M       number of outcomes in the union bound: H, or 2^H when verdicts steer the
-        next model (adaptivity full)
+M       number of verdicts in the union bound, see :mod:`easeml_ray.gate.adaptivity`
 δ       1 - reliability, shared equally by the clauses
+p       largest share of rows on which the models differ: given, or A of a clause d < A
 ======  ==========================================================================
 
-With adaptivity ``none`` the models are fixed before the first verdict; with
-``firstChange`` the test set retires at the first pass, so at most H sequences of
-verdicts are possible; with ``full`` every verdict may steer the next model.
+A clause in d alone is decided by features. Under a bound that uses p it is a filter: it is decided on
+rows that need no label, and the others speak of models that differ on at most a share p of the rows
+(why that is right: :mod:`easeml_ray.gate.bounds.bennett`).
+
+A clause on a slice or a class is decided by the rows of that slice or class, and needs so many of them.
 
 References
 ----------
 C. Renggli et al., "Continuous Integration of Machine Learning Models with
-ease.ml/ci", SysML 2019, section 3 and Figure 2.
+ease.ml/ci", SysML 2019, sections 3 and 4 and Figure 2.
 """
 
 from __future__ import annotations
 
 import decimal
-import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from decimal import ROUND_CEILING, Decimal
+from dataclasses import dataclass
+from decimal import Decimal
 
-from easeml_ray.errors import InvalidArgument, TooFewTestRows
-from easeml_ray.gate.bounds import BOUNDS, PRECISION, clause_rows
-from easeml_ray.gate.condition import Clause, Condition
-from easeml_ray.gate.evaluation import Truth, reachable
+from easeml_ray.errors import InvalidArgument
+from easeml_ray.gate.adaptivity import log_verdicts
+from easeml_ray.gate.bounds import BOUNDS, PRECISION, USES_DISCORDANCE, Ask, Need
+from easeml_ray.gate.condition import Clause, Condition, Subset
 
-__all__ = ["SampleSize", "require", "sample_size", "ways_out"]
+__all__ = ["ClauseSize", "Plan", "SampleSize", "error_probability", "sample_size"]
 
-ADAPTIVITY = ("none", "full", "firstChange")
+
+@dataclass(frozen=True, slots=True)
+class ClauseSize:
+    """What one clause asks of a test set.
+
+    Parameters
+    ----------
+    clause : Clause
+        The clause.
+    rows : int
+        Rows of the test set; of the slice or class, if the clause speaks of one.
+    labels : int
+        How many of them need a label for each model, in expectation.
+    bound : str
+        The bound that the rows come from.
+    """
+
+    clause: Clause
+    rows: int
+    labels: int
+    bound: str
+
+    def __str__(self) -> str:
+        where = f" among the {self.clause.subset}" if self.clause.subset else ""
+        labels = "no labels" if not self.labels else f"{self.labels:,} labels"
+        return f"{self.clause}: {self.rows:,} rows{where}, {labels} ({self.bound})"
 
 
 @dataclass(frozen=True, slots=True)
 class SampleSize:
-    """What a condition asks of a test set.
+    """What a condition asks of a test set; ``str`` explains it clause by clause.
 
     Parameters
     ----------
     rows : int
-        Rows of the test set.
+        Rows of the test set that the clauses are decided on; under a bound that uses p, those of
+        the clauses that need labels.
     labels : int
-        How many of the rows need a label: those of the clauses in n or o.
+        How many need a label: all rows of clauses in n or o, and for n - o with a known p those on
+        which the models differ (in expectation, for each model).
     unlabelled : int
-        How many need only features: ``rows - labels``, for clauses in d alone.
+        How many more rows are needed of which only the features count.
     clause : int
-        Index of the clause that asks for most.
+        Index of the clause that decides ``rows``.
     bound : str
-        Name of the bound.
+        Name of the bound asked.
+    clauses : tuple of ClauseSize
+        One a clause, in order.
     """
 
     rows: int
@@ -60,6 +89,18 @@ class SampleSize:
     unlabelled: int
     clause: int
     bound: str
+    clauses: tuple[ClauseSize, ...]
+
+    @property
+    def total(self) -> int:
+        """Rows that the test set must hold, labelled or not."""
+        return self.labels + self.unlabelled
+
+    def __str__(self) -> str:
+        lines = [f"{self.total:,} rows, of which {self.labels:,} need a label"]
+        for i, size in enumerate(self.clauses):
+            lines.append(f"{'*' if i == self.clause else ' '} {size}")
+        return "\n".join(lines)
 
 
 def sample_size(
@@ -69,9 +110,9 @@ def sample_size(
     steps: int,
     adaptivity: str,
     bound: str = "hoeffding",
-    discordance: float | None = None,
+    discordance: float | Decimal | None = None,
 ) -> SampleSize:
-    """Return the size of a test set that carries a condition's guarantee.
+    r"""Return the size of a test set that carries a condition's guarantee.
 
     Parameters
     ----------
@@ -81,136 +122,42 @@ def sample_size(
         Probability that all verdicts hold, 1 - δ, in [0.5, 1).
     steps : int
         H, the number of models that the test set is to judge, at least 1.
-    adaptivity : {"none", "full", "firstChange"}
-        What the verdicts may influence.
-    bound : {"hoeffding", "hoeffding_optimal", "hoeffding_paired"}, default "hoeffding"
-        Which inequality; the first is the published one, the others need no more rows.
-    discordance : float, optional
-        Largest share of rows on which the models differ. No present bound makes use of it.
+    adaptivity : {"none", "full", "firstChange"} or "bounded:B"
+        What the verdicts may influence; B is the number of passes at which the test set retires.
+    bound : str, default "hoeffding"
+        Which inequality, a name of :data:`easeml_ray.gate.bounds.BOUNDS`. The first is the published one;
+        ``best`` is the smallest of all, each of which has its proof where it stands.
+    discordance : float or Decimal, optional
+        p, where it is known; a clause ``d < A`` says so itself.
 
     Returns
     -------
     SampleSize
-        Rows, labels, and the clause that decides.
+        Rows, labels, and what each clause asks.
 
     Raises
     ------
     InvalidArgument
-        If a parameter is outside its range, or a discordance is given to a bound that has no use for it.
+        If a parameter is outside its range, a discordance is given to a bound that has no use for it,
+        or ``bennett`` is asked without one.
 
     Examples
     --------
     >>> from easeml_ray.gate import parse, sample_size
     >>> sample_size(parse("n > 0.8 +/- 0.1"), reliability=0.99, steps=32, adaptivity="none").rows
     404
-    >>> sample_size(parse("n - o > 0.02 +/- 0.1"), reliability=0.99, steps=32, adaptivity="full").rows
-    5496
+    >>> size = sample_size(
+    ...     parse("d < 0.1 +/- 0.05 /\\ n - o > 0.02 +/- 0.01"),
+    ...     reliability=0.9999, steps=32, adaptivity="none", bound="bennett",
+    ... )
+    >>> size.rows, size.labels
+    (29048, 2905)
+    >>> print(size)
+    29,048 rows, of which 2,905 need a label
+      d < 0.1 +/- 0.05: 2,674 rows, no labels (hoeffding_paired)
+    * n - o > 0.02 +/- 0.01: 29,048 rows, 2,905 labels (bennett)
     """
-    if discordance is not None:
-        raise InvalidArgument(
-            f"The bound {bound!r} makes no use of a discordance.",
-            hint="leave discordance out",
-            argument="discordance",
-        )
-    needed = Plan(reliability, steps, adaptivity, bound).rows(condition)
-    rows = max(needed)
-    labelled = [n for n, c in zip(needed, condition.clauses, strict=True) if c.n or c.o]
-    labels = max(labelled, default=0)
-    return SampleSize(rows, labels, rows - labels, needed.index(rows), bound)
-
-
-def require(
-    condition: Condition,
-    rows: int,
-    *,
-    reliability: float | Decimal,
-    steps: int,
-    adaptivity: str,
-    bound: str = "hoeffding",
-) -> SampleSize:
-    """Return what a condition needs, or refuse a test set that is too small for it.
-
-    Parameters
-    ----------
-    condition : Condition
-        What every model is tested for.
-    rows : int
-        Rows of the test set at hand.
-    reliability, steps, adaptivity, bound
-        As in :func:`sample_size`.
-
-    Returns
-    -------
-    SampleSize
-        With ``.rows`` at most ``rows``.
-
-    Raises
-    ------
-    TooFewTestRows
-        With the rows required and available, and the ways out.
-    """
-    needed = sample_size(condition, reliability=reliability, steps=steps, adaptivity=adaptivity, bound=bound)
-    if needed.rows <= rows:
-        return needed
-    ways = ways_out(condition, rows, reliability=reliability, steps=steps, adaptivity=adaptivity, bound=bound)
-    raise TooFewTestRows(
-        f"The condition {condition} needs {needed.rows:,} test rows for {steps:,} steps at reliability "
-        f"{reliability}, and the stable test set has {rows:,}.",
-        hint="; or ".join(ways),
-        required=needed.rows,
-        available=rows,
-        ways_out=ways,
-    )
-
-
-def ways_out(
-    condition: Condition,
-    rows: int,
-    *,
-    reliability: float | Decimal,
-    steps: int,
-    adaptivity: str,
-    bound: str = "hoeffding",
-) -> list[str]:
-    """Return the three cheapest ways to make a test set suffice, cheapest first.
-
-    A better bound costs nothing, a wider tolerance costs sharpness, fewer steps cost judged models,
-    and more rows cost labels. What does not help is left out.
-
-    Parameters
-    ----------
-    condition : Condition
-        What every model is tested for.
-    rows : int
-        Rows of the test set at hand.
-    reliability, steps, adaptivity, bound
-        As in :func:`sample_size`.
-
-    Returns
-    -------
-    list of str
-        At most three sentences; empty when the rows suffice.
-
-    Raises
-    ------
-    InvalidArgument
-        If a parameter is outside its range.
-
-    Examples
-    --------
-    >>> from easeml_ray.gate import parse, ways_out
-    >>> condition = parse("n - o > 0.02 +/- 0.05")
-    >>> for way in ways_out(condition, 7000, reliability=0.99, steps=32, adaptivity="none"):
-    ...     print(way)
-    use the bound hoeffding_paired, which needs 6,457 rows
-    widen the tolerance: n - o > 0.02 +/- 0.0501
-    plan for at most 31 steps instead of 32
-    """
-    plan = Plan(reliability, steps, adaptivity, bound)
-    if max(plan.rows(condition)) <= rows:
-        return []
-    # A generator: what comes after the third is not searched for.
-    return list(itertools.islice(possible_ways(condition, rows, plan), 3))
+    return Plan(reliability, steps, adaptivity, bound, discordance).size(condition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,94 +168,84 @@ class Plan:
     steps: int
     adaptivity: str
     bound: str
+    discordance: float | Decimal | None = None
 
-    def rows(self, condition: Condition) -> list[int]:
-        """Return the rows that each clause needs, δ shared equally by the clauses."""
+    def __post_init__(self) -> None:
+        if self.bound not in BOUNDS:
+            raise InvalidArgument(
+                f"The bound {self.bound!r} is not known.",
+                hint=f"one of {', '.join(BOUNDS)}",
+                argument="bound",
+            )
+        if self.discordance is None:
+            return
+        if self.bound not in USES_DISCORDANCE:
+            raise InvalidArgument(
+                f"The bound {self.bound!r} makes no use of a discordance.",
+                hint=f"leave it out, or take one of {', '.join(sorted(USES_DISCORDANCE))}",
+                argument="discordance",
+            )
+        if not 0 < exact_share(self.discordance) <= 1:
+            raise InvalidArgument(
+                f"The discordance {self.discordance} is not in (0, 1].", argument="discordance"
+            )
+
+    def size(self, condition: Condition) -> SampleSize:
+        """Return what a condition needs, δ shared equally by the clauses."""
         with decimal.localcontext(PRECISION):
             delta = error_probability(self.reliability) / len(condition.clauses)
-            logarithm = log_outcomes(self.steps, self.adaptivity)
-        return [clause_rows(clause, logarithm, delta, self.bound) for clause in condition.clauses]
+            logarithm = log_verdicts(self.steps, self.adaptivity)
+        sizes = tuple(self._clause(clause, condition, logarithm, delta) for clause in condition.clauses)
+        if self.bound == "bennett" and all(size.bound != "bennett" for size in sizes):
+            raise InvalidArgument(
+                f"The bound bennett needs a clause in n - o and a known discordance, unlike {condition}.",
+                hint="add a clause such as d < 0.1 +/- 0.05, give discordance=, or take the bound best",
+                argument="bound",
+            )
+        labels = max(size.labels for size in sizes)
+        total = max(size.rows for size in sizes)
+        counted = [size.rows if self._decides(size, sizes) else 0 for size in sizes]
+        rows = max(counted)
+        return SampleSize(rows, labels, total - labels, counted.index(rows), self.bound, sizes)
 
-    def fits(self, condition: Condition, rows: int) -> bool:
-        """Whether so many rows carry the condition."""
-        return max(self.rows(condition)) <= rows
+    def _decides(self, size: ClauseSize, sizes: tuple[ClauseSize, ...]) -> bool:
+        """Whether a clause's rows are rows of the labelled test set: a filter's are not."""
+        is_filter = self.bound in USES_DISCORDANCE and not (size.clause.n or size.clause.o)
+        return not is_filter or not any(other.clause.n or other.clause.o for other in sizes)
+
+    def _clause(self, clause: Clause, condition: Condition, logarithm: Decimal, delta: Decimal) -> ClauseSize:
+        p = None
+        if self.bound in USES_DISCORDANCE and (clause.n or clause.o):
+            known = [] if self.discordance is None else [exact_share(self.discordance)]
+            with decimal.localcontext(PRECISION):
+                known += [
+                    p for other in condition.clauses if (p := asserted(other, clause.subset)) is not None
+                ]
+            p = min(known, default=None)
+        ask = Ask(logarithm, delta, p if p is not None and p < 1 else None)
+        found: Need | None = BOUNDS[self.bound](clause, ask)
+        if found is None:
+            # A bound that does not speak of such a clause leaves it to one that speaks of all.
+            found = BOUNDS["hoeffding_paired" if self.bound == "bennett" else "chernoff"](clause, ask)
+            assert found is not None
+        return ClauseSize(clause, found.rows, found.labels, found.bound)
 
 
-def possible_ways(condition: Condition, rows: int, plan: Plan) -> Iterator[str]:
-    """Yield the ways out, cheapest first."""
-    needed = max(plan.rows(condition))
-    by_bound = {name: max(replace(plan, bound=name).rows(condition)) for name in BOUNDS}
-    best = min(by_bound, key=lambda name: by_bound[name])
-    if by_bound[best] <= rows:
-        yield f"use the bound {best}, which needs {by_bound[best]:,} rows"
-    wider = wider_condition(condition, rows, plan)
-    if wider is not None:
-        yield f"widen the tolerance: {wider}"
-    fewer = most_steps(condition, rows, plan)
-    if fewer:
-        yield f"plan for at most {fewer:,} {'step' if fewer == 1 else 'steps'} instead of {plan.steps:,}"
-    if rows < by_bound[best] < needed:
-        yield f"add {by_bound[best] - rows:,} rows and use the bound {best}"
-    yield f"add {needed - rows:,} rows: {needed:,} are needed"
-
-
-def wider_condition(condition: Condition, rows: int, plan: Plan) -> Condition | None:
-    """Return the condition with the smallest tolerances, to three digits, that the rows carry.
-
-    None when a clause so widened could no longer become both TRUE and FALSE.
-    """
-    if rows < 1:
+def asserted(clause: Clause, subset: Subset | None) -> Decimal | None:
+    """Return A where a clause says d < A of these rows."""
+    if clause.n or clause.o or clause.comparison != "<" or clause.d <= 0 or clause.subset != subset:
         return None
-    clauses = list(condition.clauses)
-    for i, needed in enumerate(plan.rows(condition)):
-        if needed <= rows:
-            continue
-        clauses[i] = wider_clause(condition, i, needed, rows, plan)
-        if not {Truth.TRUE, Truth.FALSE} <= reachable(clauses[i]):
-            return None
-    return Condition(tuple(clauses))
+    share = clause.threshold * clause.d.denominator / clause.d.numerator
+    return share if 0 < share < 1 else None
 
 
-def wider_clause(condition: Condition, i: int, needed: int, rows: int, plan: Plan) -> Clause:
-    """Return clause i with the smallest tolerance, to three digits, that the rows carry."""
-    clause = condition.clauses[i]
-    with decimal.localcontext(PRECISION):
-        # Every bound falls with the square of the tolerance. Rounding up added less than a row to
-        # what is needed, so no smaller tolerance than this one can fit.
-        start = clause.epsilon * max(Decimal(needed - 1) / rows, Decimal(1)).sqrt()
-        digit = Decimal(1).scaleb(start.adjusted() - 2)
-        epsilon = start.quantize(digit, rounding=ROUND_CEILING)
-        while True:
-            clauses = list(condition.clauses)
-            clauses[i] = replace(clause, epsilon=epsilon)
-            if plan.rows(Condition(tuple(clauses)))[i] <= rows:
-                return clauses[i]
-            epsilon += digit
-
-
-def most_steps(condition: Condition, rows: int, plan: Plan) -> int:
-    """Return the largest number of steps below the planned one that the rows carry; 0 if none."""
-    fits, too_many = 0, plan.steps
-    while too_many - fits > 1:
-        middle = (fits + too_many) // 2
-        if replace(plan, steps=middle).fits(condition, rows):
-            fits = middle
-        else:
-            too_many = middle
-    return fits
-
-
-def log_outcomes(steps: int, adaptivity: str) -> Decimal:
-    """Return ln M; 2^H itself is never formed."""
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise InvalidArgument(f"steps is {steps!r}, not a whole number from 1 up.", argument="steps")
-    if adaptivity not in ADAPTIVITY:
-        raise InvalidArgument(
-            f"The adaptivity {adaptivity!r} is not known.",
-            hint=f"one of {', '.join(ADAPTIVITY)}",
-            argument="adaptivity",
-        )
-    return steps * Decimal(2).ln() if adaptivity == "full" else Decimal(steps).ln()
+def exact_share(value: float | Decimal) -> Decimal:
+    """Return a share as the decimal that it prints as."""
+    try:
+        share = Decimal(str(value))
+    except decimal.InvalidOperation:
+        share = Decimal("NaN")
+    return share if share.is_finite() else Decimal(-1)
 
 
 def error_probability(reliability: float | Decimal) -> Decimal:

@@ -31,7 +31,7 @@ from easeml_ray.gate.messages import (
     TestSetWanted,
     VerdictGiven,
 )
-from easeml_ray.gate.sizes import require
+from easeml_ray.gate.ways import require
 from easeml_ray.messages import SYSTEM, Command, Decision, Event, LedgerLine
 from easeml_ray.process.component import ComponentState
 from easeml_ray.process.era import ERA, EraEvent, EraState
