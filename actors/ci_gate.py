@@ -44,13 +44,21 @@ class GateBench(TaskBench):
         """Have a task predict rows without labels."""
         from actors.tasks.work import predict
 
-        async def predicted() -> NDArray[np.int64]:
-            found: NDArray[np.int64] = await predict.remote(self.config, tenant, model, features)
-            return found
+        codes: NDArray[np.int64] = self._in_a_task(predict, tenant, model, features)
+        return codes
+
+    def latency(self, tenant: str, model: str, features: pa.Table) -> float:
+        """Have a task measure how long a row takes."""
+        from actors.tasks.work import latency
+
+        return float(self._in_a_task(latency, tenant, model, features))
+
+    def _in_a_task(self, task: Any, *arguments: Any) -> Any:
+        async def answered() -> Any:
+            return await task.remote(self.config, *arguments)
 
         # Judging runs in a thread; what it waits for, the actor's own loop awaits.
-        waiting = asyncio.run_coroutine_threadsafe(predicted(), self._loop)
-        return waiting.result(_PREDICT_SECONDS)
+        return asyncio.run_coroutine_threadsafe(answered(), self._loop).result(_PREDICT_SECONDS)
 
 
 class CIGateActor(Shell):

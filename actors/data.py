@@ -123,6 +123,13 @@ class TaskBench:
         codes: NDArray[np.int64] = servable.predict_proba(features).argmax(axis=1)
         return codes
 
+    def latency(self, tenant: str, model: str, features: pa.Table) -> float:
+        """Return the 95th percentile of the milliseconds that a stored model takes for one row."""
+        from easeml_ray.automl.model import load
+        from easeml_ray.gate.latency import row_latency
+
+        return row_latency(load(bytes(self.blobs.get(tenant, model))).predict_proba, features)
+
     def executor(self) -> TaskExecutor:
         """Return an executor whose functions are tasks of this one."""
         return TaskExecutor()

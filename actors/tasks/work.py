@@ -36,6 +36,12 @@ def predict(config: SystemConfig, tenant: str, model: str, features: pa.Table) -
     return TaskBench(config, "gate").predict(tenant, model, features)
 
 
+@ray.remote(num_cpus=0.5, max_retries=2)
+def latency(config: SystemConfig, tenant: str, model: str, features: pa.Table) -> float:
+    """Measure how long a model takes for one row; no label is among the arguments."""
+    return TaskBench(config, "gate").latency(tenant, model, features)
+
+
 @ray.remote(num_cpus=0.5, max_retries=0)
 def prepare(config: SystemConfig, name: str, data: bytes, options: dict[str, Any]) -> Any:
     """Parse and check bytes from outside, away from every actor."""

@@ -1,33 +1,155 @@
-"""``easeml gate``: the sealed test sets and their verdicts."""
+"""``easeml gate``: the sealed test sets and their verdicts, and what a condition would cost."""
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
+from typer.core import TyperGroup
 
 from cluster import wording
 from cluster.command.table import table
 from cluster.command.verb import Session, verb
+from easeml_ray.errors import InvalidArgument, NotFound, NotReady
 
-__all__ = ["gate"]
+__all__ = ["app"]
+
+_POLL_SECONDS = 0.5
+_SHORTEST_NAME = 6
 
 
+class _ShowFirst(TyperGroup):
+    """``easeml gate PROJECT`` means ``easeml gate show PROJECT``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] != "--help":
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_ShowFirst,
+    no_args_is_help=True,
+    help="The sealed test sets and their verdicts, and what a condition would cost.",
+)
+
+Project = Annotated[str, typer.Argument(help="Name of the project.")]
+
+
+@app.command()
 @verb
-def gate(session: Session, project: Annotated[str, typer.Argument(help="Name of the project.")]) -> None:
+def show(session: Session, project: Project) -> None:
     """Show the conditions, what their verdicts guarantee, and what is left of the test sets."""
     session.show(session.client().gate(project), _draw)
 
 
+@app.command()
+@verb
+def check(
+    session: Session,
+    project: Project,
+    model: Annotated[str, typer.Option(help="Name of the model, or its first characters.")],
+    wait: Annotated[float, typer.Option(help="Seconds to wait for a verdict.", min=0)] = 0.0,
+) -> None:
+    """Tell a model's verdict to a pipeline: exit code 0 for PASS, 1 for FAIL, 6 while there is none."""
+    client, end = session.client(), time.monotonic() + wait
+    while True:
+        found = _verdict_of(client.gate(project), model)
+        if found is not None:
+            break
+        if time.monotonic() >= end:
+            raise NotReady(f"{model} has no verdict yet", hint="Give it time: --wait SECONDS.")
+        time.sleep(_POLL_SECONDS)
+    session.show(found, _draw_check)
+    raise typer.Exit(0 if found["verdict"] == "PASS" else 1)
+
+
+@app.command()
+@verb
+def size(
+    session: Session,
+    condition: Annotated[str, typer.Argument(help="Such as 'n - o > 0.02 +/- 0.01'.")],
+    reliability: Annotated[float, typer.Option(help="That all verdicts hold.")] = 0.95,
+    steps: Annotated[int, typer.Option(help="Models that one test set is to judge.")] = 4,
+    adaptivity: Annotated[str, typer.Option(help="none, full, firstChange or bounded:PASSES.")] = "none",
+    bound: Annotated[str, typer.Option(help="Which inequality.")] = "best",
+    discordance: Annotated[
+        float | None, typer.Option(help="Largest share of rows on which the models differ, if known.")
+    ] = None,
+    rows: Annotated[int | None, typer.Option(help="Rows at hand; says what to do if they are few.")] = None,
+) -> None:
+    """Explain how many test rows and labels a condition needs; no system is asked."""
+    from easeml_ray.gate import contradictions, parse, sample_size, ways_out
+
+    plan: dict[str, Any] = {"reliability": reliability, "steps": steps, "adaptivity": adaptivity}
+    plan |= {"bound": bound, "discordance": discordance}
+    parsed = parse(condition)
+    needed = sample_size(parsed, **plan)
+    answer = {
+        "condition": str(parsed),
+        "rows": needed.total,
+        "labels": needed.labels,
+        "clauses": [
+            {"clause": str(c.clause), "rows": c.rows, "labels": c.labels, "bound": c.bound}
+            for c in needed.clauses
+        ],
+        "warnings": contradictions(parsed),
+        "ways_out": ways_out(parsed, rows, **plan) if rows is not None else [],
+        "explained": str(needed),
+    }
+    session.show(answer, _draw_size)
+
+
+def _verdict_of(gate: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """Return the newest verdict on a model; None while it waits for one."""
+    if len(name) < _SHORTEST_NAME:
+        raise InvalidArgument(
+            f"{name!r} is too short a name for a model.",
+            hint=f"give at least its first {_SHORTEST_NAME} characters",
+            argument="model",
+        )
+    given = [
+        {
+            **verdict,
+            "era": era["era"],
+            "condition": era["condition"],
+            "reliability": era["reliability"],
+            "rows": era["rows"],
+            "mode": era["mode"],
+        }
+        for era in gate["eras"]
+        for verdict in era["verdicts"]
+        if verdict["model"].startswith(name)
+    ]
+    pending = [m for era in gate["eras"] for m in (*era["queued"], era["judging"] or "")] + gate["waiting"]
+    names = {verdict["model"] for verdict in given} | {m for m in pending if m.startswith(name)}
+    if len(names) > 1:
+        raise InvalidArgument(f"{len(names)} models begin with {name!r}.", argument="model")
+    if not names:
+        raise NotFound(
+            f"the gate knows no model {name}",
+            hint="Only admitted models come to it: easeml models PROJECT.",
+            what="model",
+            name=name,
+        )
+    waits = any(m.startswith(name) for m in pending)
+    return None if waits or not given else given[-1]
+
+
 def _draw(out: Console, answer: dict[str, Any]) -> None:
     for era in answer["eras"]:
-        out.print(f"[bold]era {era['era']}[/bold] {era['state']}: {era['condition']}")
+        out.print(f"[bold]era {era['era']}[/bold] {era['state']}: {escape(era['condition'])}")
+        for warning in era["warnings"]:
+            out.print(f"[yellow]warning: {escape(warning)}[/yellow]")
         terms = {name: era[name] for name in ("reliability", "steps", "rows", "mode")}
         out.print(wording.condition(era["condition"], **terms))
         out.print(
             f"{era['rows']:,} rows ({era['required_rows']:,} needed by {era['bound']}), "
-            f"{era['steps_left']} of {era['steps']} verdicts left, adaptivity {era['adaptivity']}"
+            f"{era['steps_left']} of {era['steps']} verdicts left, adaptivity {era['adaptivity']}; "
+            f"at most {era['leaked_bits']:.1f} bits of it are given away"
         )
         out.print(
             table(
@@ -41,6 +163,27 @@ def _draw(out: Console, answer: dict[str, Any]) -> None:
         )
     if answer["waiting"]:
         out.print(f"{len(answer['waiting'])} models wait for a fresh test set: easeml data test-set")
+
+
+def _draw_check(out: Console, found: dict[str, Any]) -> None:
+    colour = "green" if found["verdict"] == "PASS" else "red"
+    out.print(f"[{colour}]{found['verdict']}[/{colour}] {found['model'][:12]}: {escape(found['condition'])}")
+    evidence = found["evidence"]
+    if evidence is None:
+        out.print(f"what it rests on is sealed until era {found['era']} is released")
+        return
+    for line in evidence["clauses"]:
+        out.print(f"  {escape(line)}")
+    if evidence["latency_ms"] is not None:
+        out.print(f"  latency {evidence['latency_ms']:.1f} ms")
+
+
+def _draw_size(out: Console, answer: dict[str, Any]) -> None:
+    out.print(escape(answer["explained"]))
+    for warning in answer["warnings"]:
+        out.print(f"[yellow]warning: {escape(warning)}[/yellow]")
+    for way in answer["ways_out"]:
+        out.print(f"too few rows; one can {escape(way)}")
 
 
 def _evidence(evidence: dict[str, Any] | None) -> list[Any]:

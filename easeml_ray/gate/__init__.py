@@ -18,6 +18,7 @@ from easeml_ray.gate.language import parse
 from easeml_ray.gate.sealing import new_private_key, public_key, seal, unseal
 from easeml_ray.gate.sequential import GateDecision, SequentialGate
 from easeml_ray.gate.sizes import ClauseSize, SampleSize, sample_size
+from easeml_ray.gate.subsets import members, subset_rows
 from easeml_ray.gate.ways import require, ways_out
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "evaluate",
     "leaked_bits",
     "least_accuracy",
+    "members",
     "new_private_key",
     "parse",
     "public_key",
@@ -44,6 +46,7 @@ __all__ = [
     "require",
     "sample_size",
     "seal",
+    "subset_rows",
     "unseal",
     "ways_out",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import field
+
 from easeml_ray.messages import LedgerLine, message
 
 __all__ = [
@@ -57,6 +59,7 @@ class OpenEra:
     mode: str
     bound: str
     old: str | None = None
+    subset_rows: dict[str, int] = field(default_factory=dict)
 
 
 @message
@@ -117,18 +120,20 @@ class JudgeModel:
 
 @message
 class Evidence:
-    """What a verdict rests on, as exact counts over ``rows`` stable rows."""
+    """What a verdict rests on: exact counts over ``rows`` stable rows, and each clause's value and truth."""
 
     rows: int
     new_correct: int
     old_correct: int
     different: int
     truth: str
+    clauses: tuple[str, ...] = ()
+    latency_ms: float | None = None
 
 
 @message
 class GivesVerdict:
-    """Result of work: a verdict; ``sealed_evidence`` is readable by the gate alone."""
+    """Result of work: a verdict; ``sealed_evidence`` names a blob that the gate alone can read."""
 
     era: int
     model: str
@@ -169,19 +174,24 @@ class TestSetWanted:
 
 @message
 class ReleaseEra:
-    """Work: unseal an exhausted era so that its rows can join train and development."""
+    """Work: unseal an exhausted era so that its rows can join train and development.
+
+    ``evidence`` names the sealed evidence of its verdicts, in order; empty where there is none.
+    """
 
     era: int
     sealed: str
+    evidence: tuple[str, ...] = ()
 
 
 @message
 class ReleasedEra:
-    """Result of work: the rows of an era, in clear from now on."""
+    """Result of work: the rows of an era and what its verdicts rested on, in clear from now on."""
 
     era: int
     digest: str
     rows: int
+    evidence: tuple[Evidence | None, ...] = ()
 
 
 @message
@@ -193,6 +203,7 @@ class EraReleased:
     rows: int
     sealed: str = ""
     ledger: LedgerLine | None = None
+    evidence: tuple[Evidence | None, ...] = ()
 
 
 @message

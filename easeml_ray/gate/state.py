@@ -8,9 +8,12 @@ the first verdict; with any other adaptivity nothing but PASS or FAIL leaves bef
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from easeml_ray.errors import Conflict, NotReady
+from easeml_ray.gate.adaptivity import leaked_bits, passes_allowed
+from easeml_ray.gate.contradictions import contradictions
 from easeml_ray.gate.language import parse
 from easeml_ray.gate.messages import (
     AnnounceKey,
@@ -18,6 +21,7 @@ from easeml_ray.gate.messages import (
     EraExhausted,
     EraReleased,
     EraSealed,
+    Evidence,
     GateModels,
     GivesVerdict,
     JudgeModel,
@@ -40,6 +44,7 @@ from easeml_ray.process.messages import WorkRejected
 __all__ = ["GateState"]
 
 _AT_ONCE = 500  # models that are queued by one message
+_DIGEST = 64  # characters of a blob's name; earlier releases kept longer evidence in the event itself
 _SPENT = "the present test set has given its verdicts"
 
 
@@ -48,7 +53,7 @@ class _Era:
     """One stable test set.
 
     old : the model that ``o`` stands for, set once; queue : models that wait; judging : the
-    model at work; verdicts : in order.
+    model at work; verdicts : in order; evidence : of each, let out when the era was released.
     """
 
     sealed: EraSealed
@@ -58,6 +63,7 @@ class _Era:
     judging: str | None = None
     verdicts: list[VerdictGiven] = field(default_factory=list)
     released: str | None = None
+    evidence: tuple[Evidence | None, ...] = ()
 
     @property
     def left(self) -> int:
@@ -76,8 +82,21 @@ class _Era:
             len(self.verdicts) + 1 >= self.sealed.steps
             # With models fixed beforehand nothing can use the steps that are left.
             or (adaptivity == "none" and not self.queue)
-            or (adaptivity == "firstChange" and passed)
+            or self._passes(passed) == passes_allowed(adaptivity)
         )
+
+    def _passes(self, passed: bool = False) -> int:
+        return sum(verdict.passed for verdict in self.verdicts) + passed
+
+    def told(self) -> list[tuple[VerdictGiven, Evidence | None]]:
+        """Return the verdicts with the evidence that has been let out."""
+        late = (*self.evidence, *[None] * len(self.verdicts))
+        return [(verdict, verdict.evidence or late[i]) for i, verdict in enumerate(self.verdicts)]
+
+    @property
+    def leaked(self) -> float:
+        """Bits that the verdicts so far can have given away."""
+        return leaked_bits(self.sealed.adaptivity, verdicts=len(self.verdicts), passes=self._passes())
 
 
 @dataclass
@@ -117,21 +136,24 @@ class GateState(ComponentState):
                 return self._gate(project, models, old)
             case GivesVerdict() as body:
                 return self._verdict(project, body)
-            case ReleasedEra(number, digest, rows):
+            case ReleasedEra(number, digest, rows, evidence):
                 era = project.eras[number - 1]
                 told = era.sealed.adaptivity == "none"
-                ledger = None if told else _ledger(era, len(era.verdicts))
-                return Decision((EraReleased(number, digest, rows, era.sealed.sealed, ledger),))
+                ledger = None if told else _ledger(era, era.leaked, len(era.verdicts))
+                released = EraReleased(number, digest, rows, era.sealed.sealed, ledger, evidence)
+                return Decision((released,))
         raise TypeError(f"{type(command.body).__name__} is no command of the gate")
 
     def _open(self, project: _Project, body: OpenEra) -> Decision:
+        condition = parse(body.condition)
         size = require(
-            parse(body.condition),
+            condition,
             body.rows,
             reliability=body.reliability,
             steps=body.steps,
             adaptivity=body.adaptivity,
             bound=body.bound,
+            subsets={subset: body.subset_rows.get(str(subset), 0) for subset in condition.subsets},
         )
         if project.current is not None:
             raise Conflict(
@@ -142,7 +164,7 @@ class GateState(ComponentState):
             len(project.eras) + 1,
             body.sealed,
             body.rows,
-            size.rows,
+            size.total,
             body.schema,
             body.condition,
             body.reliability,
@@ -158,7 +180,7 @@ class GateState(ComponentState):
             old = body.old or project.waiting[-1][1]
             events.append(EraActivated(sealed.era, old))
             events.append(ModelsQueued(models, old, sealed.era))
-        return Decision(tuple(events), {"era": sealed.era, "required_rows": size.rows})
+        return Decision(tuple(events), {"era": sealed.era, "required_rows": size.total})
 
     def _gate(self, project: _Project, models: tuple[str, ...], old: str) -> Decision:
         era = project.current
@@ -183,7 +205,7 @@ class GateState(ComponentState):
             body.evidence if era.sealed.adaptivity == "none" else None,
             body.sealed_evidence,
             step,
-            _ledger(era, 1) if era.sealed.adaptivity == "none" else None,
+            _ledger(era, 1.0, 1) if era.sealed.adaptivity == "none" else None,
         )
         events: list[Any] = [given]
         if era.ends(body.passed):
@@ -234,9 +256,12 @@ class GateState(ComponentState):
                 era = project.eras[number - 1]
                 era.state = ERA.next(era.state, EraEvent.EXHAUST, instance=event.stream)
                 era.queue.clear()
-                self.owe(event, ReleaseEra(number, era.sealed.sealed))
-            case EraReleased(era=number, digest=digest):
+                sealed = tuple(verdict.sealed_evidence for verdict in era.verdicts[:_AT_ONCE])
+                named = tuple(name if len(name) == _DIGEST else "" for name in sealed)
+                self.owe(event, ReleaseEra(number, era.sealed.sealed, named if any(named) else ()))
+            case EraReleased(era=number, digest=digest, evidence=evidence):
                 era = project.eras[number - 1]
+                era.evidence = evidence
                 era.state = ERA.next(era.state, EraEvent.RELEASE, instance=event.stream)
                 era.released = digest
 
@@ -289,6 +314,8 @@ class GateState(ComponentState):
             "required_rows": sealed.required,
             "steps": sealed.steps,
             "steps_left": sealed.steps - len(era.verdicts),
+            "leaked_bits": era.leaked,
+            "warnings": list(_warnings(sealed.condition)),
             "old": era.old,
             "judging": era.judging,
             "queued": list(era.queue),
@@ -297,9 +324,9 @@ class GateState(ComponentState):
                     "model": v.model,
                     "verdict": "PASS" if v.passed else "FAIL",
                     "step": v.step,
-                    "evidence": asdict(v.evidence) if v.evidence else None,
+                    "evidence": asdict(evidence) if evidence else None,
                 }
-                for v in era.verdicts
+                for v, evidence in era.told()
             ],
         }
 
@@ -314,11 +341,16 @@ class GateState(ComponentState):
                 assert era.old is not None or not era.verdicts
 
 
-def _ledger(era: _Era, verdicts: int) -> LedgerLine:
+@lru_cache(maxsize=256)
+def _warnings(condition: str) -> tuple[str, ...]:
+    return tuple(contradictions(parse(condition)))
+
+
+def _ledger(era: _Era, bits: float, verdicts: int) -> LedgerLine:
     """Return the line of verdicts: a two-valued answer removes at most one bit."""
     return LedgerLine(
         variable=f"does a model meet {era.sealed.condition}",
-        entropy_before=float(verdicts),
+        entropy_before=bits,
         entropy_after=0.0,
         cost_cents=0.0,
         evidence=f"era {era.sealed.era} of {era.sealed.steps} steps",

@@ -19,13 +19,16 @@ from easeml_ray.gate.evaluation import Verdict, evaluate
 from easeml_ray.gate.language import parse
 from easeml_ray.gate.messages import Evidence, GivesVerdict, JudgeModel, ReleasedEra, ReleaseEra
 from easeml_ray.gate.sealing import public_key, seal, unseal
+from easeml_ray.gate.subsets import members
 from easeml_ray.process.component import Bench, Job, Perform
 from easeml_ray.process.issue import is_final
 
 __all__ = ["WORK", "judge_model", "release_era", "seal_table"]
 
 
-_SEALED_BYTES = 256
+_FOR_EVER = 1e9  # milliseconds
+_TOLD_BYTES = 48 * 1024  # of evidence that a released era tells
+_SEALED_BYTES = 1024  # of evidence, beside the clauses' text
 
 
 def seal_table(table: pa.Table, public: bytes) -> bytes:
@@ -51,42 +54,64 @@ def judge_model(job: Job, bench: Bench) -> GivesVerdict:
     schema = bench.blobs.get_json(job.tenant, body.schema)
     labels = Classes(tuple(schema["classes"])).encode(table[schema["label"]])
     features = table.select([name for name, _ in schema["features"]])
-    rows = len(labels)
+    condition = parse(body.condition)
     old = bench.predict(job.tenant, body.old, features)
+    latency = None
     try:
         new = bench.predict(job.tenant, body.model, features)
+        if condition.latency is not None:
+            latency = bench.latency(job.tenant, body.model, features)
     except EasemlError as error:
         if not is_final(error):
             raise  # a store or a worker that is away says nothing about the model
-        # A model that cannot answer the rows got none of them right.
-        new = np.full(rows, -1, dtype=np.int64)
-    correct, before, different = (int(np.sum(hit)) for hit in (new == labels, old == labels, new != old))
-    evaluation = evaluate(
-        parse(body.condition),
-        mode=body.mode,
-        n=Fraction(correct, rows),
-        o=Fraction(before, rows),
-        d=Fraction(different, rows),
-    )
-    evidence = Evidence(rows, correct, before, different, evaluation.truth.value)
-    return _outcome(bench, body, evaluation.verdict is Verdict.PASS, evidence)
+        # A model that cannot answer the rows got none of them right, and took for ever.
+        new = np.full(len(labels), -1, dtype=np.int64)
+        latency = None if condition.latency is None else _FOR_EVER
+    right, before, different = new == labels, old == labels, new != old
+    subsets = {}
+    for subset in condition.subsets:
+        inside = members(table, schema["label"], subset)
+        hits = {"n": right, "o": before, "d": different}
+        subsets[subset] = {v: Fraction(int(hit[inside].sum()), int(inside.sum())) for v, hit in hits.items()}
+    rows = len(labels)
+    correct, earlier, changed = (int(hit.sum()) for hit in (right, before, different))
+    n, o, d = (Fraction(count, rows) for count in (correct, earlier, changed))
+    evaluation = evaluate(condition, mode=body.mode, n=n, o=o, d=d, subsets=subsets, latency=latency)
+    clauses = tuple(f"{part.clause}: {float(part.value):.4f} {part.truth}" for part in evaluation.clauses)
+    evidence = Evidence(rows, correct, earlier, changed, evaluation.truth.value, clauses, latency)
+    return _outcome(job, bench, evaluation.verdict is Verdict.PASS, evidence)
 
 
-def _outcome(bench: Bench, body: JudgeModel, passed: bool, evidence: Evidence) -> GivesVerdict:
+def _outcome(job: Job, bench: Bench, passed: bool, evidence: Evidence) -> GivesVerdict:
     """Let the evidence out only where no later model can learn from it."""
+    body: JudgeModel = job.body
     if body.adaptivity == "none":
         return GivesVerdict(body.era, body.model, passed, evidence, "")
     # Padded: the length of what is sealed must not tell the counts or the truth.
-    text = json.dumps(asdict(evidence)).encode().ljust(_SEALED_BYTES)
-    sealed = seal(text, public_key(bench.gate_key())).hex()
+    text = json.dumps(asdict(evidence)).encode().ljust(_SEALED_BYTES + 2 * len(body.condition))
+    sealed = bench.blobs.put(job.tenant, seal(text, public_key(bench.gate_key())))
     return GivesVerdict(body.era, body.model, passed, None, sealed)
 
 
 def release_era(job: Job, bench: Bench) -> ReleasedEra:
-    """Unseal an exhausted era: its rows join train and development at the next version."""
+    """Unseal an exhausted era: its rows join train and development, what verdicts rested on is told."""
     body: ReleaseEra = job.body
     table = _unsealed(job, bench, body.sealed)
-    return ReleasedEra(body.era, bench.blobs.put_table(job.tenant, table), table.num_rows)
+    digest = bench.blobs.put_table(job.tenant, table)
+    evidence: list[Evidence | None] = []
+    told = 0
+    for name in body.evidence:
+        data = unseal(bytes(bench.blobs.get(job.tenant, name)), bench.gate_key()) if name else b""
+        told += len(data)
+        if told > _TOLD_BYTES:
+            break  # one message holds no more; the verdicts themselves are all there
+        evidence.append(_evidence(data) if data else None)
+    return ReleasedEra(body.era, digest, table.num_rows, tuple(evidence))
+
+
+def _evidence(data: bytes) -> Evidence:
+    found = json.loads(data)
+    return Evidence(**{**found, "clauses": tuple(found["clauses"])})
 
 
 WORK: dict[type, Perform] = {JudgeModel: judge_model, ReleaseEra: release_era}

@@ -189,6 +189,10 @@ class Bench(Protocol):
         """Return the class codes that a stored model gives to rows without labels."""
         ...
 
+    def latency(self, tenant: str, model: str, features: pa.Table) -> float:
+        """Return the 95th percentile of the milliseconds that a stored model takes for one row."""
+        ...
+
     def executor(self) -> AbstractContextManager[Executor]:
         """Return an executor; what is still pending at the end of the ``with`` is cancelled."""
         ...

@@ -68,6 +68,13 @@ class LocalBench:
         codes: NDArray[np.int64] = servable.predict_proba(features).argmax(axis=1)
         return codes
 
+    def latency(self, tenant: str, model: str, features: pa.Table) -> float:
+        """Return milliseconds a row; see :class:`Bench`."""
+        from easeml_ray.automl.model import load
+        from easeml_ray.gate.latency import row_latency
+
+        return row_latency(load(bytes(self.blobs.get(tenant, model))).predict_proba, features)
+
     @contextmanager
     def executor(self) -> Iterator[Executor]:
         """Return an executor of this thread; see :class:`Bench`."""

@@ -224,10 +224,11 @@ def _registry(state: ComponentState, project: Project, event: Event) -> None:
         case PillarsSealed() as body:
             project.version = body.version
             enter(state, event, PhaseEvent.PILLARS_SEALED, "split and sealed", body.version)
-            project.test_sets.append((body.stable, body.stable_rows, body.version.schema))
+            project.test_sets.append((body.stable, body.stable_rows, body.version.schema, body.subset_rows))
             _next_era(state, project, event)
         case TestSetAdded() as body if project.version:
-            project.test_sets.append((body.stable, body.stable_rows, project.version.schema))
+            schema = project.version.schema
+            project.test_sets.append((body.stable, body.stable_rows, schema, body.subset_rows))
             _next_era(state, project, event)
             withdraw(state, project, event, Kind.NEW_TEST_SET)
         case Augmented(version):
@@ -249,7 +250,7 @@ def _next_era(state: ComponentState, project: Project, event: Event) -> None:
     if project.era_open or not project.test_sets:
         return
     project.era_open = True
-    sealed, rows, schema = project.test_sets.pop(0)
+    sealed, rows, schema, subsets = project.test_sets.pop(0)
     gate = project.task.gate
     era = OpenEra(
         sealed,
@@ -262,6 +263,7 @@ def _next_era(state: ComponentState, project: Project, event: Event) -> None:
         gate.mode,
         gate.bound,
         project.deployed or project.floor,
+        subsets,
     )
     state.owe(event, era, to="gate")
 

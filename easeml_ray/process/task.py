@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from easeml_ray.errors import ConditionSyntax, InvalidSpec
+from easeml_ray.errors import ConditionSyntax, InvalidArgument, InvalidSpec
 
 __all__ = ["Budgets", "GateSpec", "Prices", "Shares", "TaskSpec", "parse_task"]
 
@@ -56,9 +56,19 @@ class GateSpec(_Frozen):
     condition: str = "n > 0.5 +/- 0.2"
     reliability: float = Field(default=0.95, ge=0.5, lt=1)
     steps: int = Field(default=4, ge=1, le=100_000)
-    adaptivity: Literal["none", "full", "firstChange"] = "none"
+    adaptivity: str = "none"
     mode: Literal["fp-free", "fn-free"] = "fp-free"
-    bound: Literal["hoeffding", "hoeffding_optimal", "hoeffding_paired"] = "hoeffding_optimal"
+    bound: Literal[
+        "hoeffding",
+        "hoeffding_optimal",
+        "hoeffding_paired",
+        "bennett",
+        "coarse_to_fine",
+        "chernoff",
+        "tilted",
+        "exact",
+        "best",
+    ] = "hoeffding_optimal"
 
     @field_validator("condition")
     @classmethod
@@ -66,6 +76,17 @@ class GateSpec(_Frozen):
         from easeml_ray.gate import parse
 
         parse(text)
+        return text
+
+    @field_validator("adaptivity")
+    @classmethod
+    def _is_known(cls, text: str) -> str:
+        from easeml_ray.gate.adaptivity import passes_allowed
+
+        try:
+            passes_allowed(text)
+        except InvalidArgument as error:
+            raise ValueError(f"{error.message} {error.hint}") from error
         return text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import field
 from typing import Any
 
 from easeml_ray.messages import DatasetRef, DataVersion, message
@@ -56,6 +57,7 @@ class Seal:
     stable_rows: int
     held_out: str
     stable_held_out: str = ""
+    subset_rows: dict[str, int] = field(default_factory=dict)
 
 
 @message
@@ -82,6 +84,7 @@ class PillarsSealed:
     stable_rows: int
     held_out: str
     stable_held_out: str = ""
+    subset_rows: dict[str, int] = field(default_factory=dict)
 
 
 @message
@@ -92,6 +95,7 @@ class AddTestSet:
     stable: str
     stable_rows: int
     held_out: str
+    subset_rows: dict[str, int] = field(default_factory=dict)
 
 
 @message
@@ -104,6 +108,7 @@ class TestSetAdded:
     stable: str
     stable_rows: int
     held_out: str
+    subset_rows: dict[str, int] = field(default_factory=dict)
 
 
 @message

@@ -91,7 +91,9 @@ class RegistryState(ComponentState):
         data = self._data(command.project)
         match body:
             case AddTestSet():
-                added = TestSetAdded(body.upload, body.stable, body.stable_rows, body.held_out)
+                added = TestSetAdded(
+                    body.upload, body.stable, body.stable_rows, body.held_out, body.subset_rows
+                )
                 return Decision((added,), {"stable_rows": body.stable_rows})
             case Augment():
                 self._free(command.project, data, body.number)
@@ -137,6 +139,7 @@ class RegistryState(ComponentState):
             body.stable_rows,
             body.held_out,
             body.stable_held_out,
+            body.subset_rows,
         )
         reply = {
             "rows": body.rows,

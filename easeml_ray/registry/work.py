@@ -20,7 +20,7 @@ from easeml_ray.errors import (
     SchemaMismatch,
     TooLarge,
 )
-from easeml_ray.gate import parse, require
+from easeml_ray.gate import parse, require, subset_rows
 from easeml_ray.gate.work import seal_table
 from easeml_ray.ingest import (
     group_digests,
@@ -98,15 +98,6 @@ def prepare_upload(
         shares=shares,
         salt=salt,
     )
-    gate = task.gate
-    require(
-        parse(gate.condition),
-        prepared.rows[Pillar.STABLE],
-        reliability=gate.reliability,
-        steps=gate.steps,
-        adaptivity=gate.adaptivity,
-        bound=gate.bound,
-    )
     schema = {
         "label": prepared.label,
         "features": [[c.name, c.kind] for c in prepared.schema if _wanted(task, c.name)],
@@ -116,6 +107,7 @@ def prepare_upload(
         "train_share": task.shares.train / (task.shares.train + task.shares.development),
     }
     tables = {pillar: _columns(table, schema) for pillar, table in prepared.tables.items()}
+    subsets = _enough(tables[Pillar.STABLE], schema, task)
     version, train, development = make_version(
         blobs,
         tenant,
@@ -138,7 +130,25 @@ def prepare_upload(
         stable_rows=prepared.rows[Pillar.STABLE],
         held_out=_held_out(blobs, tenant, tables[Pillar.DEVELOPMENT], schema, data_key),
         stable_held_out=_held_out(blobs, tenant, tables[Pillar.STABLE], schema, data_key),
+        subset_rows=subsets,
     )
+
+
+def _enough(stable: pa.Table, schema: dict[str, Any], task: TaskSpec) -> dict[str, int]:
+    """Refuse too small a test set; return how many rows it has of each slice and class of the condition."""
+    gate = task.gate
+    condition = parse(gate.condition)
+    subsets = subset_rows(stable, schema["label"], condition)
+    require(
+        condition,
+        stable.num_rows,
+        reliability=gate.reliability,
+        steps=gate.steps,
+        adaptivity=gate.adaptivity,
+        bound=gate.bound,
+        subsets=subsets,
+    )
+    return {str(subset): rows for subset, rows in subsets.items()}
 
 
 def _wanted(task: TaskSpec, name: str) -> bool:
@@ -341,15 +351,7 @@ def prepare_test_set(
     now, and those of a released era that wait to join train.
     """
     rows = _labelled_rows(read(data, format), schema, task)
-    gate = task.gate
-    require(
-        parse(gate.condition),
-        rows.num_rows,
-        reliability=gate.reliability,
-        steps=gate.steps,
-        adaptivity=gate.adaptivity,
-        bound=gate.bound,
-    )
+    subsets = _enough(rows, schema, task)
     waiting = [_released(blobs.get_table(tenant, digest), schema) for digest in absorbed]
     known = _known(blobs, tenant, held_out)
     for table in [*used, *waiting]:
@@ -373,6 +375,7 @@ def prepare_test_set(
         stable=blobs.put(tenant, seal_table(stable, public_key)),
         stable_rows=rows.num_rows,
         held_out=_held_out(blobs, tenant, rows, schema, data_key),
+        subset_rows=subsets,
     )
 
 

@@ -312,3 +312,42 @@ def test_down_without_anything_running_says_so(tmp_path: Path) -> None:
     found = invoke("down", "--state", str(tmp_path))
     assert found.exit_code == 6
     assert "no system runs" in found.stderr
+
+
+# -- gate -----------------------------------------------------------------------------------------
+
+
+def test_a_pipeline_reads_a_verdict_from_the_exit_code(easeml: Any, stars: Client) -> None:
+    (era,) = stars.gate("stars")["eras"]
+    codes = {"PASS": 0, "FAIL": 1}
+    for verdict in era["verdicts"]:
+        found = easeml("gate", "check", "stars", "--model", verdict["model"][:12], "--json")
+        assert found.exit_code == codes[verdict["verdict"]]
+        answer = json.loads(found.stdout)
+        assert (answer["verdict"], answer["era"]) == (verdict["verdict"], 1)
+    drawn = easeml("gate", "check", "stars", "--model", era["verdicts"][0]["model"])
+    assert "n > 0.6 +/- 0.3: " in drawn.stdout
+    assert easeml("gate", "check", "stars", "--model", "0" * 12).exit_code == 4
+    assert easeml("gate", "check", "stars", "--model", "0").exit_code == 2
+    assert easeml("gate", "stars").stdout == easeml("gate", "show", "stars").stdout
+
+
+def test_the_size_of_a_condition_is_explained_without_a_system() -> None:
+    found = invoke("gate", "size", "n - o > 0.02 +/- 0.01", "--reliability", "0.9999", "--steps", "32",
+                   "--discordance", "0.1", "--rows", "9000", "--json")  # fmt: skip
+    answer = json.loads(found.stdout)
+    assert answer["labels"] < 2905
+    assert len(answer["ways_out"]) == 3 or answer["ways_out"]
+    drawn = invoke("gate", "size", "n > 0.95 +/- 0.05", "--bound", "hoeffding")
+    assert "warning: n > 0.95 +/- 0.05 leaves no room for TRUE" in drawn.stdout
+    assert "rows, of which" in drawn.stdout
+    assert invoke("gate", "size", "n > 0.95").exit_code == 2
+
+
+def test_a_model_without_a_verdict_is_waited_for() -> None:
+    from cluster.command.gate import _verdict_of
+
+    waiting = {"eras": [], "waiting": ["abcdef0123"]}
+    assert _verdict_of(waiting, "abcdef") is None
+    with pytest.raises(InvalidArgument, match="2 models"):
+        _verdict_of({"eras": [], "waiting": ["abcdef01", "abcdef02"]}, "abcdef")

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from projects import SmallProject, csv_bytes, small_project, table_of
 
@@ -14,11 +16,14 @@ from easeml_ray.errors import (
     AlreadyExists,
     CapabilityDenied,
     HeldOutOverlap,
+    InvalidArgument,
     RequestClosed,
     SchemaMismatch,
     StaleIncarnation,
+    TooFewTestRows,
 )
 from easeml_ray.feasibility.messages import ShowReport
+from easeml_ray.gate import unseal
 from easeml_ray.gate.messages import ShowGate
 from easeml_ray.ingest import prepare
 from easeml_ray.market.messages import ShowMarket
@@ -26,7 +31,7 @@ from easeml_ray.messages import Pillar, Principal
 from easeml_ray.oracle.messages import Answer, AnswerRequests, ListRequests
 from easeml_ray.pool.messages import ShowPool
 from easeml_ray.process.components import STATES
-from easeml_ray.process.local import LocalSystem, open_local
+from easeml_ray.process.local import LocalBench, LocalSystem, open_local
 from easeml_ray.process.messages import CreateProject, ShowBill, ShowProject
 from easeml_ray.registry.messages import Revise, ShowVersions
 
@@ -293,3 +298,91 @@ def test_no_stable_row_is_in_clear_before_its_era_is_released(tmp_path: Path, an
         assert b"CANARY-7f3a" not in path.read_bytes(), path
     log = json.dumps([repr(event) for event in system.store.read()])
     assert "CANARY-7f3a" not in log
+
+
+def test_slices_recall_and_latency_are_judged_and_told_when_the_era_ends(
+    tmp_path: Path, ann: Principal
+) -> None:
+    known = small_project(noise=0.0, missing=0.0)
+    system = open_local(tmp_path)
+    lines = known.data.decode().splitlines()
+    sited = [
+        lines[0] + ',"site"',
+        *(f'{line},"{"north" if i % 2 else "south"}"' for i, line in enumerate(lines[1:])),
+    ]
+    condition = (
+        'n > 0.5 +/- 0.2 /\\ n[site = "north"] > 0.4 +/- 0.3'
+        ' /\\ latency < 10000 ms /\\ recall(n, "1") > 0.3 +/- 0.3'
+    )
+    gate = {"condition": condition, "steps": 2, "adaptivity": "firstChange", "bound": "best"}
+    run(system.handle("process", "small", ann, CreateProject("small", {**known.task, "gate": gate})))
+    run(system.upload("small", ann, "\n".join(sited).encode(), format="csv"))
+    (era,) = run(system.read("gate", "small", ShowGate()))["eras"]
+    assert era["state"] == "RELEASED"
+    verdict = era["verdicts"][-1]
+    assert verdict["verdict"] == "PASS"
+    clauses = verdict["evidence"]["clauses"]
+    assert len(clauses) == 3
+    assert all(line.endswith("TRUE") for line in clauses)
+    assert clauses[1].startswith('n[site = "north"] > 0.4 +/- 0.3: ')
+    assert 0 < verdict["evidence"]["latency_ms"] < 10_000
+
+
+def test_a_slice_that_the_data_lacks_is_refused_at_the_upload(tmp_path: Path, ann: Principal) -> None:
+    known = small_project(noise=0.0, missing=0.0)
+    system = open_local(tmp_path)
+    gate = {"condition": 'n[place = "x"] > 0.5 +/- 0.2', "steps": 2}
+    run(system.handle("process", "small", ann, CreateProject("small", {**known.task, "gate": gate})))
+    with pytest.raises(InvalidArgument, match="no feature 'place'"):
+        run(system.upload("small", ann, known.data, format="csv"))
+    gate = {"condition": 'recall(n, "nobody") > 0.5 +/- 0.2', "steps": 2}
+    run(system.handle("process", "other", ann, CreateProject("other", {**known.task, "gate": gate})))
+    with pytest.raises(TooFewTestRows, match='class "nobody"'):
+        run(system.upload("other", ann, known.data, format="csv"))
+
+
+def test_no_sequence_of_stable_labels_is_in_clear(tmp_path: Path, ann: Principal) -> None:
+    """Twenty-four labels in the order of the sealed rows, in every encoding that the code base uses."""
+    known = small_project(noise=0.0, missing=0.0)
+    system = open_local(tmp_path)
+    gate = {"condition": "n > 0.70 +/- 0.15", "steps": 6, "adaptivity": "full"}
+    seen: list[Any] = []
+    predict = LocalBench.predict
+
+    def watched(self: Any, tenant: str, model: str, features: Any) -> Any:
+        seen.append(features)
+        return predict(self, tenant, model, features)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LocalBench, "predict", watched)
+        run(system.handle("process", "small", ann, CreateProject("small", {**known.task, "gate": gate})))
+        run(system.upload("small", ann, known.data, format="csv"))
+    (sealed,) = [
+        e.body for e in system.store.read(prefix="registry/") if type(e.body).__name__ == "PillarsSealed"
+    ]
+    data = unseal(bytes(system.blobs.get("lab", sealed.stable)), system.gate_key)
+    table = pa.ipc.open_file(data).read_all()
+    names = [str(label) for label in table["y"].to_pylist()]
+    schema = system.blobs.get_json("lab", sealed.version.schema)
+    codes = np.array([schema["classes"].index(name) for name in names])
+    needles = []
+    for start in range(0, len(codes) - 24, 12):
+        part = codes[start : start + 24]
+        if len(set(part.tolist())) < 2:
+            continue
+        needles += [part.astype(kind).tobytes() for kind in ("i1", "<i4", "<i8", "<f8")]
+        words = names[start : start + 24]
+        needles += [joiner.join(words).encode() for joiner in ("", ",", ", ", "\n")]
+        needles += [json.dumps(words).encode(), json.dumps(part.tolist()).encode()]
+    assert len(needles) > 50
+    assert any(needle in data for needle in needles)  # it would be found where it is
+    haystack = [path for path in tmp_path.rglob("*") if path.is_file()]
+    replies = [
+        json.dumps(run(system.read("gate", "small", ShowGate()))).encode(),
+        repr(list(system.store.read())).encode(),
+        *(repr(features.to_pydict()).encode() for features in seen),
+    ]
+    assert seen
+    assert all("y" not in features.column_names for features in seen)
+    for content in [*(path.read_bytes() for path in haystack), *replies]:
+        assert not any(needle in content for needle in needles)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from harness import Driven
 
 from easeml_ray.errors import Conflict, NotReady, TooFewTestRows
+from easeml_ray.gate import parse
 from easeml_ray.gate.messages import (
     AnnounceKey,
     EraActivated,
@@ -274,3 +277,49 @@ def test_what_is_no_command_or_query_is_a_fault_of_the_caller(gate: Driven) -> N
         gate.tell(ShowGate())
     with pytest.raises(TypeError, match="no query"):
         gate.ask(era())
+
+
+# -- passes, bits, and what is told in the end ----------------------------------------------------
+
+
+def test_an_era_of_bounded_passes_retires_at_the_last_of_them(gate: Driven) -> None:
+    gate.tell(era("bounded:2", steps=5, rows=2000))
+    for model, passed in (("a", True), ("b", False), ("c", True)):
+        gate.tell(GateModels((model,), "floor"))
+        judge(gate, passed, evidence=None)
+    assert shown(gate)["state"] == "EXHAUSTED"
+    assert shown(gate)["leaked_bits"] == pytest.approx(np.log2(1 + 3 + 3))
+    gate.tell(GateModels(("d",), "floor"))
+    assert waiting(gate) == ["d"]
+
+
+def test_what_verdicts_rested_on_is_told_when_the_era_is_released(gate: Driven) -> None:
+    gate.tell(era("firstChange", rows=2000))
+    names = ["a" * 64, "b" * 64]
+    for model, name, passed in (("a", names[0], False), ("b", names[1], True)):
+        gate.tell(GateModels((model,), "floor"))
+        (work,) = gate.due(JudgeModel)
+        gate.report(work, GivesVerdict(1, model, passed, None, name))
+    assert [verdict["evidence"] for verdict in shown(gate)["verdicts"]] == [None, None]
+    (release,) = gate.due(ReleaseEra)
+    assert release.body.evidence == tuple(names)
+    gate.report(release, ReleasedEra(1, "rows", 2000, (EVIDENCE, None)))
+    first, second = shown(gate)["verdicts"]
+    assert first["evidence"]["new_correct"] == EVIDENCE.new_correct
+    assert second["evidence"] is None
+
+
+def test_conditions_that_nothing_can_meet_are_warned_of(gate: Driven) -> None:
+    gate.tell(
+        OpenEra("sealed", 2000, "schema", "n > 0.9 +/- 0.1", 0.95, 3, "none", "fp-free", "hoeffding", None)
+    )
+    assert "leaves no room for TRUE" in shown(gate)["warnings"][0]
+
+
+def test_a_slice_with_too_few_rows_opens_no_era(gate: Driven) -> None:
+    text = 'n[site = "a"] > 0.5 +/- 0.2'
+    opening = OpenEra("sealed", 2000, "schema", text, 0.95, 3, "none", "fp-free", "best", None)
+    error = gate.refused(TooFewTestRows, opening)
+    assert error.available == 0
+    subset = str(parse(text).clauses[0].subset)
+    gate.tell(dataclasses.replace(opening, subset_rows={subset: error.required}))

@@ -1,0 +1,77 @@
+"""Which rows of a table a clause speaks of."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from easeml_ray.errors import InvalidArgument
+from easeml_ray.gate.condition import Condition, Subset
+
+__all__ = ["members", "subset_rows"]
+
+
+def members(table: pa.Table, label: str, subset: Subset) -> NDArray[np.bool_]:
+    """Tell the rows of a slice or a class.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Features and label.
+    label : str
+        Name of the label column.
+    subset : Subset
+        What to look for. In a column of numbers the value is one: ``"3"`` finds 3 and 3.0.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_rows,)
+
+    Raises
+    ------
+    InvalidArgument
+        If there is no such feature, or the value is no number and the feature holds numbers.
+    """
+    name = label if subset.column is None else subset.column
+    known = [n for n in table.column_names if n not in ("row_id", "parent_id", "group_id", label)]
+    if subset.column is not None and name not in known:
+        raise InvalidArgument(
+            f"The condition speaks of the {subset}, and there is no feature {name!r}.",
+            hint=f"features are {', '.join(known[:20])}",
+            argument="condition",
+        )
+    column = table[name]
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+        try:
+            value = float(subset.value)
+        except ValueError as error:
+            raise InvalidArgument(
+                f"The condition speaks of the {subset}, and {name!r} holds numbers.", argument="condition"
+            ) from error
+        equal = pc.equal(column.cast(pa.float64()), value)
+    else:
+        equal = pc.equal(column.cast(pa.string()), subset.value)
+    return np.asarray(pc.fill_null(equal, False).to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def subset_rows(table: pa.Table, label: str, condition: Condition) -> dict[Subset, int]:
+    """Count the rows of every slice and class that a condition speaks of.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Features and label.
+    label : str
+        Name of the label column.
+    condition : Condition
+        The condition.
+
+    Returns
+    -------
+    dict of Subset to int
+    """
+    return {subset: int(members(table, label, subset).sum()) for subset in condition.subsets}
