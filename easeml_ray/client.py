@@ -174,10 +174,17 @@ class Client:
         return self._send_file("PUT", self._of(name, "data"), data, {"format": format}, key)
 
     def upload_test_set(
-        self, name: str, data: bytes | Path, format: str | None = None, *, key: str | None = None
+        self,
+        name: str,
+        data: bytes | Path,
+        format: str | None = None,
+        *,
+        labelled: bool = True,
+        key: str | None = None,
     ) -> Json:
-        """Upload a fresh stable test set."""
-        return self._send_file("PUT", self._of(name, "data/stable"), data, {"format": format}, key)
+        """Upload a fresh stable test set; without labels, people are asked for those that verdicts need."""
+        options = {"format": format, "labelled": None if labelled else False}
+        return self._send_file("PUT", self._of(name, "data/stable"), data, options, key)
 
     def versions(self, name: str) -> Json:
         """Return the data versions with their lineage."""

@@ -32,10 +32,18 @@ def upload(session: Session, project: Project, file: File, format: Format = None
 
 @app.command("test-set")
 @verb
-def test_set(session: Session, project: Project, file: File, format: Format = None) -> None:
+def test_set(
+    session: Session,
+    project: Project,
+    file: File,
+    unlabelled: Annotated[
+        bool, typer.Option("--unlabelled", help="No label column; people label what verdicts need.")
+    ] = False,
+    format: Format = None,
+) -> None:
     """Upload a fresh stable test set; rows that were trained on are refused."""
     session.show(
-        session.client().upload_test_set(project, file, format),
+        session.client().upload_test_set(project, file, format, labelled=not unlabelled),
         lambda out, _: out.print(f"{file} is sealed; easeml gate {project} shows what is left of it."),
     )
 

@@ -21,6 +21,7 @@ _KINDS = (
     "CLEAN_CELL",
     "LABEL_ROW",
     "LABEL_DEVELOPMENT",
+    "LABEL_TEST",
     "LABEL_REALTIME",
     "BUY_ROW",
     "APPROVE_DEPLOY",

@@ -68,6 +68,7 @@ class TruthTable:
         "CLEAN_CELL",
         "LABEL_ROW",
         "LABEL_DEVELOPMENT",
+        "LABEL_TEST",
         "LABEL_REALTIME",
         "BUY_ROW",
         "OVERRIDE_TARGET",

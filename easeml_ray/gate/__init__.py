@@ -18,7 +18,7 @@ from easeml_ray.gate.language import parse
 from easeml_ray.gate.sealing import new_private_key, public_key, seal, unseal
 from easeml_ray.gate.sequential import GateDecision, SequentialGate
 from easeml_ray.gate.sizes import ClauseSize, SampleSize, sample_size
-from easeml_ray.gate.subsets import members, subset_rows
+from easeml_ray.gate.subsets import judgeable, members, subset_rows
 from easeml_ray.gate.ways import require, ways_out
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "Verdict",
     "contradictions",
     "evaluate",
+    "judgeable",
     "leaked_bits",
     "least_accuracy",
     "members",

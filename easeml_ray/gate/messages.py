@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field
 
+from easeml_ray.gate.label_messages import SealedLabel
 from easeml_ray.messages import LedgerLine, message
 
 __all__ = [
@@ -60,6 +61,7 @@ class OpenEra:
     bound: str
     old: str | None = None
     subset_rows: dict[str, int] = field(default_factory=dict)
+    labelled: bool = True
 
 
 @message
@@ -77,6 +79,7 @@ class EraSealed:
     adaptivity: str
     mode: str
     bound: str
+    labelled: bool = True
 
 
 @message
@@ -106,7 +109,11 @@ class EraActivated:
 
 @message
 class JudgeModel:
-    """Work: one verdict, inside the gate's own process."""
+    """Work: one verdict, inside the gate's own process.
+
+    For a test set without labels ``known`` is the sealed blob of those that came before, ``fresh`` are
+    those that came since; what is wanted next may be the result instead of a verdict.
+    """
 
     era: int
     sealed: str
@@ -116,11 +123,19 @@ class JudgeModel:
     condition: str
     mode: str
     adaptivity: str
+    reliability: float = 0.0
+    steps: int = 0
+    labelled: bool = True
+    known: str = ""
+    fresh: tuple[SealedLabel, ...] = ()
 
 
 @message
 class Evidence:
-    """What a verdict rests on: exact counts over ``rows`` stable rows, and each clause's value and truth."""
+    """What a verdict rests on: exact counts over ``rows`` stable rows, and each clause's value and truth.
+
+    ``labels`` is how many labels were used, where the test set came without; counts are then of these.
+    """
 
     rows: int
     new_correct: int
@@ -129,6 +144,7 @@ class Evidence:
     truth: str
     clauses: tuple[str, ...] = ()
     latency_ms: float | None = None
+    labels: int | None = None
 
 
 @message
@@ -140,6 +156,7 @@ class GivesVerdict:
     passed: bool
     evidence: Evidence | None
     sealed_evidence: str
+    known: str = ""
 
 
 @message
@@ -153,6 +170,7 @@ class VerdictGiven:
     sealed_evidence: str
     step: int
     ledger: LedgerLine | None
+    known: str = ""
 
 
 @message
@@ -176,12 +194,15 @@ class TestSetWanted:
 class ReleaseEra:
     """Work: unseal an exhausted era so that its rows can join train and development.
 
-    ``evidence`` names the sealed evidence of its verdicts, in order; empty where there is none.
+    ``evidence`` names the sealed evidence of its verdicts, in order; empty where there is none. ``known`` is
+    the sealed blob of the labels of a test set that came without: only labelled rows are released.
     """
 
     era: int
     sealed: str
     evidence: tuple[str, ...] = ()
+    known: str | None = None
+    schema: str = ""
 
 
 @message

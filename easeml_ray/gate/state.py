@@ -14,6 +14,13 @@ from typing import Any, ClassVar
 from easeml_ray.errors import Conflict, NotReady
 from easeml_ray.gate.adaptivity import leaked_bits, passes_allowed
 from easeml_ray.gate.contradictions import contradictions
+from easeml_ray.gate.label_messages import (
+    LearnTestLabels,
+    SealedLabel,
+    TestLabelsLearnt,
+    TestLabelsWanted,
+    WantTestLabels,
+)
 from easeml_ray.gate.language import parse
 from easeml_ray.gate.messages import (
     AnnounceKey,
@@ -35,6 +42,7 @@ from easeml_ray.gate.messages import (
     TestSetWanted,
     VerdictGiven,
 )
+from easeml_ray.gate.subsets import judgeable
 from easeml_ray.gate.ways import require
 from easeml_ray.messages import SYSTEM, Command, Decision, Event, LedgerLine
 from easeml_ray.process.component import ComponentState
@@ -53,7 +61,8 @@ class _Era:
     """One stable test set.
 
     old : the model that ``o`` stands for, set once; queue : models that wait; judging : the
-    model at work; verdicts : in order; evidence : of each, let out when the era was released.
+    model at work; verdicts : in order; known : sealed blob of the labels so far, of a set that
+    came without; evidence : of each verdict, let out when the era was released.
     """
 
     sealed: EraSealed
@@ -63,6 +72,7 @@ class _Era:
     judging: str | None = None
     verdicts: list[VerdictGiven] = field(default_factory=list)
     released: str | None = None
+    known: str = ""
     evidence: tuple[Evidence | None, ...] = ()
 
     @property
@@ -87,6 +97,25 @@ class _Era:
 
     def _passes(self, passed: bool = False) -> int:
         return sum(verdict.passed for verdict in self.verdicts) + passed
+
+    def judge(self, fresh: tuple[SealedLabel, ...]) -> JudgeModel:
+        """Return the work that judges the model at work."""
+        sealed = self.sealed
+        return JudgeModel(
+            sealed.era,
+            sealed.sealed,
+            sealed.schema,
+            self.judging or "",
+            self.old or "",
+            sealed.condition,
+            sealed.mode,
+            sealed.adaptivity,
+            sealed.reliability,
+            sealed.steps,
+            sealed.labelled,
+            self.known,
+            fresh,
+        )
 
     def told(self) -> list[tuple[VerdictGiven, Evidence | None]]:
         """Return the verdicts with the evidence that has been let out."""
@@ -136,6 +165,12 @@ class GateState(ComponentState):
                 return self._gate(project, models, old)
             case GivesVerdict() as body:
                 return self._verdict(project, body)
+            case WantTestLabels(number, model, known, table, rows, classes):
+                return Decision((TestLabelsWanted(number, model, known, table, rows, classes),))
+            case LearnTestLabels(number, labels):
+                if project.eras[number - 1].judging is None:
+                    raise Conflict(f"era {number} waits for no labels", hint="Its verdicts are given.")
+                return Decision((TestLabelsLearnt(number, labels),))
             case ReleasedEra(number, digest, rows, evidence):
                 era = project.eras[number - 1]
                 told = era.sealed.adaptivity == "none"
@@ -155,6 +190,7 @@ class GateState(ComponentState):
             bound=body.bound,
             subsets={subset: body.subset_rows.get(str(subset), 0) for subset in condition.subsets},
         )
+        judgeable(condition, body.labelled)
         if project.current is not None:
             raise Conflict(
                 "an era is open already",
@@ -172,6 +208,7 @@ class GateState(ComponentState):
             body.adaptivity,
             body.mode,
             body.bound,
+            body.labelled,
         )
         events: list[Any] = [sealed]
         if project.waiting:
@@ -206,6 +243,7 @@ class GateState(ComponentState):
             body.sealed_evidence,
             step,
             _ledger(era, 1.0, 1) if era.sealed.adaptivity == "none" else None,
+            body.known,
         )
         events: list[Any] = [given]
         if era.ends(body.passed):
@@ -220,7 +258,7 @@ class GateState(ComponentState):
         """Fail a model that could not be judged: an era must not wait for it for ever."""
         if not isinstance(work, JudgeModel):
             return ()
-        failed = GivesVerdict(work.era, work.model, False, None, "")
+        failed = GivesVerdict(work.era, work.model, False, None, "", work.known)
         return self._verdict(self.projects[project], failed).events
 
     def apply(self, event: Event) -> None:
@@ -249,16 +287,23 @@ class GateState(ComponentState):
                 era.state = ERA.next(era.state, EraEvent.SPEND, instance=event.stream)
                 last = era.ends(body.passed)
                 era.verdicts.append(body)
+                era.known = body.known or era.known
                 era.judging = None
                 if not last:
                     self._judge_next(event, era)
+            case TestLabelsWanted(number, _, known):
+                project.eras[number - 1].known = known
+            case TestLabelsLearnt(number, labels):
+                self.owe(event, project.eras[number - 1].judge(labels))
             case EraExhausted(number):
                 era = project.eras[number - 1]
                 era.state = ERA.next(era.state, EraEvent.EXHAUST, instance=event.stream)
                 era.queue.clear()
                 sealed = tuple(verdict.sealed_evidence for verdict in era.verdicts[:_AT_ONCE])
                 named = tuple(name if len(name) == _DIGEST else "" for name in sealed)
-                self.owe(event, ReleaseEra(number, era.sealed.sealed, named if any(named) else ()))
+                kept = None if era.sealed.labelled else era.known
+                told, schema = named if any(named) else (), era.sealed.schema
+                self.owe(event, ReleaseEra(number, era.sealed.sealed, told, kept, schema))
             case EraReleased(era=number, digest=digest, evidence=evidence):
                 era = project.eras[number - 1]
                 era.evidence = evidence
@@ -268,20 +313,7 @@ class GateState(ComponentState):
     def _judge_next(self, event: Event, era: _Era) -> None:
         if era.judging is None and era.queue and era.state is EraState.ACTIVE:
             era.judging = era.queue.pop(0)
-            sealed = era.sealed
-            self.owe(
-                event,
-                JudgeModel(
-                    sealed.era,
-                    sealed.sealed,
-                    sealed.schema,
-                    era.judging,
-                    era.old or "",
-                    sealed.condition,
-                    sealed.mode,
-                    sealed.adaptivity,
-                ),
-            )
+            self.owe(event, era.judge(()))
 
     def read(self, project: str, query: Any) -> dict[str, Any]:
         """Answer a query; see :class:`ComponentState`."""
@@ -311,6 +343,7 @@ class GateState(ComponentState):
             "mode": sealed.mode,
             "bound": sealed.bound,
             "rows": sealed.rows,
+            "labelled": sealed.labelled,
             "required_rows": sealed.required,
             "steps": sealed.steps,
             "steps_left": sealed.steps - len(era.verdicts),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from easeml_ray.errors import InvalidArgument
 from easeml_ray.gate.condition import Condition, Subset
 
-__all__ = ["members", "subset_rows"]
+__all__ = ["judgeable", "members", "subset_rows"]
 
 
 def members(table: pa.Table, label: str, subset: Subset) -> NDArray[np.bool_]:
@@ -75,3 +75,27 @@ def subset_rows(table: pa.Table, label: str, condition: Condition) -> dict[Subse
     dict of Subset to int
     """
     return {subset: int(members(table, label, subset).sum()) for subset in condition.subsets}
+
+
+def judgeable(condition: Condition, labelled: bool) -> None:
+    """Refuse a condition that a test set without labels cannot decide.
+
+    Parameters
+    ----------
+    condition : Condition
+        The condition.
+    labelled : bool
+        Whether the test set came with its labels.
+
+    Raises
+    ------
+    InvalidArgument
+        If it speaks of the rows of a class, and nobody knows which these are.
+    """
+    classes = [subset for subset in condition.subsets if subset.column is None]
+    if classes and not labelled:
+        raise InvalidArgument(
+            f"The condition speaks of the {classes[0]}, and the test set came without labels.",
+            hint="give a test set with labels, or leave recall out of the condition",
+            argument="condition",
+        )

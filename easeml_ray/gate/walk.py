@@ -134,10 +134,11 @@ class Walk:
         if self.capital.max() < exponent - math.log(len(DISTANCES)):
             return None
         above, below, far = self._rejected(exponent)
-        # Never two capitals for one verdict: their chances of being wrong would add.
+        # Never two capitals for one verdict: their chances of being wrong would add. Where both were
+        # rejected within one stretch of free rows, what is said of c itself says more.
         if self.mode == "fp-free":
-            return Verdict.FAIL if far else Verdict.PASS if above else None
-        return Verdict.PASS if far else Verdict.FAIL if below else None
+            return Verdict.PASS if above else Verdict.FAIL if far else None
+        return Verdict.FAIL if below else Verdict.PASS if far else None
 
     def truth(self, exponent: float) -> Truth:
         """Return what is known of the clause itself."""

@@ -9,13 +9,16 @@ import io
 import json
 from dataclasses import asdict
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from easeml_ray.embed import Classes
 from easeml_ray.errors import EasemlError
-from easeml_ray.gate.evaluation import Verdict, evaluate
+from easeml_ray.gate.evaluation import Truth, Verdict, compare_latency, evaluate
+from easeml_ray.gate.label_messages import WantTestLabels
+from easeml_ray.gate.labelling import Wanted, judge_asking, unseal_label
 from easeml_ray.gate.language import parse
 from easeml_ray.gate.messages import Evidence, GivesVerdict, JudgeModel, ReleasedEra, ReleaseEra
 from easeml_ray.gate.sealing import public_key, seal, unseal
@@ -44,7 +47,7 @@ def _unsealed(job: Job, bench: Bench, digest: str) -> pa.Table:
     return pa.ipc.open_file(pa.py_buffer(unseal(data, bench.gate_key()))).read_all()
 
 
-def judge_model(job: Job, bench: Bench) -> GivesVerdict:
+def judge_model(job: Job, bench: Bench) -> GivesVerdict | WantTestLabels:
     """Estimate n, o and d on all rows of the era and evaluate the condition.
 
     A model that fails on the rows fails the gate: the stream goes on without it.
@@ -52,6 +55,8 @@ def judge_model(job: Job, bench: Bench) -> GivesVerdict:
     body: JudgeModel = job.body
     table = _unsealed(job, bench, body.sealed)
     schema = bench.blobs.get_json(job.tenant, body.schema)
+    if not body.labelled:
+        return _judge_asking(job, bench, table, schema)
     labels = Classes(tuple(schema["classes"])).encode(table[schema["label"]])
     features = table.select([name for name, _ in schema["features"]])
     condition = parse(body.condition)
@@ -82,21 +87,87 @@ def judge_model(job: Job, bench: Bench) -> GivesVerdict:
     return _outcome(job, bench, evaluation.verdict is Verdict.PASS, evidence)
 
 
-def _outcome(job: Job, bench: Bench, passed: bool, evidence: Evidence) -> GivesVerdict:
+def _judge_asking(
+    job: Job, bench: Bench, table: pa.Table, schema: dict[str, Any]
+) -> GivesVerdict | WantTestLabels:
+    """Judge with the labels that people gave so far, or want more of them."""
+    body: JudgeModel = job.body
+    key = bench.gate_key()
+    known = _known(job, bench, body.known)
+    for label in body.fresh:
+        known[label.row] = None if label.sealed is None else unseal_label(label.sealed, key)
+    kept = body.known
+    if body.fresh:
+        text = json.dumps({str(row): code for row, code in sorted(known.items())}).encode()
+        kept = bench.blobs.put(job.tenant, seal(text, public_key(key)))
+    features = table.select([name for name, _ in schema["features"]])
+    condition = parse(body.condition)
+    old = bench.predict(job.tenant, body.old, features)
+    latency = None
+    try:
+        new = bench.predict(job.tenant, body.model, features)
+        if condition.latency is not None:
+            latency = bench.latency(job.tenant, body.model, features)
+    except EasemlError as error:
+        if not is_final(error):
+            raise
+        # No label is asked for a model that cannot answer the rows.
+        return _outcome(job, bench, False, Evidence(table.num_rows, 0, 0, 0, "FALSE"), kept)
+    different = int((new != old).sum())
+    if condition.latency is not None and compare_latency(condition.latency, latency) is Truth.FALSE:
+        slow = Evidence(table.num_rows, 0, 0, different, "FALSE", (), latency)
+        return _outcome(job, bench, False, slow, kept)
+    found = judge_asking(
+        condition,
+        old,
+        new,
+        known,
+        members={subset: members(table, schema["label"], subset) for subset in condition.subsets},
+        mode=body.mode,
+        reliability=body.reliability,
+        steps=body.steps,
+        adaptivity=body.adaptivity,
+        # Of the sealed bytes: nobody who chose the rows could choose their order.
+        seed=int(body.sealed[:16], 16),
+    )
+    if isinstance(found, Wanted):
+        wanted = bench.blobs.put_table(job.tenant, features.take(pa.array(found.rows)))
+        classes = tuple(schema["classes"])
+        return WantTestLabels(body.era, body.model, kept, wanted, found.rows, classes)
+    labels = [(row, code) for row, code in known.items() if code is not None]
+    right = sum(int(new[row] == code) for row, code in labels)
+    before = sum(int(old[row] == code) for row, code in labels)
+    truth, clauses = found.truth.value, found.clauses
+    rows = table.num_rows
+    evidence = Evidence(rows, right, before, different, truth, clauses, latency, found.labels)
+    return _outcome(job, bench, found.verdict is Verdict.PASS, evidence, kept)
+
+
+def _known(job: Job, bench: Bench, digest: str) -> dict[int, int | None]:
+    """Return the labels that people gave, by row."""
+    if not digest:
+        return {}
+    found = json.loads(unseal(bytes(bench.blobs.get(job.tenant, digest)), bench.gate_key()))
+    return {int(row): code for row, code in found.items()}
+
+
+def _outcome(job: Job, bench: Bench, passed: bool, evidence: Evidence, known: str = "") -> GivesVerdict:
     """Let the evidence out only where no later model can learn from it."""
     body: JudgeModel = job.body
     if body.adaptivity == "none":
-        return GivesVerdict(body.era, body.model, passed, evidence, "")
+        return GivesVerdict(body.era, body.model, passed, evidence, "", known)
     # Padded: the length of what is sealed must not tell the counts or the truth.
     text = json.dumps(asdict(evidence)).encode().ljust(_SEALED_BYTES + 2 * len(body.condition))
     sealed = bench.blobs.put(job.tenant, seal(text, public_key(bench.gate_key())))
-    return GivesVerdict(body.era, body.model, passed, None, sealed)
+    return GivesVerdict(body.era, body.model, passed, None, sealed, known)
 
 
 def release_era(job: Job, bench: Bench) -> ReleasedEra:
     """Unseal an exhausted era: its rows join train and development, what verdicts rested on is told."""
     body: ReleaseEra = job.body
     table = _unsealed(job, bench, body.sealed)
+    if body.known is not None:
+        table = _labelled(job, bench, table, body)
     digest = bench.blobs.put_table(job.tenant, table)
     evidence: list[Evidence | None] = []
     told = 0
@@ -107,6 +178,16 @@ def release_era(job: Job, bench: Bench) -> ReleasedEra:
             break  # one message holds no more; the verdicts themselves are all there
         evidence.append(_evidence(data) if data else None)
     return ReleasedEra(body.era, digest, table.num_rows, tuple(evidence))
+
+
+def _labelled(job: Job, bench: Bench, table: pa.Table, body: ReleaseEra) -> pa.Table:
+    """Return the rows that were labelled, with their labels."""
+    labels = {row: code for row, code in _known(job, bench, body.known or "").items() if code is not None}
+    rows = sorted(labels)
+    schema = bench.blobs.get_json(job.tenant, body.schema)
+    place = table.column_names.index(schema["label"])
+    names = pa.array([schema["classes"][labels[row]] for row in rows], pa.string())
+    return table.take(pa.array(rows, pa.int64())).set_column(place, schema["label"], names)
 
 
 def _evidence(data: bytes) -> Evidence:

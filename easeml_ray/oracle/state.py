@@ -6,6 +6,7 @@ one annotator; it is repeated only until ``answers_per_item`` different annotato
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from collections import Counter
@@ -14,6 +15,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from easeml_ray.errors import BudgetExceeded, Conflict, InvalidAnswer, NotFound, RequestClosed
+from easeml_ray.gate.sealing import HEADER
 from easeml_ray.messages import Command, Decision, Event
 from easeml_ray.oracle.messages import (
     Answer,
@@ -23,6 +25,7 @@ from easeml_ray.oracle.messages import (
     Close,
     Expire,
     Expired,
+    Kind,
     Lease,
     Leased,
     ListRequests,
@@ -365,6 +368,8 @@ def _shown(request: Request) -> dict[str, Any]:
 def _checked(request: Request, value: Any) -> Any:
     """Return the answer in the form that was asked for, or refuse it."""
     choices = request.opened.choices
+    if request.opened.kind is Kind.LABEL_TEST:
+        return _sealed(request, value)
     if choices:
         if str(value) not in choices:
             raise InvalidAnswer(
@@ -388,6 +393,21 @@ def _checked(request: Request, value: Any) -> Any:
             request=str(request.id),
         )
     return value
+
+
+def _sealed(request: Request, value: Any) -> str:
+    """Take a label of a test row only as the gate alone can read it."""
+    try:
+        if not base64.b64decode(str(value), validate=True).startswith(HEADER):
+            raise ValueError("not sealed")
+    except ValueError as error:
+        # The label itself stays out of the message.
+        raise InvalidAnswer(
+            f"the answer to request {request.id} is not sealed to the gate's key",
+            hint="Answer through the API, the client or easeml label: they seal it.",
+            request=str(request.id),
+        ) from error
+    return str(value)
 
 
 def _number(request: Request, value: Any) -> float:

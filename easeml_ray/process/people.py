@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from easeml_ray.cleaning.messages import AnsweredItem, Learn
+from easeml_ray.gate.label_messages import LearnTestLabels, SealedLabel, TestLabelsWanted
 from easeml_ray.market.label_messages import LabelsWanted, LearnLabels, PlacedLabel
 from easeml_ray.market.messages import Buy, Decline
 from easeml_ray.messages import Event, Option
@@ -45,6 +46,7 @@ __all__ = [
     "ask_labels",
     "ask_option",
     "ask_realtime",
+    "ask_test_labels",
     "asked_for",
     "believed",
     "enter",
@@ -117,6 +119,21 @@ def ask_labels(state: ComponentState, project: Project, event: Event, body: Labe
     batch = f"label-{body.offer}-{body.first}"
     title = f"Which class are these rows of offer {body.offer}? ({len(items)} rows)"
     ask(state, project, event, Kind.LABEL_ROW, batch, title, items, choices=body.classes)
+
+
+def ask_test_labels(state: ComponentState, project: Project, event: Event, body: TestLabelsWanted) -> None:
+    """Ask for labels of rows of a test set; the answers are sealed to the gate on arrival."""
+    items = tuple(
+        Asked(
+            f"test:{body.era}:{row}",
+            {"era": body.era, "row": row, "table": body.table, "place": place},
+            project.task.prices.label,
+        )
+        for place, row in enumerate(body.rows)
+    )
+    batch = f"test-{body.era}-{event.version}"
+    title = f"Which class are these rows of test set {body.era}? ({len(items)} rows)"
+    ask(state, project, event, Kind.LABEL_TEST, batch, title, items, choices=body.classes)
 
 
 def ask_realtime(state: ComponentState, project: Project, event: Event, body: RoundFinished) -> None:
@@ -224,6 +241,13 @@ def _batch_done(state: ComponentState, project: Project, event: Event, batch: Ba
         )
         offer = next(iter(batch.payloads.values()))["offer"]
         state.owe(event, LearnLabels(offer, labels), to="market")
+    elif batch.kind == "LABEL_TEST":
+        sealed = tuple(
+            SealedLabel(batch.payloads[key]["row"], None if value is None else str(value))
+            for key, value in batch.answers.items()
+        )
+        era = next(iter(batch.payloads.values()))["era"]
+        state.owe(event, LearnTestLabels(era, sealed), to="gate")
     elif batch.kind == "BUY_ROW" and project.version:
         for key, answer in batch.answers.items():
             offer = batch.payloads[key]["offer"]

@@ -13,6 +13,7 @@ from easeml_ray.automl.messages import OpenSearch, SearchOpened, TrialFailed, Tr
 from easeml_ray.cleaning.messages import Propose as ProposeRepairs
 from easeml_ray.feasibility.messages import CancelStudy
 from easeml_ray.gate import least_accuracy, parse
+from easeml_ray.gate.label_messages import TestLabelsWanted
 from easeml_ray.gate.messages import (
     EraExhausted,
     EraReleased,
@@ -54,6 +55,7 @@ from easeml_ray.process.people import (
     ask_decision,
     ask_option,
     ask_realtime,
+    ask_test_labels,
     asked_for,
     believed,
     enter,
@@ -224,11 +226,13 @@ def _registry(state: ComponentState, project: Project, event: Event) -> None:
         case PillarsSealed() as body:
             project.version = body.version
             enter(state, event, PhaseEvent.PILLARS_SEALED, "split and sealed", body.version)
-            project.test_sets.append((body.stable, body.stable_rows, body.version.schema, body.subset_rows))
+            first = (body.stable, body.stable_rows, body.version.schema, body.subset_rows, True)
+            project.test_sets.append(first)
             _next_era(state, project, event)
         case TestSetAdded() as body if project.version:
             schema = project.version.schema
-            project.test_sets.append((body.stable, body.stable_rows, schema, body.subset_rows))
+            added = (body.stable, body.stable_rows, schema, body.subset_rows, body.labelled)
+            project.test_sets.append(added)
             _next_era(state, project, event)
             withdraw(state, project, event, Kind.NEW_TEST_SET)
         case Augmented(version):
@@ -250,7 +254,7 @@ def _next_era(state: ComponentState, project: Project, event: Event) -> None:
     if project.era_open or not project.test_sets:
         return
     project.era_open = True
-    sealed, rows, schema, subsets = project.test_sets.pop(0)
+    sealed, rows, schema, subsets, labelled = project.test_sets.pop(0)
     gate = project.task.gate
     era = OpenEra(
         sealed,
@@ -264,6 +268,7 @@ def _next_era(state: ComponentState, project: Project, event: Event) -> None:
         gate.bound,
         project.deployed or project.floor,
         subsets,
+        labelled,
     )
     state.owe(event, era, to="gate")
 
@@ -347,7 +352,9 @@ def _gate(state: ComponentState, project: Project, event: Event) -> None:
         case EraExhausted():
             project.era_open = False
             _next_era(state, project, event)
-        case EraReleased(era, digest, rows, sealed):
+        case TestLabelsWanted() as body:
+            ask_test_labels(state, project, event, body)
+        case EraReleased(era, digest, rows, sealed) if rows:
             state.owe(event, Absorb(f"era:{era}", digest, rows, sealed), to="registry")
         # While an era is open the gate will say so again at its end, if models still wait.
         case TestSetWanted(rows, why) if not (project.era_open or asked_for(project, Kind.NEW_TEST_SET)):

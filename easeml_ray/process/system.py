@@ -14,10 +14,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from easeml_ray.errors import AlreadyExists, HeldOutOverlap, NotFound
+from easeml_ray.errors import AlreadyExists, HeldOutOverlap, InvalidAnswer, NotFound
+from easeml_ray.gate.labelling import seal_label
 from easeml_ray.gate.messages import ShowKey
 from easeml_ray.market.messages import RefuseOffer
 from easeml_ray.messages import SYSTEM, DatasetRef, DataVersion, Pillar, Principal, Role
+from easeml_ray.oracle.messages import Answer, AnswerRequests, Kind, ListRequests
 from easeml_ray.pool.messages import FindSegments, ShowDeployments, StoreSegment
 from easeml_ray.process.messages import ShowProject
 from easeml_ray.process.task import TaskSpec, parse_task
@@ -119,6 +121,7 @@ class System(ABC):
         data: bytes,
         *,
         format: str | None,
+        labelled: bool = True,
         command_id: str | None = None,
     ) -> dict[str, Any]:
         """Upload a fresh stable test set; rows that train holds are refused."""
@@ -133,6 +136,7 @@ class System(ABC):
             "used": [await self.table(ref, "registry") for ref in (version.train, version.development)],
             "held_out": held_out,
             "absorbed": absorbed,
+            "labelled": labelled,
         }
         body = await self.prepare("prepare_test_set", data, options)
         return await self.handle("registry", project, principal, body, command_id=command_id)
@@ -177,6 +181,26 @@ class System(ABC):
             await self.handle("market", project, principal, refusal, command_id=of)
             raise
         return await self.handle("market", project, principal, body, command_id=command_id)
+
+    async def answer(
+        self,
+        project: str,
+        principal: Principal,
+        answers: tuple[Answer, ...],
+        *,
+        command_id: str | None = None,
+    ) -> dict[str, Any]:
+        """Answer requests, all or none; labels of test rows are sealed to the gate's key before all else."""
+        ids = tuple(answer.request for answer in answers)
+        query = ListRequests(kind=Kind.LABEL_TEST, limit=len(ids), ids=ids)
+        asked = {r["id"]: r for r in (await self.read("oracle", project, query))["requests"]}
+        if asked:
+            public = await self._public_key()
+            given = {a.request: a.value for a in answers if a.request in asked}
+            sealed = {i: _seal_answer(asked[i], value, public) for i, value in given.items()}
+            answers = tuple(Answer(a.request, sealed.get(a.request, a.value)) for a in answers)
+        body = AnswerRequests(principal.actor, answers)
+        return await self.handle("oracle", project, principal, body, command_id=command_id)
 
     async def store_segment(
         self, project: str, segment: str, rows: list[dict[str, Any]], lost: int
@@ -264,3 +288,15 @@ class System(ABC):
 
     async def _public_key(self) -> bytes:
         return bytes.fromhex((await self.read("gate", SYSTEM, ShowKey()))["public_key"])
+
+
+def _seal_answer(request: dict[str, Any], value: Any, public: bytes) -> str:
+    """Seal the label of a test row; the oracle must never see it."""
+    choices = request["choices"]
+    if str(value) not in choices:
+        raise InvalidAnswer(
+            f"{value!r} is no answer to request {request['id']}",
+            hint=f"Choose one of: {', '.join(choices[:20])}.",
+            request=str(request["id"]),
+        )
+    return seal_label(choices.index(str(value)), public)

@@ -96,6 +96,7 @@ class AddTestSet:
     stable_rows: int
     held_out: str
     subset_rows: dict[str, int] = field(default_factory=dict)
+    labelled: bool = True
 
 
 @message
@@ -109,6 +110,7 @@ class TestSetAdded:
     stable_rows: int
     held_out: str
     subset_rows: dict[str, int] = field(default_factory=dict)
+    labelled: bool = True
 
 
 @message

@@ -92,7 +92,7 @@ class RegistryState(ComponentState):
         match body:
             case AddTestSet():
                 added = TestSetAdded(
-                    body.upload, body.stable, body.stable_rows, body.held_out, body.subset_rows
+                    body.upload, body.stable, body.stable_rows, body.held_out, body.subset_rows, body.labelled
                 )
                 return Decision((added,), {"stable_rows": body.stable_rows})
             case Augment():

@@ -20,7 +20,7 @@ from easeml_ray.errors import (
     SchemaMismatch,
     TooLarge,
 )
-from easeml_ray.gate import parse, require, subset_rows
+from easeml_ray.gate import judgeable, parse, require, subset_rows
 from easeml_ray.gate.work import seal_table
 from easeml_ray.ingest import (
     group_digests,
@@ -134,10 +134,13 @@ def prepare_upload(
     )
 
 
-def _enough(stable: pa.Table, schema: dict[str, Any], task: TaskSpec) -> dict[str, int]:
+def _enough(
+    stable: pa.Table, schema: dict[str, Any], task: TaskSpec, labelled: bool = True
+) -> dict[str, int]:
     """Refuse too small a test set; return how many rows it has of each slice and class of the condition."""
     gate = task.gate
     condition = parse(gate.condition)
+    judgeable(condition, labelled)
     subsets = subset_rows(stable, schema["label"], condition)
     require(
         condition,
@@ -275,8 +278,8 @@ def _unlabelled_rows(
     """Return rows without labels as features, refused unless they fit."""
     if schema["label"] in table.column_names:
         raise SchemaMismatch(
-            f"the file has the label column {schema['label']!r} and is offered as rows without labels",
-            hint="Offer it with its labels, or leave the column out.",
+            f"the file has the label column {schema['label']!r} and was given as rows without labels",
+            hint="Give it with its labels, or leave the column out.",
             column=schema["label"],
         )
     if owner_column is not None:
@@ -344,14 +347,22 @@ def prepare_test_set(
     used: list[pa.Table],
     held_out: tuple[str, ...],
     absorbed: tuple[str, ...],
+    labelled: bool = True,
 ) -> AddTestSet:
     """Parse a fresh stable test set and seal it.
+
+    Without labels, people are asked for those that verdicts need.
 
     Refused are rows that were ever used: those of ``used`` (train and development), those held out
     now, and those of a released era that wait to join train.
     """
-    rows = _labelled_rows(read(data, format), schema, task)
-    subsets = _enough(rows, schema, task)
+    table = read(data, format)
+    if labelled:
+        rows = _labelled_rows(table, schema, task)
+    else:
+        rows = _unlabelled_rows(table, schema, task, None)
+        rows = rows.append_column(schema["label"], pa.nulls(rows.num_rows, pa.string()))
+    subsets = _enough(rows, schema, task, labelled)
     waiting = [_released(blobs.get_table(tenant, digest), schema) for digest in absorbed]
     known = _known(blobs, tenant, held_out)
     for table in [*used, *waiting]:
@@ -376,6 +387,7 @@ def prepare_test_set(
         stable_rows=rows.num_rows,
         held_out=_held_out(blobs, tenant, rows, schema, data_key),
         subset_rows=subsets,
+        labelled=labelled,
     )
 
 

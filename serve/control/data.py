@@ -46,12 +46,20 @@ async def upload(
 
 @router.put("/stable", status_code=201, openapi_extra=FILE)
 async def upload_test_set(
-    request: Request, system: Running, grant: _Owned, command_id: CommandId, format_: Format = None
+    request: Request,
+    system: Running,
+    grant: _Owned,
+    command_id: CommandId,
+    format_: Format = None,
+    labelled: Annotated[bool, Query(description="whether the file has the label column")] = True,
 ) -> dict[str, Any]:
-    """Upload a fresh stable test set; it is sealed to the gate's key."""
+    """Upload a fresh stable test set; it is sealed to the gate's key.
+
+    Of one without labels people are asked for those that verdicts need.
+    """
     data = await read_upload(request, request.app.state.upload_bytes)
     return await system.upload_test_set(
-        grant.project, grant.principal, data, format=format_, command_id=command_id
+        grant.project, grant.principal, data, format=format_, labelled=labelled, command_id=command_id
     )
 
 

@@ -46,7 +46,7 @@ def clear_form(
     low, high = min(agreeing + different), max(agreeing + different)
     hypotheses = [(1.0, c), (-1.0, min(c + 2 * e, (c + e + high) / 2))]
     if mode == "fn-free":
-        hypotheses = [(1.0, max(c - 2 * e, (c - e + low) / 2)), (-1.0, c)]
+        hypotheses = [(-1.0, c), (1.0, max(c - 2 * e, (c - e + low) / 2))]
     capital = [list(SHARES) for _ in hypotheses]
     moment, used = PRIOR_ROWS * max((c - low) * (high - c), 1e-3 * (high - low) ** 2), 0
     for t, row in enumerate(order):

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from projects import SmallProject, csv_bytes, small_project, table_of
+from projects import SmallProject, csv_bytes, small_project, table_of, two_moons
 
 from easeml_ray.errors import (
     AlreadyExists,
     CapabilityDenied,
     HeldOutOverlap,
+    InvalidAnswer,
     InvalidArgument,
     RequestClosed,
     SchemaMismatch,
@@ -24,15 +25,17 @@ from easeml_ray.errors import (
 )
 from easeml_ray.feasibility.messages import ShowReport
 from easeml_ray.gate import unseal
-from easeml_ray.gate.messages import ShowGate
+from easeml_ray.gate.labelling import unseal_label
+from easeml_ray.gate.messages import GateModels, ShowGate
 from easeml_ray.ingest import prepare
 from easeml_ray.market.messages import ShowMarket
 from easeml_ray.messages import Pillar, Principal
-from easeml_ray.oracle.messages import Answer, AnswerRequests, ListRequests
+from easeml_ray.oracle.messages import Answer, AnswerRequests, Kind, ListRequests
 from easeml_ray.pool.messages import ShowPool
 from easeml_ray.process.components import STATES
 from easeml_ray.process.local import LocalBench, LocalSystem, open_local
 from easeml_ray.process.messages import CreateProject, ShowBill, ShowProject
+from easeml_ray.process.rows import rows_of
 from easeml_ray.registry.messages import Revise, ShowVersions
 
 CANARY_COLUMN = "y"
@@ -386,3 +389,70 @@ def test_no_sequence_of_stable_labels_is_in_clear(tmp_path: Path, ann: Principal
     assert all("y" not in features.column_names for features in seen)
     for content in [*(path.read_bytes() for path in haystack), *replies]:
         assert not any(needle in content for needle in needles)
+
+
+@pytest.mark.parametrize("adaptivity", ["none", "full"])
+def test_a_test_set_without_labels_has_people_label_what_a_verdict_needs(
+    tmp_path: Path, ann: Principal, adaptivity: str
+) -> None:
+    known = small_project(noise=0.0, missing=0.0)
+    system = open_local(tmp_path)
+    gate = {"condition": "n - o > 0.02 +/- 0.25", "steps": 1, "adaptivity": adaptivity}
+    run(system.handle("process", "small", ann, CreateProject("small", {**known.task, "gate": gate})))
+    run(system.upload("small", ann, known.data, format="csv"))
+    pool = run(system.read("pool", "small", ShowPool()))
+    (floor,) = [m["model"] for m in pool["models"] if m["arm"] == "dummy"]
+    run(system.handle("gate", "small", ann, GateModels((floor,), floor)))  # against the deployed one
+    X, y = two_moons(400, np.random.default_rng(77))
+    table = table_of(X, y, ["a", "b", "c"])
+    truth = {tuple(row): str(label) for row, label in zip(X.tolist(), y.tolist(), strict=True)}
+    fresh = csv_bytes(table.drop_columns(["y"])).replace(b'"r', b'"fresh')
+    with pytest.raises(SchemaMismatch):
+        run(system.upload_test_set("small", ann, fresh, format="csv"))
+    run(system.upload_test_set("small", ann, fresh, format="csv", labelled=False))
+    asked = 0
+    while True:
+        query = ListRequests(state="OPEN", kind=Kind.LABEL_TEST, limit=200)
+        requests = run(system.read("oracle", "small", query))["requests"]
+        if not requests:
+            break
+        rows = run(rows_of(system, "small", requests))
+        assert all(set(row) == {"a", "b", "c"} for row in rows if row)
+        given = tuple(
+            Answer(request["id"], truth[row["a"], row["b"], row["c"]])
+            for request, row in zip(requests, rows, strict=True)
+            if row
+        )
+        with pytest.raises(InvalidAnswer, match="not sealed"):  # past the door that seals them
+            run(system.handle("oracle", "small", ann, AnswerRequests("ann", given)))
+        with pytest.raises(InvalidAnswer, match="no answer"):
+            run(system.answer("small", ann, (Answer(requests[0]["id"], "maybe"),)))
+        run(system.answer("small", ann, given))
+        asked += len(given)
+    era = run(system.read("gate", "small", ShowGate()))["eras"][1]
+    assert (era["labelled"], era["state"]) == (False, "RELEASED")
+    (verdict,) = era["verdicts"]
+    assert verdict["verdict"] == "FAIL"
+    used = verdict["evidence"]["labels"]
+    assert used <= asked
+    assert asked < 120 if adaptivity == "none" else asked == used == verdict["evidence"]["different"]
+    events = [event.body for event in system.store.read()]
+    released = [body for body in events if type(body).__name__ == "EraReleased"][-1]
+    rows = system.blobs.get_table("lab", released.digest)
+    assert rows.num_rows == released.rows == asked
+    assert all(truth[row["a"], row["b"], row["c"]] == row["y"] for row in rows.to_pylist())
+    answers = [a for body in events if type(body).__name__ == "Answered" for a in body.answers]
+    labels = [unseal_label(str(a.value), system.gate_key) for a in answers if len(str(a.value)) > 60]
+    assert len(labels) == asked
+
+
+def test_recall_cannot_be_judged_without_labels(tmp_path: Path, ann: Principal) -> None:
+    known = small_project(noise=0.0, missing=0.0)
+    system = open_local(tmp_path)
+    gate = {"condition": 'recall(n, "1") > 0.2 +/- 0.2', "steps": 1}
+    run(system.handle("process", "small", ann, CreateProject("small", {**known.task, "gate": gate})))
+    run(system.upload("small", ann, known.data, format="csv"))
+    X, y = two_moons(400, np.random.default_rng(77))
+    fresh = csv_bytes(table_of(X, y, ["a", "b", "c"]).drop_columns(["y"])).replace(b'"r', b'"fresh')
+    with pytest.raises(InvalidArgument, match="came without labels"):
+        run(system.upload_test_set("small", ann, fresh, format="csv", labelled=False))

@@ -1,0 +1,62 @@
+"""What is told while rows of a test set that came without labels are labelled."""
+
+from __future__ import annotations
+
+from easeml_ray.messages import message
+
+__all__ = ["LearnTestLabels", "SealedLabel", "TestLabelsLearnt", "TestLabelsWanted", "WantTestLabels"]
+
+
+@message
+class SealedLabel:
+    """The label of a row of an era, sealed to the gate's key; None where nobody gave one."""
+
+    row: int
+    sealed: str | None
+
+
+@message
+class WantTestLabels:
+    """Result of work: the verdict on a model needs the labels of these rows.
+
+    ``known`` is the sealed blob of the labels so far, ``table`` the features of the wanted rows.
+    """
+
+    era: int
+    model: str
+    known: str
+    table: str
+    rows: tuple[int, ...]
+    classes: tuple[str, ...]
+
+
+@message
+class TestLabelsWanted:
+    """People are to label rows of an era; ``table`` holds their features, in this order."""
+
+    __test__ = False
+
+    era: int
+    model: str
+    known: str
+    table: str
+    rows: tuple[int, ...]
+    classes: tuple[str, ...]
+
+
+@message
+class LearnTestLabels:
+    """Labels of an era's rows came."""
+
+    era: int
+    labels: tuple[SealedLabel, ...]
+
+
+@message
+class TestLabelsLearnt:
+    """The gate goes on judging with these labels."""
+
+    __test__ = False
+
+    era: int
+    labels: tuple[SealedLabel, ...]

@@ -1,0 +1,173 @@
+"""Judging on a test set whose labels come one by one, from people, and are sealed on the way.
+
+With adaptivity ``none`` each clause has its sequential gate and a share of δ; clauses are taken in turn,
+and the first FAIL ends it. The order of the rows is that of the era: what was asked for one model is
+known for the next ones.
+
+With any other adaptivity a stopping time would be an answer too, so all rows whose labels matter are
+asked for: how many these are depends on the models' answers, never on the labels. The estimates then
+decide as on a test set that came with labels.
+
+Sealed labels have one length: they hold the number of the class in eight bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from easeml_ray.gate.condition import Clause, Condition, Subset
+from easeml_ray.gate.evaluation import Truth, Verdict, evaluate
+from easeml_ray.gate.sealing import seal, unseal
+from easeml_ray.gate.sequential import SequentialGate
+
+__all__ = ["Judged", "Wanted", "judge_asking", "seal_label", "unseal_label"]
+
+# Labels asked for at once: few at first, then a quarter of what is known, as much as may be wasted.
+FEWEST, MOST = 8, 48
+
+
+def seal_label(code: int, public: bytes) -> str:
+    """Seal the number of a class to the gate's key, as text of one length."""
+    return base64.b64encode(seal(code.to_bytes(8, "big"), public)).decode()
+
+
+def unseal_label(sealed: str, private: bytes) -> int:
+    """Return the number of a class."""
+    return int.from_bytes(unseal(base64.b64decode(sealed), private), "big")
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A verdict, and the truth of each clause that was looked at."""
+
+    verdict: Verdict
+    truth: Truth
+    clauses: tuple[str, ...]
+    labels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The rows whose labels are wanted next."""
+
+    rows: tuple[int, ...]
+
+
+def judge_asking(
+    condition: Condition,
+    old: NDArray[np.int64],
+    new: NDArray[np.int64],
+    known: Mapping[int, int | None],
+    *,
+    members: Mapping[Subset, NDArray[np.bool_]],
+    mode: str,
+    reliability: float,
+    steps: int,
+    adaptivity: str,
+    seed: int,
+) -> Judged | Wanted:
+    """Judge a model with the labels that are known, or say which are wanted.
+
+    Parameters
+    ----------
+    condition : Condition
+        Its clauses; recall of a class cannot be judged, as the class of a row is not known.
+    old, new : ndarray of int, shape (n_rows,)
+        Answers of the models.
+    known : mapping of row to class or None
+        Labels so far; None for a row that nobody could label, which counts as the worst case.
+    members : mapping of Subset to ndarray of bool, shape (n_rows,)
+        Rows of each slice.
+    mode, reliability, steps, adaptivity
+        As in :class:`SequentialGate`.
+    seed : int
+        Of the order of the rows: one an era.
+
+    Returns
+    -------
+    Judged or Wanted
+        With the same arguments, the same.
+    """
+    if adaptivity != "none":
+        return _all_at_once(condition, old, new, known, members, mode)
+    delta = (1 - Decimal(str(reliability))) / len(condition.clauses)
+    told: list[str] = []
+    used: set[int] = set()
+    truths: list[Truth] = []
+    for clause in condition.clauses:
+        rows = np.flatnonzero(members[clause.subset]) if clause.subset else np.arange(len(old))
+        gate = SequentialGate(
+            Condition((clause,)),
+            mode=mode,
+            reliability=1 - delta,
+            steps=steps,
+            adaptivity=adaptivity,
+            rng=np.random.default_rng(seed),
+        ).start(old[rows], new[rows])
+        missing: list[int] = []
+        most = min(max(FEWEST, len(known) // 4), MOST)
+        while len(missing) < most and (place := gate.next()) is not None:
+            row = int(rows[place])
+            if row in known:
+                gate.observe(place, known[row])
+                used.add(row)
+            else:
+                missing.append(row)
+        if gate.decision is None:
+            return Wanted(tuple(missing))
+        told.append(f"{clause}: {gate.decision.truth}")
+        truths.append(gate.decision.truth)
+        if gate.decision.verdict is Verdict.FAIL:
+            return Judged(Verdict.FAIL, gate.decision.truth, tuple(told), len(used))
+    truth = Truth.TRUE if all(t is Truth.TRUE for t in truths) else Truth.UNKNOWN
+    return Judged(Verdict.PASS, truth, tuple(told), len(used))
+
+
+def _all_at_once(
+    condition: Condition,
+    old: NDArray[np.int64],
+    new: NDArray[np.int64],
+    known: Mapping[int, int | None],
+    members: Mapping[Subset, NDArray[np.bool_]],
+    mode: str,
+) -> Judged | Wanted:
+    needed = np.zeros(len(old), dtype=bool)
+    for clause in condition.clauses:
+        rows = members[clause.subset] if clause.subset else np.ones(len(old), dtype=bool)
+        needed |= rows & _labelled(clause, old != new)
+    missing = [int(row) for row in np.flatnonzero(needed) if int(row) not in known]
+    if missing:
+        return Wanted(tuple(missing[:MOST]))
+    # Rows that need no label count as wrong for both models: n - o is the same as if both were right.
+    right, before = np.zeros(len(old), dtype=bool), np.zeros(len(old), dtype=bool)
+    for row in np.flatnonzero(needed):
+        label = known[int(row)]
+        if label is None:
+            right[row], before[row] = mode == "fn-free", mode == "fp-free"
+        else:
+            right[row], before[row] = new[row] == label, old[row] == label
+
+    def shares(rows: NDArray[np.bool_]) -> dict[str, Fraction]:
+        hits = {"n": right, "o": before, "d": old != new}
+        return {name: Fraction(int(hit[rows].sum()), int(rows.sum())) for name, hit in hits.items()}
+
+    subsets = {subset: shares(rows) for subset, rows in members.items()}
+    everything = shares(np.ones(len(old), dtype=bool))
+    plain = Condition(condition.clauses)
+    found = evaluate(plain, mode=mode, subsets=subsets, **everything)
+    told = tuple(f"{part.clause}: {float(part.value):.4f} {part.truth}" for part in found.clauses)
+    return Judged(found.verdict, found.truth, told, int(needed.sum()))
+
+
+def _labelled(clause: Clause, differ: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell the rows whose label can change a clause."""
+    if not (clause.n or clause.o):
+        return np.zeros(len(differ), dtype=bool)
+    return differ if clause.n + clause.o == 0 else np.ones(len(differ), dtype=bool)
