@@ -15,6 +15,7 @@ from easeml_ray.gate.evaluation import (
     reachable,
 )
 from easeml_ray.gate.language import parse
+from easeml_ray.gate.meter import MeterReading, OverfittingMeter
 from easeml_ray.gate.sealing import new_private_key, public_key, seal, unseal
 from easeml_ray.gate.sequential import GateDecision, SequentialGate
 from easeml_ray.gate.sizes import ClauseSize, SampleSize, sample_size
@@ -29,6 +30,8 @@ __all__ = [
     "Evaluation",
     "GateDecision",
     "Latency",
+    "MeterReading",
+    "OverfittingMeter",
     "SampleSize",
     "SequentialGate",
     "Subset",
