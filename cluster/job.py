@@ -234,7 +234,8 @@ class _Job:
         values = {r["id"]: self._annotator.answer(r) for r in mine} if self._annotator else {}
         known = tuple(Answer(number, value) for number, value in values.items() if value is not None)
         if known:
-            await self._send(AnswerRequests(self._annotator_name, known))
+            given = AnswerRequests(self._annotator_name, known)
+            await self._system.answer(self._spec.name, self._who, given)
         unknown = tuple(number for number, value in values.items() if value is None)
         if unknown and isinstance(self._annotator, TruthTable):
             await self._send(Skip(self._annotator_name, unknown))

@@ -60,12 +60,16 @@ def condition(text: str, *, reliability: float, steps: int, rows: int, mode: str
     >>> text[:80]
     'to pass, a model must get more than 88 % of the 351 sealed rows right; its true '
     """
-    from easeml_ray.gate import parse
+    from easeml_ray.gate import Clause, parse
+
+    def asks_for_accuracy(clause: Clause) -> bool:
+        return clause.coefficients == {"n": 1} and clause.comparison == ">" and clause.subset is None
 
     guarantee = f"with probability {reliability:g} for all {steps} verdicts together"
-    clauses = parse(text).clauses
-    clause = clauses[0]
-    if len(clauses) > 1 or clause.coefficients != {"n": 1} or clause.comparison != ">" or mode != "fp-free":
+    parts = parse(text).parts
+    clause = parts[0]
+    # Only the commonest condition is put in words.
+    if mode != "fp-free" or len(parts) > 1 or not isinstance(clause, Clause) or not asks_for_accuracy(clause):
         return f"judged on {rows:,} sealed rows, {guarantee}"
     threshold, needed = float(clause.threshold), float(clause.threshold + clause.epsilon)
     return (

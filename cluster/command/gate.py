@@ -187,4 +187,8 @@ def _draw_size(out: Console, answer: dict[str, Any]) -> None:
 
 
 def _evidence(evidence: dict[str, Any] | None) -> list[Any]:
-    return [evidence["new_correct"], evidence["rows"]] if evidence else ["sealed", ""]
+    if evidence is None:
+        return ["sealed", ""]
+    if evidence["labels"] is not None:
+        return [f"{evidence['labels']} labels taken", evidence["rows"]]
+    return [evidence["new_correct"], evidence["rows"]]

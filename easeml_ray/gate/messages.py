@@ -134,7 +134,8 @@ class JudgeModel:
 class Evidence:
     """What a verdict rests on: exact counts over ``rows`` stable rows, and each clause's value and truth.
 
-    ``labels`` is how many labels were used, where the test set came without; counts are then of these.
+    ``labels`` is how many labels the verdict took, where the test set came without; how many answers were
+    right is then counted over all rows whose label is known by now.
     """
 
     rows: int

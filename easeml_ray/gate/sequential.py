@@ -196,7 +196,12 @@ class SequentialGate:
         if self._walk is not None:
             raise InvalidArgument("The gate has been started.", hint="make a new gate for each model")
         self._walk = Walk(self.clause, self.mode, old, new, self._rng.permutation(len(old)))
-        self._go_on()
+        certain = self._walk.certain
+        if certain is None:
+            self._go_on()
+        else:
+            passes = certain is Truth.TRUE or (certain is Truth.UNKNOWN and self.mode == "fn-free")
+            self.decision = GateDecision(Verdict.PASS if passes else Verdict.FAIL, certain, 0)
         return self
 
     def next(self) -> int | None:
@@ -284,11 +289,6 @@ class SequentialGate:
     def _go_on(self) -> None:
         """Count the labels that are there, in the order of the walk, up to a decision."""
         walk = self._started()
-        certain = walk.certain
-        if certain is not None:
-            passes = certain is Truth.TRUE or (certain is Truth.UNKNOWN and self.mode == "fn-free")
-            self.decision = GateDecision(Verdict.PASS if passes else Verdict.FAIL, certain, 0)
-            return
         while True:
             walk.take_free_rows()
             verdict = walk.verdict(self.exponent)

@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from easeml_ray.embed import Classes
 from easeml_ray.errors import EasemlError
+from easeml_ray.gate.condition import Condition
 from easeml_ray.gate.evaluation import Truth, Verdict, compare_latency, evaluate
 from easeml_ray.gate.label_messages import WantTestLabels
 from easeml_ray.gate.labelling import Wanted, judge_asking, unseal_label
@@ -29,6 +31,7 @@ from easeml_ray.process.issue import is_final
 __all__ = ["WORK", "judge_model", "release_era", "seal_table"]
 
 
+NO_ANSWER = -1  # the class of rows that a model could not answer
 _FOR_EVER = 1e9  # milliseconds
 _TOLD_BYTES = 48 * 1024  # of evidence that a released era tells
 _SEALED_BYTES = 1024  # of evidence, beside the clauses' text
@@ -60,18 +63,7 @@ def judge_model(job: Job, bench: Bench) -> GivesVerdict | WantTestLabels:
     labels = Classes(tuple(schema["classes"])).encode(table[schema["label"]])
     features = table.select([name for name, _ in schema["features"]])
     condition = parse(body.condition)
-    old = bench.predict(job.tenant, body.old, features)
-    latency = None
-    try:
-        new = bench.predict(job.tenant, body.model, features)
-        if condition.latency is not None:
-            latency = bench.latency(job.tenant, body.model, features)
-    except EasemlError as error:
-        if not is_final(error):
-            raise  # a store or a worker that is away says nothing about the model
-        # A model that cannot answer the rows got none of them right, and took for ever.
-        new = np.full(len(labels), -1, dtype=np.int64)
-        latency = None if condition.latency is None else _FOR_EVER
+    old, new, latency = _answers(job, bench, condition, features)
     right, before, different = new == labels, old == labels, new != old
     subsets = {}
     for subset in condition.subsets:
@@ -102,21 +94,13 @@ def _judge_asking(
         kept = bench.blobs.put(job.tenant, seal(text, public_key(key)))
     features = table.select([name for name, _ in schema["features"]])
     condition = parse(body.condition)
-    old = bench.predict(job.tenant, body.old, features)
-    latency = None
-    try:
-        new = bench.predict(job.tenant, body.model, features)
-        if condition.latency is not None:
-            latency = bench.latency(job.tenant, body.model, features)
-    except EasemlError as error:
-        if not is_final(error):
-            raise
-        # No label is asked for a model that cannot answer the rows.
-        return _outcome(job, bench, False, Evidence(table.num_rows, 0, 0, 0, "FALSE"), kept)
+    old, new, latency = _answers(job, bench, condition, features)
     different = int((new != old).sum())
-    if condition.latency is not None and compare_latency(condition.latency, latency) is Truth.FALSE:
-        slow = Evidence(table.num_rows, 0, 0, different, "FALSE", (), latency)
-        return _outcome(job, bench, False, slow, kept)
+    slow = condition.latency is not None and compare_latency(condition.latency, latency) is Truth.FALSE
+    if slow or (new == NO_ANSWER).all():
+        # No label is asked for a model that fails without one.
+        failed = Evidence(table.num_rows, 0, 0, different, "FALSE", (), latency, 0)
+        return _outcome(job, bench, False, failed, kept)
     found = judge_asking(
         condition,
         old,
@@ -143,6 +127,26 @@ def _judge_asking(
     return _outcome(job, bench, found.verdict is Verdict.PASS, evidence, kept)
 
 
+def _answers(
+    job: Job, bench: Bench, condition: Condition, features: pa.Table
+) -> tuple[NDArray[np.int64], NDArray[np.int64], float | None]:
+    """Return what the old and the new model say, and the new one's latency if the condition limits it."""
+    body: JudgeModel = job.body
+    old = bench.predict(job.tenant, body.old, features)
+    latency = None
+    try:
+        new = bench.predict(job.tenant, body.model, features)
+        if condition.latency is not None:
+            latency = bench.latency(job.tenant, body.model, features)
+    except EasemlError as error:
+        if not is_final(error):
+            raise  # a store or a worker that is away says nothing about the model
+        # A model that cannot answer the rows got none of them right, and took for ever.
+        new = np.full(features.num_rows, NO_ANSWER, dtype=np.int64)
+        latency = None if condition.latency is None else _FOR_EVER
+    return old, new, latency
+
+
 def _known(job: Job, bench: Bench, digest: str) -> dict[int, int | None]:
     """Return the labels that people gave, by row."""
     if not digest:
@@ -157,7 +161,8 @@ def _outcome(job: Job, bench: Bench, passed: bool, evidence: Evidence, known: st
     if body.adaptivity == "none":
         return GivesVerdict(body.era, body.model, passed, evidence, "", known)
     # Padded: the length of what is sealed must not tell the counts or the truth.
-    text = json.dumps(asdict(evidence)).encode().ljust(_SEALED_BYTES + 2 * len(body.condition))
+    # In JSON a character of the condition takes up to six bytes, or twelve as a pair.
+    text = json.dumps(asdict(evidence)).encode().ljust(_SEALED_BYTES + 12 * len(body.condition))
     sealed = bench.blobs.put(job.tenant, seal(text, public_key(bench.gate_key())))
     return GivesVerdict(body.era, body.model, passed, None, sealed, known)
 

@@ -186,20 +186,20 @@ class System(ABC):
         self,
         project: str,
         principal: Principal,
-        answers: tuple[Answer, ...],
+        body: AnswerRequests,
         *,
         command_id: str | None = None,
     ) -> dict[str, Any]:
         """Answer requests, all or none; labels of test rows are sealed to the gate's key before all else."""
-        ids = tuple(answer.request for answer in answers)
+        ids = tuple(answer.request for answer in body.answers)
         query = ListRequests(kind=Kind.LABEL_TEST, limit=len(ids), ids=ids)
         asked = {r["id"]: r for r in (await self.read("oracle", project, query))["requests"]}
         if asked:
             public = await self._public_key()
-            given = {a.request: a.value for a in answers if a.request in asked}
+            given = {a.request: a.value for a in body.answers if a.request in asked}
             sealed = {i: _seal_answer(asked[i], value, public) for i, value in given.items()}
-            answers = tuple(Answer(a.request, sealed.get(a.request, a.value)) for a in answers)
-        body = AnswerRequests(principal.actor, answers)
+            answers = tuple(Answer(a.request, sealed.get(a.request, a.value)) for a in body.answers)
+            body = AnswerRequests(body.annotator, answers)
         return await self.handle("oracle", project, principal, body, command_id=command_id)
 
     async def store_segment(

@@ -11,6 +11,7 @@ from easeml_ray.errors import Forbidden, NotFound
 from easeml_ray.messages import SYSTEM, Principal, Role
 from easeml_ray.oracle.messages import (
     Answer,
+    AnswerRequests,
     Close,
     Kind,
     Lease,
@@ -146,7 +147,8 @@ async def answer_requests(
     """Answer requests under the caller's name, all or none."""
     await _may_answer(system, grant, [answer.request for answer in body.answers])
     answers = tuple(Answer(answer.request, answer.value) for answer in body.answers)
-    return await system.answer(grant.project, grant.caller, answers, command_id=command_id)
+    given = AnswerRequests(grant.caller.actor, answers)
+    return await system.answer(grant.project, grant.principal, given, command_id=command_id)
 
 
 @router.post("/projects/{project}/requests/skip")

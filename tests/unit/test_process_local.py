@@ -426,8 +426,9 @@ def test_a_test_set_without_labels_has_people_label_what_a_verdict_needs(
         with pytest.raises(InvalidAnswer, match="not sealed"):  # past the door that seals them
             run(system.handle("oracle", "small", ann, AnswerRequests("ann", given)))
         with pytest.raises(InvalidAnswer, match="no answer"):
-            run(system.answer("small", ann, (Answer(requests[0]["id"], "maybe"),)))
-        run(system.answer("small", ann, given))
+            maybe = (Answer(requests[0]["id"], "maybe"),)
+            run(system.answer("small", ann, AnswerRequests("ann", maybe)))
+        run(system.answer("small", ann, AnswerRequests("ann", given)))
         asked += len(given)
     era = run(system.read("gate", "small", ShowGate()))["eras"][1]
     assert (era["labelled"], era["state"]) == (False, "RELEASED")

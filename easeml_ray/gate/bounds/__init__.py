@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from easeml_ray.gate.bounds.base import ETA, PRECISION, Ask, Bound, Need
+from easeml_ray.gate.bounds.base import PRECISION, Ask, Bound, Need
 from easeml_ray.gate.bounds.bennett import bennett, coarse_to_fine
 from easeml_ray.gate.bounds.best import best
 from easeml_ray.gate.bounds.exact import exact
 from easeml_ray.gate.bounds.hoeffding import hoeffding, hoeffding_optimal, hoeffding_paired
 from easeml_ray.gate.bounds.tilted import chernoff, tilted
 
-__all__ = ["BOUNDS", "ETA", "PRECISION", "USES_DISCORDANCE", "Ask", "Bound", "Need"]
+__all__ = ["BOUNDS", "PRECISION", "USES_DISCORDANCE", "Ask", "Bound", "Need"]
 
 BOUNDS: dict[str, Bound] = {
     "hoeffding": hoeffding,
