@@ -56,6 +56,11 @@ def until(true: Callable[[], Any], seconds: float = 60.0) -> float:
     return time.monotonic() - started
 
 
+def processors_free() -> float:
+    """Return how many processors are free; Ray leaves out a resource of which nothing is."""
+    return float(ray.available_resources().get("CPU", 0.0))
+
+
 # -- what tasks run -------------------------------------------------------------------------------
 
 
@@ -152,7 +157,7 @@ def spread(numbers: list[int]) -> list[int]:
 
 def test_a_task_that_waits_lends_its_processor_to_what_it_waits_for(cluster: Any) -> None:
     """It holds all that is free, so that its own tasks could never begin otherwise."""
-    free = np.floor(2 * ray.available_resources()["CPU"]) / 2
+    free = np.floor(2 * processors_free()) / 2
     assert ray.get(spread.options(num_cpus=free).remote([1, -2, 3]), timeout=60) == [1, 2, 3]
 
 
@@ -297,10 +302,21 @@ def estimator(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     ray.kill(handle)
 
 
+@pytest.fixture(autouse=True)
+def no_study_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """End what a failed test left at work, which would keep the processors from the next."""
+    yield
+    if "estimator" in request.fixturenames:
+        left: Estimator = request.getfixturevalue("estimator")
+        if due(left):
+            left.tell(CancelStudy(), f"cancel-after-{request.node.name}")
+        until(lambda: not any(map(alive, pids(left.folder))), 20)
+
+
 def test_a_study_that_is_cancelled_ends_at_once_with_all_its_tasks(estimator: Estimator) -> None:
     with pytest.raises(NotFound):
         estimator.show()
-    before = ray.available_resources()["CPU"]
+    before = processors_free()
     estimator.begin("study")
     until(lambda: estimator.show()["progress"]["stage"] == "waiting")
     assert estimator.show() == {
@@ -310,13 +326,13 @@ def test_a_study_that_is_cancelled_ends_at_once_with_all_its_tasks(estimator: Es
     }
     working = pids(estimator.folder)
     assert all(map(alive, working))
-    until(lambda: ray.available_resources()["CPU"] < before, 10)
+    until(lambda: processors_free() < before, 10)
 
     started = time.monotonic()
     assert estimator.tell(CancelStudy(), "cancel") == {"cancelled": [1]}
     until(lambda: not any(map(alive, working)), 10)
     ended = time.monotonic() - started
-    until(lambda: ray.available_resources()["CPU"] >= before, 10)
+    until(lambda: processors_free() >= before, 10)
     print(f"processes ended after {ended:.2f} s, processors free after {time.monotonic() - started:.2f} s")
 
     with pytest.raises(NotFound):
