@@ -57,7 +57,7 @@ def default_condition(
     Examples
     --------
     >>> default_condition(200, 0.9).condition
-    'n > 0.79 +/- 0.11'
+    'n > 0.82 +/- 0.08'
     """
     bar = Decimal(str(target)).quantize(_DIGIT, rounding=ROUND_FLOOR)
     for judged in sorted({steps, min(steps, 2), 1}, reverse=True):
@@ -65,7 +65,11 @@ def default_condition(
         if tolerance is not None:
             return DefaultCondition(f"n > {bar - tolerance} +/- {tolerance}", judged, tolerance, rows)
     needed = sample_size(
-        parse(f"n > {bar / 2} +/- {bar / 2}"), reliability=reliability, steps=1, adaptivity="none"
+        parse(f"n > {bar / 2} +/- {bar / 2}"),
+        reliability=reliability,
+        steps=1,
+        adaptivity="none",
+        bound="best",
     ).rows
     raise TooFewTestRows(
         f"{rows} test rows cannot judge even one model against a target of {target:g}",
@@ -81,7 +85,8 @@ def _smallest_tolerance(rows: int, bar: Decimal, reliability: float, steps: int)
     tolerance = _DIGIT
     while tolerance <= bar / 2:
         condition = parse(f"n > {bar - tolerance} +/- {tolerance}")
-        if sample_size(condition, reliability=reliability, steps=steps, adaptivity="none").rows <= rows:
+        needed = sample_size(condition, reliability=reliability, steps=steps, adaptivity="none", bound="best")
+        if needed.total <= rows:
             return tolerance
         tolerance += _DIGIT
     return None

@@ -10,6 +10,7 @@ __all__ = ["Standing", "open_kinds", "settled", "standing"]
 
 _ON_THE_WAY = ("TRAINED", "ADMITTED", "GATING")
 _ASIDE = ("LABEL_REALTIME",)  # asked for while the endpoint answers: nothing waits for it
+_IN_TIME = "NEW_TEST_SET"  # asked for before the models wait for it
 
 
 class Standing(StrEnum):
@@ -59,8 +60,14 @@ def standing(shown: Mapping[str, Any], models: Mapping[str, Any]) -> Standing:
     """
     if shown["control"] != "RUNNING":
         return Standing.HALTED
-    if open_kinds(shown) - set(_ASIDE):
+    asked = open_kinds(shown) - set(_ASIDE)
+    if asked - {_IN_TIME} or (_IN_TIME in asked and _waits_for_test(models)):
         return Standing.PEOPLE
     if shown["phase"] != "READY" or not settled(models):
         return Standing.MOVING
     return Standing.SERVING if shown["deployed"] else Standing.NO_MODEL
+
+
+def _waits_for_test(models: Mapping[str, Any]) -> bool:
+    searching = bool(models["searches"]) and models["searches"][-1]["state"] == "OPEN"
+    return not searching and any(m["state"] == "ADMITTED" for m in models["models"])

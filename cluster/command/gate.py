@@ -79,19 +79,26 @@ def size(
     discordance: Annotated[
         float | None, typer.Option(help="Largest share of rows on which the models differ, if known.")
     ] = None,
+    meter: Annotated[
+        str, typer.Option(help="Edges of an overfitting meter that is read with every verdict: 0.02,0.1.")
+    ] = "",
     rows: Annotated[int | None, typer.Option(help="Rows at hand; says what to do if they are few.")] = None,
 ) -> None:
     """Explain how many test rows and labels a condition needs; no system is asked."""
-    from easeml_ray.gate import contradictions, parse, sample_size, ways_out
+    from easeml_ray.gate import OverfittingMeter, contradictions, parse, sample_size, ways_out
 
     plan: dict[str, Any] = {"reliability": reliability, "steps": steps, "adaptivity": adaptivity}
-    plan |= {"bound": bound, "discordance": discordance}
+    edges = [edge for edge in meter.split(",") if edge]
+    metered = OverfittingMeter(edges, **plan) if edges else None
+    plan |= {"bound": bound, "discordance": discordance, "bands": metered.bands if metered else 1}
     parsed = parse(condition)
     needed = sample_size(parsed, **plan)
+    labelled = {metered.rows} if metered else set()  # the meter takes the label of each of its rows
     answer = {
         "condition": str(parsed),
-        "rows": needed.total,
-        "labels": needed.labels,
+        "rows": max({needed.total} | labelled),
+        "labels": max({needed.labels} | labelled),
+        "meter_rows": metered.rows if metered else None,
         "clauses": [
             {"clause": str(c.clause), "rows": c.rows, "labels": c.labels, "bound": c.bound}
             for c in needed.clauses
@@ -151,11 +158,18 @@ def _draw(out: Console, answer: dict[str, Any]) -> None:
             f"{era['steps_left']} of {era['steps']} verdicts left, adaptivity {era['adaptivity']}; "
             f"at most {era['leaked_bits']:.1f} bits of it are given away"
         )
+        metered = bool(era["meter"])
         out.print(
             table(
-                ["step", "model", "verdict", "right", "rows"],
+                ["step", "model", "verdict", "right", "rows", *["development flatters by"] * metered],
                 [
-                    [v["step"], v["model"][:12], v["verdict"], *_evidence(v["evidence"])]
+                    [
+                        v["step"],
+                        v["model"][:12],
+                        v["verdict"],
+                        *_evidence(v["evidence"]),
+                        *[_points(v["reading"])] * metered,
+                    ]
                     for v in era["verdicts"]
                 ],
                 right=(0, 3, 4),
@@ -169,6 +183,8 @@ def _draw_check(out: Console, found: dict[str, Any]) -> None:
     colour = "green" if found["verdict"] == "PASS" else "red"
     out.print(f"[{colour}]{found['verdict']}[/{colour}] {found['model'][:12]}: {escape(found['condition'])}")
     evidence = found["evidence"]
+    if found["reading"] is not None:
+        out.print(f"  development flatters it by {_points(found['reading'])}")
     if evidence is None:
         out.print(f"what it rests on is sealed until era {found['era']} is released")
         return
@@ -180,10 +196,18 @@ def _draw_check(out: Console, found: dict[str, Any]) -> None:
 
 def _draw_size(out: Console, answer: dict[str, Any]) -> None:
     out.print(escape(answer["explained"]))
+    if answer["meter_rows"] is not None:
+        out.print(f"  the meter: {answer['meter_rows']:,} rows, all with labels")
     for warning in answer["warnings"]:
         out.print(f"[yellow]warning: {escape(warning)}[/yellow]")
     for way in answer["ways_out"]:
         out.print(f"too few rows; one can {escape(way)}")
+
+
+def _points(reading: dict[str, Any] | None) -> str:
+    if reading is None:
+        return ""
+    return f"{reading['points']} points (± {100 * reading['tolerance']:.1f})"
 
 
 def _evidence(evidence: dict[str, Any] | None) -> list[Any]:

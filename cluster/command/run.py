@@ -92,7 +92,7 @@ def _plan(file: Path, name: str | None, task: dict[str, Any], gate: dict[str, An
     """Read and check the file here, so that what is wrong with it is said before anything starts."""
     from cluster.defaults import default_condition, project_name
     from cluster.files import contents, parted
-    from easeml_ray.gate import parse, require
+    from easeml_ray.gate import parse, require, subset_rows
     from easeml_ray.messages import Pillar
 
     data = contents(file)
@@ -109,7 +109,9 @@ def _plan(file: Path, name: str | None, task: dict[str, Any], gate: dict[str, An
         why = f"chosen because {rows:,} rows tell accuracies apart to {finest} and no finer"
     else:
         terms = {"reliability": gate["reliability"], "steps": gate["steps"], "adaptivity": "none"}
-        require(parse(gate["condition"]), rows, **terms, bound="hoeffding_optimal")
+        condition = parse(gate["condition"])
+        subsets = subset_rows(prepared.tables[Pillar.STABLE], task["label"], condition)
+        require(condition, rows, **terms, bound="best", subsets=subsets)
         why = "as you asked"
     words = wording.condition(
         chosen["condition"], reliability=gate["reliability"], steps=chosen["steps"], rows=rows
@@ -280,6 +282,8 @@ def _farewell(session: Session, client: Client, plan: _Plan) -> None:
             f"{asked['LABEL_REALTIME']} served rows want a label, to choose among the models: "
             f"easeml label {plan.name}"
         )
+    if "NEW_TEST_SET" in asked:
+        session.say(f"The test set is running out: easeml data test-set {plan.name} FILE gives the next one.")
     token = wording.FROM_ENVIRONMENT
     if session.settings.url is None:
         found = session.running()

@@ -32,7 +32,7 @@ TASK: dict[str, Any] = {
     "prices": {"label": 10, "cell": 5},
     "budgets": {"improvement_cents": 2_000, "realtime_labels": 20},
     "shares": {"train": 0.46, "development": 0.25, "stable": 0.29},
-    "gate": {"condition": "n > 0.75 +/- 0.14", "reliability": 0.95, "steps": 4, "adaptivity": "none"},
+    "gate": {"condition": "n > 0.78 +/- 0.11", "reliability": 0.95, "steps": 4, "adaptivity": "none"},
     "when_undecided": "improve",
     "batch_items": 20,
     "window_rows": 105,

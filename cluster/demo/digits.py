@@ -24,7 +24,7 @@ TASK: dict[str, Any] = {
     "prices": {"label": 10},
     "budgets": {"improvement_cents": 10_000, "realtime_labels": 40},
     "shares": {"train": 0.58, "development": 0.2, "stable": 0.22},
-    "gate": {"condition": "n > 0.80 +/- 0.08", "reliability": 0.95, "steps": 4, "adaptivity": "none"},
+    "gate": {"condition": "n > 0.82 +/- 0.06", "reliability": 0.95, "steps": 4, "adaptivity": "none"},
     "when_undecided": "improve",
     "batch_items": 100,
     "window_rows": 180,

@@ -5,6 +5,7 @@ symbol  meaning
 ======  ==========================================================================
 H       number of models that one test set is to judge (steps)
 B       number of passes at which the set retires
+K       number of bands of a meter that each verdict is told with, 1 without a meter
 M       number of verdicts that may ever be given, over all courses of events
 ======  ==========================================================================
 
@@ -21,6 +22,9 @@ firstChange   H                          the set retires at the first pass: unti
 bounded:B     Σ_{i=1..B} C(H, i)         at step t (from 0) one node for each choice of
                                          fewer than B passes: Σ_{i<B} C(t, i), summed over t
 ============  =========================  ==============================================
+
+Where readings of the overfitting meter leave with the verdicts, a node has K times as many children: at
+step t there are K^t times as many nodes, so that M K^(H-1) covers them all.
 
 References
 ----------
@@ -65,8 +69,8 @@ def passes_allowed(adaptivity: str) -> int | None:
     return int(adaptivity.partition(":")[2]) if ":" in adaptivity else None
 
 
-def log_verdicts(steps: int, adaptivity: str) -> Decimal:
-    """Return ln M; 2^H itself is never formed.
+def log_verdicts(steps: int, adaptivity: str, *, bands: int = 1) -> Decimal:
+    """Return ln M, or ln M + (H - 1) ln K with a meter; neither is ever formed.
 
     Parameters
     ----------
@@ -74,11 +78,13 @@ def log_verdicts(steps: int, adaptivity: str) -> Decimal:
         H, at least 1.
     adaptivity : str
         A row of the table above.
+    bands : int
+        K.
 
     Raises
     ------
     InvalidArgument
-        If either is out of range.
+        If a parameter is out of range.
 
     Examples
     --------
@@ -87,7 +93,12 @@ def log_verdicts(steps: int, adaptivity: str) -> Decimal:
     """
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise InvalidArgument(f"steps is {steps!r}, not a whole number from 1 up.", argument="steps")
+    if isinstance(bands, bool) or not isinstance(bands, int) or bands < 1:
+        raise InvalidArgument(f"bands is {bands!r}, not a whole number from 1 up.", argument="bands")
     passes = passes_allowed(adaptivity)
+    if bands > 1 and adaptivity != "none":
+        readings = PRECISION.multiply(Decimal(steps - 1), PRECISION.ln(Decimal(bands)))
+        return PRECISION.add(log_verdicts(steps, adaptivity), readings)
     everything = PRECISION.multiply(Decimal(steps), PRECISION.ln(Decimal(2)))
     if adaptivity == "full":
         return everything
@@ -99,7 +110,7 @@ def log_verdicts(steps: int, adaptivity: str) -> Decimal:
     return min(everything, PRECISION.multiply(Decimal(passes), PRECISION.add(1, PRECISION.ln(ratio))))
 
 
-def leaked_bits(adaptivity: str, *, verdicts: int, passes: int) -> float:
+def leaked_bits(adaptivity: str, *, verdicts: int, passes: int, bands: int = 1) -> float:
     """Return how many bits about the test set the verdicts so far can have given away at most.
 
     The logarithm of how many sequences of answers there could have been; with ``none`` they reach
@@ -111,6 +122,8 @@ def leaked_bits(adaptivity: str, *, verdicts: int, passes: int) -> float:
         A row of the table above.
     verdicts, passes : int
         Verdicts given, and how many of them were PASS.
+    bands : int
+        K.
 
     Examples
     --------
@@ -118,8 +131,9 @@ def leaked_bits(adaptivity: str, *, verdicts: int, passes: int) -> float:
     (4.0, 2.0)
     """
     allowed = passes_allowed(adaptivity)
+    readings = verdicts * math.log2(bands)
     if allowed is None or allowed >= verdicts:
-        return float(verdicts)
+        return readings + verdicts
     if allowed > EXACT_PASSES:
-        return min(float(verdicts), allowed * math.log2(math.e * verdicts / allowed))
-    return math.log2(sum(math.comb(verdicts, i) for i in range(allowed + 1)))
+        return readings + min(float(verdicts), allowed * math.log2(math.e * verdicts / allowed))
+    return readings + math.log2(sum(math.comb(verdicts, i) for i in range(allowed + 1)))

@@ -47,7 +47,8 @@ class KeyAnnounced:
 class OpenEra:
     """A sealed stable test set and the conditions that it is to carry.
 
-    ``old`` is what is deployed now (model 0 before any), for models that wait already.
+    ``old`` is what is deployed now (model 0 before any), for models that wait already; ``meter`` are the
+    edges of the overfitting meter that is read with every verdict, none without one.
     """
 
     sealed: str
@@ -62,6 +63,7 @@ class OpenEra:
     old: str | None = None
     subset_rows: dict[str, int] = field(default_factory=dict)
     labelled: bool = True
+    meter: tuple[float, ...] = ()
 
 
 @message
@@ -80,14 +82,19 @@ class EraSealed:
     mode: str
     bound: str
     labelled: bool = True
+    meter: tuple[float, ...] = ()
 
 
 @message
 class GateModels:
-    """Gate these models; ``old`` is the deployed model (model 0 before any)."""
+    """Gate these models; ``old`` is the deployed model (model 0 before any).
+
+    ``development`` is the accuracy of each on development, for the overfitting meter.
+    """
 
     models: tuple[str, ...]
     old: str
+    development: tuple[float, ...] = ()
 
 
 @message
@@ -97,6 +104,7 @@ class ModelsQueued:
     models: tuple[str, ...]
     old: str
     era: int | None
+    development: tuple[float, ...] = ()
 
 
 @message
@@ -128,6 +136,8 @@ class JudgeModel:
     labelled: bool = True
     known: str = ""
     fresh: tuple[SealedLabel, ...] = ()
+    meter: tuple[float, ...] = ()
+    development: float | None = None
 
 
 @message
@@ -150,7 +160,10 @@ class Evidence:
 
 @message
 class GivesVerdict:
-    """Result of work: a verdict; ``sealed_evidence`` names a blob that the gate alone can read."""
+    """Result of work: a verdict; ``sealed_evidence`` names a blob that the gate alone can read.
+
+    ``band`` is what the overfitting meter read; None without a meter.
+    """
 
     era: int
     model: str
@@ -158,6 +171,7 @@ class GivesVerdict:
     evidence: Evidence | None
     sealed_evidence: str
     known: str = ""
+    band: int | None = None
 
 
 @message
@@ -172,6 +186,7 @@ class VerdictGiven:
     step: int
     ledger: LedgerLine | None
     known: str = ""
+    band: int | None = None
 
 
 @message
@@ -183,12 +198,16 @@ class EraExhausted:
 
 @message
 class TestSetWanted:
-    """Models wait and no era can judge them: a fresh stable test set of so many rows is wanted."""
+    """The eras up to this one will not do: a fresh stable test set of so many rows is wanted.
+
+    Said when models wait that no era can judge, and once before the end of an era.
+    """
 
     __test__ = False
 
     rows: int
     why: str
+    era: int = 0
 
 
 @message

@@ -22,8 +22,8 @@ rows are drawn), so
     t = √((ln M + ln 2 - ln δ_m) / (2 n)).
 
 **What it gives away.** At most log2 K bits a reading. Whoever sees readings can steer by them, so that M
-counts them: each node of the tree of :mod:`easeml_ray.gate.adaptivity` has K times as many children. A band
-narrower than 2 t would say more than is guaranteed, and is refused.
+counts them (:mod:`easeml_ray.gate.adaptivity`), for the verdicts too. A band narrower than 2 t would say more
+than is guaranteed, and is refused.
 
 References
 ----------
@@ -70,9 +70,13 @@ class MeterReading:
     tolerance: Decimal
 
     def __str__(self) -> str:
+        return f"development flatters it by {self.band_in_points} points"
+
+    @property
+    def band_in_points(self) -> str:
+        """The band in words, in accuracy points."""
         lower, upper = (_points(edge) for edge in (self.lower, self.upper))
-        where = f"{lower} to {upper}" if lower and upper else f"below {upper}" if upper else f"above {lower}"
-        return f"development flatters it by {where} points"
+        return f"{lower} to {upper}" if lower and upper else f"below {upper}" if upper else f"above {lower}"
 
 
 def _points(edge: Decimal | None) -> str | None:
@@ -84,7 +88,7 @@ class OverfittingMeter:
 
     Parameters
     ----------
-    edges : sequence of float or Decimal
+    edges : sequence of float, Decimal or str
         Where bands meet, ascending, in accuracy: (0.01, 0.05) makes three bands.
     reliability : float or Decimal
         1 - δ_m, in [0.5, 1).
@@ -109,7 +113,7 @@ class OverfittingMeter:
 
     def __init__(
         self,
-        edges: Sequence[float | Decimal],
+        edges: Sequence[float | Decimal | str],
         *,
         reliability: float | Decimal,
         steps: int,
@@ -127,16 +131,15 @@ class OverfittingMeter:
                 hint="give ascending numbers between -1 and 1, such as 0.01, 0.05, 0.1",
                 argument="edges",
             )
-        self.exponent = self._exponent(reliability, steps, adaptivity)
-
-    def _exponent(self, reliability: float | Decimal, steps: int, adaptivity: str) -> Decimal:
-        """Return ln M + ln 2 - ln δ_m."""
         with decimal.localcontext(PRECISION):
-            logarithm = log_verdicts(steps, adaptivity)
-            if adaptivity != "none":
-                # K times as many children at each of the steps before the last.
-                logarithm += (steps - 1) * Decimal(len(self.edges) + 1).ln()
-            return logarithm + Decimal(2).ln() - error_probability(reliability).ln()
+            # ln M + ln 2 - ln δ_m
+            logarithm = log_verdicts(steps, adaptivity, bands=self.bands)
+            self.exponent = logarithm + Decimal(2).ln() - error_probability(reliability).ln()
+
+    @property
+    def bands(self) -> int:
+        """K."""
+        return len(self.edges) + 1
 
     @property
     def rows(self) -> int:
@@ -155,7 +158,44 @@ class OverfittingMeter:
     @property
     def bits(self) -> float:
         """What a reading gives away at most."""
-        return math.log2(len(self.edges) + 1)
+        return math.log2(self.bands)
+
+    def require(self, rows: int) -> None:
+        """Refuse a test set on which a band would be narrower than twice the tolerance.
+
+        Raises
+        ------
+        TooFewTestRows
+            With the rows required and available, and the ways out.
+        """
+        if rows < self.rows:
+            raise TooFewTestRows(
+                f"The bands of the meter need {self.rows:,} hidden rows, and there are {rows:,}.",
+                hint="make the bands wider, or leave the meter out",
+                required=self.rows,
+                available=rows,
+                ways_out=["make the bands wider", f"add {self.rows - rows:,} rows", "leave the meter out"],
+            )
+
+    def reading(self, band: int, rows: int) -> MeterReading:
+        """Return what a band that was read says, on so many hidden rows.
+
+        Raises
+        ------
+        InvalidArgument
+            If there is no such band.
+        TooFewTestRows
+            As in :meth:`require`.
+        """
+        if not 0 <= band < self.bands:
+            raise InvalidArgument(f"There is no band {band} of {self.bands}.", argument="band")
+        self.require(rows)
+        return MeterReading(
+            band,
+            self.edges[band - 1] if band else None,
+            self.edges[band] if band < len(self.edges) else None,
+            self.tolerance(rows),
+        )
 
     def read(self, development: float | Decimal | Fraction, *, correct: int, rows: int) -> MeterReading:
         """Return the band of a model's gap.
@@ -184,19 +224,5 @@ class OverfittingMeter:
                 f"A development accuracy of {development} and {correct} right of {rows} make no gap.",
                 argument="development",
             )
-        if rows < self.rows:
-            raise TooFewTestRows(
-                f"The bands need {self.rows:,} hidden rows, and there are {rows:,}.",
-                hint="make the bands wider",
-                required=self.rows,
-                available=rows,
-                ways_out=["make the bands wider", f"add {self.rows - rows:,} rows"],
-            )
         gap = known - Fraction(correct, rows)
-        band = sum(gap >= Fraction(edge) for edge in self.edges)
-        return MeterReading(
-            band,
-            self.edges[band - 1] if band else None,
-            self.edges[band] if band < len(self.edges) else None,
-            self.tolerance(rows),
-        )
+        return self.reading(sum(gap >= Fraction(edge) for edge in self.edges), rows)

@@ -111,6 +111,7 @@ def sample_size(
     adaptivity: str,
     bound: str = "hoeffding",
     discordance: float | Decimal | None = None,
+    bands: int = 1,
 ) -> SampleSize:
     r"""Return the size of a test set that carries a condition's guarantee.
 
@@ -129,6 +130,8 @@ def sample_size(
         ``best`` is the smallest of all, each of which has its proof where it stands.
     discordance : float or Decimal, optional
         p, where it is known; a clause ``d < A`` says so itself.
+    bands : int, default 1
+        Bands of an overfitting meter that is read with every verdict; 1 without a meter.
 
     Returns
     -------
@@ -157,7 +160,7 @@ def sample_size(
       d < 0.1 +/- 0.05: 2,674 rows, no labels (hoeffding_paired)
     * n - o > 0.02 +/- 0.01: 29,048 rows, 2,905 labels (bennett)
     """
-    return Plan(reliability, steps, adaptivity, bound, discordance).size(condition)
+    return Plan(reliability, steps, adaptivity, bound, discordance, bands).size(condition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,7 @@ class Plan:
     adaptivity: str
     bound: str
     discordance: float | Decimal | None = None
+    bands: int = 1
 
     def __post_init__(self) -> None:
         if self.bound not in BOUNDS:
@@ -194,7 +198,7 @@ class Plan:
         """Return what a condition needs, δ shared equally by the clauses."""
         with decimal.localcontext(PRECISION):
             delta = error_probability(self.reliability) / len(condition.clauses)
-            logarithm = log_verdicts(self.steps, self.adaptivity)
+            logarithm = log_verdicts(self.steps, self.adaptivity, bands=self.bands)
         sizes = tuple(self._clause(clause, condition, logarithm, delta) for clause in condition.clauses)
         if self.bound == "bennett" and all(size.bound != "bennett" for size in sizes):
             raise InvalidArgument(

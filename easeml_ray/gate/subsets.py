@@ -77,7 +77,7 @@ def subset_rows(table: pa.Table, label: str, condition: Condition) -> dict[Subse
     return {subset: int(members(table, label, subset).sum()) for subset in condition.subsets}
 
 
-def judgeable(condition: Condition, labelled: bool) -> None:
+def judgeable(condition: Condition, labelled: bool, *, meter: bool = False) -> None:
     """Refuse a condition that a test set without labels cannot decide.
 
     Parameters
@@ -86,12 +86,20 @@ def judgeable(condition: Condition, labelled: bool) -> None:
         The condition.
     labelled : bool
         Whether the test set came with its labels.
+    meter : bool
+        Whether an overfitting meter is to be read, which takes the labels of all rows.
 
     Raises
     ------
     InvalidArgument
-        If it speaks of the rows of a class, and nobody knows which these are.
+        If it speaks of the rows of a class, and nobody knows which these are, or a meter is to be read.
     """
+    if meter and not labelled:
+        raise InvalidArgument(
+            "The task's meter is read on the labels of all test rows, and the test set came without labels.",
+            hint="give a test set with labels, or make a project without gate.meter",
+            argument="meter",
+        )
     classes = [subset for subset in condition.subsets if subset.column is None]
     if classes and not labelled:
         raise InvalidArgument(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
 from easeml_ray.errors import TooFewTestRows
 from easeml_ray.gate.condition import Clause, Condition, Subset
 from easeml_ray.gate.evaluation import Truth, reachable
+from easeml_ray.gate.meter import OverfittingMeter
 from easeml_ray.gate.sizes import Plan, SampleSize
 
 __all__ = ["require", "ways_out"]
@@ -24,6 +25,7 @@ def require(
     adaptivity: str,
     bound: str = "hoeffding",
     discordance: float | Decimal | None = None,
+    meter: Sequence[float | Decimal] = (),
     subsets: Mapping[Subset, int] | None = None,
 ) -> SampleSize:
     """Return what a condition needs, or refuse a test set that is too small for it.
@@ -36,6 +38,8 @@ def require(
         Rows of the test set at hand.
     reliability, steps, adaptivity, bound, discordance
         As in :func:`sample_size`.
+    meter : sequence of float or Decimal
+        Edges of an :class:`OverfittingMeter` that is read with every verdict; none without one.
     subsets : mapping of Subset to int, optional
         Rows at hand of each slice and class; one that is missing counts as empty.
 
@@ -49,7 +53,7 @@ def require(
     TooFewTestRows
         With the rows required and available, and the ways out.
     """
-    plan = Plan(reliability, steps, adaptivity, bound, discordance)
+    plan = Plan(reliability, steps, adaptivity, bound, discordance, len(meter) + 1)
     size = plan.size(condition)
     for part in size.clauses:
         subset = part.clause.subset
@@ -63,6 +67,8 @@ def require(
                 ways_out=[f"add {part.rows - have:,} {subset}"],
             )
     if size.total <= rows:
+        if meter:
+            OverfittingMeter(meter, reliability=reliability, steps=steps, adaptivity=adaptivity).require(rows)
         return size
     ways = _ways(condition, rows, plan)
     raise TooFewTestRows(
@@ -84,6 +90,7 @@ def ways_out(
     adaptivity: str,
     bound: str = "hoeffding",
     discordance: float | Decimal | None = None,
+    bands: int = 1,
 ) -> list[str]:
     """Return the three cheapest ways to make a test set suffice, cheapest first.
 
@@ -96,7 +103,7 @@ def ways_out(
         What every model is tested for.
     rows : int
         Rows of the test set at hand.
-    reliability, steps, adaptivity, bound, discordance
+    reliability, steps, adaptivity, bound, discordance, bands
         As in :func:`sample_size`.
 
     Returns
@@ -119,7 +126,7 @@ def ways_out(
     widen the tolerance: n - o > 0.02 +/- 0.0501
     plan for at most 31 steps instead of 32
     """
-    return _ways(condition, rows, Plan(reliability, steps, adaptivity, bound, discordance))
+    return _ways(condition, rows, Plan(reliability, steps, adaptivity, bound, discordance, bands))
 
 
 def _ways(condition: Condition, rows: int, plan: Plan) -> list[str]:
@@ -141,6 +148,10 @@ def possible_ways(condition: Condition, rows: int, plan: Plan) -> Iterator[str]:
     fewer = most_steps(condition, rows, plan)
     if fewer:
         yield f"plan for at most {fewer:,} {'step' if fewer == 1 else 'steps'} instead of {plan.steps:,}"
+    if plan.bands > 1 and plan.adaptivity != "none":
+        without = replace(plan, bands=1).size(condition).total
+        if without <= rows:
+            yield f"leave the meter out, whose readings cost {needed - without:,} rows"
     if rows < best < needed:
         yield f"add {best - rows:,} rows and use the bound best"
     yield f"add {needed - rows:,} rows: {needed:,} are needed"

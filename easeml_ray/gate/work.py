@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from fractions import Fraction
 from typing import Any
 
@@ -23,6 +23,7 @@ from easeml_ray.gate.label_messages import WantTestLabels
 from easeml_ray.gate.labelling import Wanted, judge_asking, unseal_label
 from easeml_ray.gate.language import parse
 from easeml_ray.gate.messages import Evidence, GivesVerdict, JudgeModel, ReleasedEra, ReleaseEra
+from easeml_ray.gate.meter import OverfittingMeter
 from easeml_ray.gate.sealing import public_key, seal, unseal
 from easeml_ray.gate.subsets import members
 from easeml_ray.process.component import Bench, Job, Perform
@@ -76,7 +77,13 @@ def judge_model(job: Job, bench: Bench) -> GivesVerdict | WantTestLabels:
     evaluation = evaluate(condition, mode=body.mode, n=n, o=o, d=d, subsets=subsets, latency=latency)
     clauses = tuple(f"{part.clause}: {float(part.value):.4f} {part.truth}" for part in evaluation.clauses)
     evidence = Evidence(rows, correct, earlier, changed, evaluation.truth.value, clauses, latency)
-    return _outcome(job, bench, evaluation.verdict is Verdict.PASS, evidence)
+    given = _outcome(job, bench, evaluation.verdict is Verdict.PASS, evidence)
+    if not body.meter or body.development is None:
+        return given
+    meter = OverfittingMeter(
+        body.meter, reliability=body.reliability, steps=body.steps, adaptivity=body.adaptivity
+    )
+    return replace(given, band=meter.read(body.development, correct=correct, rows=rows).band)
 
 
 def _judge_asking(

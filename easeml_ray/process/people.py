@@ -47,6 +47,7 @@ __all__ = [
     "ask_option",
     "ask_realtime",
     "ask_test_labels",
+    "ask_test_set",
     "asked_for",
     "believed",
     "enter",
@@ -136,6 +137,16 @@ def ask_test_labels(state: ComponentState, project: Project, event: Event, body:
     ask(state, project, event, Kind.LABEL_TEST, batch, title, items, choices=body.classes)
 
 
+def ask_test_set(state: ComponentState, project: Project, event: Event, rows: int, why: str) -> None:
+    """Ask for a fresh stable test set, unless one is there or is asked for already."""
+    if project.test_sets or asked_for(state, project, Kind.NEW_TEST_SET):
+        return
+    title = f"A new test set is needed: upload {rows:,} fresh labelled rows ({why})."
+    key = f"test-set:{event.component}:{event.version}"
+    payload = {"rows": rows, "why": why, "answer": "upload"}
+    ask(state, project, event, Kind.NEW_TEST_SET, key, title, (Asked(key, payload, 0.0),))
+
+
 def ask_realtime(state: ComponentState, project: Project, event: Event, body: RoundFinished) -> None:
     """Ask for the labels that the picker wants."""
     items = tuple(
@@ -183,9 +194,12 @@ def ask(
     )
 
 
-def asked_for(project: Project, kind: Kind) -> bool:
-    """Tell whether a question of this kind is open."""
-    return any(batch.kind == kind.value for batch in project.batches.values())
+def asked_for(state: ComponentState, project: Project, kind: Kind) -> bool:
+    """Tell whether a question of this kind is open, or about to be."""
+    owed = [a.body for a in state.actions.values() if a.project == project.name]
+    return any(batch.kind == kind.value for batch in project.batches.values()) or any(
+        isinstance(body, OpenRequests) and body.kind is kind for body in owed
+    )
 
 
 def withdraw(state: ComponentState, project: Project, event: Event, kind: Kind) -> None:

@@ -17,6 +17,7 @@ from easeml_ray.gate.label_messages import TestLabelsWanted
 from easeml_ray.gate.messages import (
     EraExhausted,
     EraReleased,
+    EraSealed,
     GateModels,
     ModelsQueued,
     OpenEra,
@@ -25,10 +26,7 @@ from easeml_ray.gate.messages import (
 )
 from easeml_ray.market.messages import Propose as ProposePurchases
 from easeml_ray.messages import Event
-from easeml_ray.oracle.messages import (
-    Asked,
-    Kind,
-)
+from easeml_ray.oracle.messages import Kind
 from easeml_ray.pool.messages import (
     AddModel,
     BatchAdmitted,
@@ -51,12 +49,11 @@ from easeml_ray.process.messages import (
     WorkRejected,
 )
 from easeml_ray.process.people import (
-    ask,
     ask_decision,
     ask_option,
     ask_realtime,
     ask_test_labels,
-    asked_for,
+    ask_test_set,
     believed,
     enter,
     hear,
@@ -118,6 +115,7 @@ def react(state: ComponentState, project: Project, event: Event) -> None:
             _failed(state, project, event, to, kind, error)
             if kind == "gate.OpenEra":
                 project.era_open = False
+                project.eras -= 1
                 _next_era(state, project, event)
         case WorkRejected(kind, error) if kind in _BESIDE:
             # No phase waits for a check or an audit: it is shown, and the project goes on.
@@ -254,6 +252,7 @@ def _next_era(state: ComponentState, project: Project, event: Event) -> None:
     if project.era_open or not project.test_sets:
         return
     project.era_open = True
+    project.eras += 1
     sealed, rows, schema, subsets, labelled = project.test_sets.pop(0)
     gate = project.task.gate
     era = OpenEra(
@@ -269,6 +268,7 @@ def _next_era(state: ComponentState, project: Project, event: Event) -> None:
         project.deployed or project.floor,
         subsets,
         labelled,
+        gate.meter,
     )
     state.owe(event, era, to="gate")
 
@@ -283,13 +283,17 @@ def _automl(state: ComponentState, project: Project, event: Event) -> None:
                 if left:
                     _close_intake(state, project, event, version, 0)
             project.arms_left = {body.version.number: len(body.arms)}
+            if not project.era_open:
+                # While models are trained there is time to label.
+                why = "models are being trained, and no test set is left for them"
+                ask_test_set(state, project, event, project.test_rows, why)
         case TrialFailed(version=version):
             _trial_over(state, project, event, version)
         case TrialFinished() as body:
             if body.floor:
                 project.floor = body.model
                 if project.ungated:
-                    state.owe(event, GateModels(project.ungated, body.model), to="gate")
+                    _to_gate(state, project, event, project.ungated, body.model)
                     project.ungated = ()
             task = project.task
             project.development[body.model] = body.development_accuracy
@@ -334,7 +338,7 @@ def _pool(state: ComponentState, project: Project, event: Event) -> None:
             if old is None:
                 project.ungated += models
             else:
-                state.owe(event, GateModels(models, old), to="gate")
+                _to_gate(state, project, event, models, old)
         case Deployed() as body:
             project.deployed = body.model
         case RoundFinished() as body if body.asked:
@@ -343,8 +347,17 @@ def _pool(state: ComponentState, project: Project, event: Event) -> None:
             state.owe(event, Absorb(f"window:{window}", digest, rows), to="registry")
 
 
+def _to_gate(
+    state: ComponentState, project: Project, event: Event, models: tuple[str, ...], old: str
+) -> None:
+    development = tuple(project.development[model] for model in models)
+    state.owe(event, GateModels(models, old, development), to="gate")
+
+
 def _gate(state: ComponentState, project: Project, event: Event) -> None:
     match event.body:
+        case EraSealed(required=rows):
+            project.test_rows = rows
         case ModelsQueued(models, _, era) if era is not None:
             state.owe(event, TakeIntoGate(models), to="pool")
         case VerdictGiven() as body:
@@ -356,12 +369,9 @@ def _gate(state: ComponentState, project: Project, event: Event) -> None:
             ask_test_labels(state, project, event, body)
         case EraReleased(era, digest, rows, sealed) if rows:
             state.owe(event, Absorb(f"era:{era}", digest, rows, sealed), to="registry")
-        # While an era is open the gate will say so again at its end, if models still wait.
-        case TestSetWanted(rows, why) if not (project.era_open or asked_for(project, Kind.NEW_TEST_SET)):
-            title = f"Models wait for a test: upload {rows} fresh labelled rows ({why})."
-            key = f"test-set:{event.version}"
-            payload = {"rows": rows, "why": why, "answer": "upload"}
-            ask(state, project, event, Kind.NEW_TEST_SET, key, title, (Asked(key, payload, 0.0),))
+        # An era that was given to the gate since may do.
+        case TestSetWanted(rows, why, era) if era >= project.eras:
+            ask_test_set(state, project, event, rows, why)
 
 
 _REACTIONS = {

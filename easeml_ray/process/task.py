@@ -51,14 +51,19 @@ class Shares(_Frozen):
 
 
 class GateSpec(_Frozen):
-    """The CI conditions and the guarantee that a verdict carries."""
+    """The CI conditions and the guarantee that a verdict carries.
+
+    ``meter`` holds the edges, in accuracy, between the bands in which every verdict tells how far
+    development flatters the model (see :class:`easeml_ray.gate.OverfittingMeter`); empty: no meter.
+    """
 
     condition: str = "n > 0.5 +/- 0.2"
     reliability: float = Field(default=0.95, ge=0.5, lt=1)
     steps: int = Field(default=4, ge=1, le=100_000)
     adaptivity: str = "none"
     mode: Literal["fp-free", "fn-free"] = "fp-free"
-    bound: str = "hoeffding_optimal"
+    bound: str = "best"
+    meter: tuple[float, ...] = ()
 
     @field_validator("condition")
     @classmethod
@@ -87,6 +92,19 @@ class GateSpec(_Frozen):
         except InvalidArgument as error:
             raise ValueError(f"{error.message} {error.hint}") from error
         return text
+
+    @model_validator(mode="after")
+    def _meter_reads(self) -> GateSpec:
+        from easeml_ray.gate import OverfittingMeter
+
+        if self.meter:
+            try:
+                OverfittingMeter(
+                    self.meter, reliability=self.reliability, steps=self.steps, adaptivity=self.adaptivity
+                )
+            except InvalidArgument as error:
+                raise ValueError(f"{error.message} {error.hint}") from error
+        return self
 
 
 class TaskSpec(_Frozen):

@@ -63,7 +63,9 @@ class Project:
     batches : open rounds of requests by id; unanswered :
     rounds in a row that nobody answered; arms_left : trials that the open search still waits
     for; floor : model 0 of the newest version; ungated : admitted models that wait for model 0;
-    test_sets : (sealed, rows, schema, rows of slices, labelled) that wait for the open era to end;
+    eras : how many test sets were given to the gate, refused ones not counted; test_rows : how many
+    rows it needs of one; test_sets : (sealed, rows, schema, rows of slices, labelled) that wait for the
+    open era to end;
     problem : the last refusal in this phase, for people.
     """
 
@@ -90,6 +92,8 @@ class Project:
     arms: dict[str, str] = field(default_factory=dict)
     ungated: tuple[str, ...] = ()
     era_open: bool = False
+    eras: int = 0
+    test_rows: int = 0
     test_sets: list[tuple[str, int, str, dict[str, int], bool]] = field(default_factory=list)
     spent_cents: float = 0.0
     bill: dict[str, BillLine] = field(default_factory=dict)

@@ -140,7 +140,7 @@ def _enough(
     """Refuse too small a test set; return how many rows it has of each slice and class of the condition."""
     gate = task.gate
     condition = parse(gate.condition)
-    judgeable(condition, labelled)
+    judgeable(condition, labelled, meter=bool(gate.meter))
     subsets = subset_rows(stable, schema["label"], condition)
     require(
         condition,
@@ -149,6 +149,7 @@ def _enough(
         steps=gate.steps,
         adaptivity=gate.adaptivity,
         bound=gate.bound,
+        meter=gate.meter,
         subsets=subsets,
     )
     return {str(subset): rows for subset, rows in subsets.items()}

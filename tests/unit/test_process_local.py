@@ -391,6 +391,38 @@ def test_no_sequence_of_stable_labels_is_in_clear(tmp_path: Path, ann: Principal
         assert not any(needle in content for needle in needles)
 
 
+def test_a_verdict_that_steers_comes_with_a_band_of_the_meter_and_nothing_else(
+    tmp_path: Path, ann: Principal
+) -> None:
+    known = small_project(noise=0.3, missing=0.0)
+    system = open_local(tmp_path)
+    edges = (-0.15,)
+    gate = {"condition": "n > 0.3 +/- 0.2", "steps": 2, "adaptivity": "full", "meter": edges}
+    task = {**known.task, "target_accuracy": 0.5, "when_undecided": "train", "gate": gate}
+    run(system.handle("process", "small", ann, CreateProject("small", task)))
+    run(system.upload("small", ann, known.data, format="csv"))
+    (era,) = run(system.read("gate", "small", ShowGate()))["eras"]
+    readings = {v["model"]: v["reading"] for v in era["verdicts"]}
+    assert readings
+    exact = {
+        m["model"]: m["development_accuracy"] for m in run(system.read("pool", "small", ShowPool()))["models"]
+    }
+    (sealed,) = [
+        e.body for e in system.store.read(prefix="registry/") if type(e.body).__name__ == "PillarsSealed"
+    ]
+    data = unseal(bytes(system.blobs.get("lab", sealed.stable)), system.gate_key)
+    table = pa.ipc.open_file(data).read_all()
+    bench = LocalBench(system, "gate", "test")
+    for verdict in era["verdicts"]:
+        if era["state"] == "ACTIVE":
+            assert verdict["evidence"] is None
+        codes = bench.predict("lab", verdict["model"], table.select(["a", "b", "c"]))
+        right = np.mean(codes == np.array([int(label) for label in table["y"].to_pylist()]))
+        gap = exact[verdict["model"]] - right
+        # Three labels in ten of development were replaced: it makes models look worse than they are.
+        assert readings[verdict["model"]]["band"] == sum(gap >= edge for edge in edges)
+
+
 @pytest.mark.parametrize("adaptivity", ["none", "full"])
 def test_a_test_set_without_labels_has_people_label_what_a_verdict_needs(
     tmp_path: Path, ann: Principal, adaptivity: str

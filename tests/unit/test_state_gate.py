@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from harness import Driven
 
-from easeml_ray.errors import Conflict, NotReady, TooFewTestRows
+from easeml_ray.errors import Conflict, InvalidArgument, NotReady, TooFewTestRows
 from easeml_ray.gate import parse
 from easeml_ray.gate.messages import (
     AnnounceKey,
@@ -150,7 +150,8 @@ def test_nothing_but_pass_or_fail_leaves_where_models_may_adapt(gate: Driven, ad
     gate.tell(era(adaptivity))
     gate.tell(GateModels(("a",), "floor"))
     judge(gate, False, evidence=EVIDENCE)  # even if the work should give it
-    assert shown(gate)["verdicts"] == [{"model": "a", "verdict": "FAIL", "step": 1, "evidence": None}]
+    told = {"model": "a", "verdict": "FAIL", "step": 1, "evidence": None, "reading": None}
+    assert shown(gate)["verdicts"] == [told]
     assert gate.told(VerdictGiven)[0].evidence is None
 
 
@@ -307,6 +308,74 @@ def test_what_verdicts_rested_on_is_told_when_the_era_is_released(gate: Driven) 
     first, second = shown(gate)["verdicts"]
     assert first["evidence"]["new_correct"] == EVIDENCE.new_correct
     assert second["evidence"] is None
+
+
+@pytest.mark.parametrize(
+    ("adaptivity", "steps", "verdicts", "after", "why"),
+    [
+        ("full", 8, "FFPFPFF", 6, "2 of 8 verdicts are left"),
+        ("full", 2, "F", 1, "1 of 2 verdicts are left"),
+        ("full", 1, "", 0, "1 of 1 verdicts are left"),
+        ("firstChange", 8, "", 0, "retires at the next model that passes"),
+        ("bounded:2", 8, "FFP", 3, "retires at the next model that passes"),
+        ("none", 8, "FFPP", None, ""),
+    ],
+)
+def test_the_next_test_set_is_asked_for_once_before_the_present_one_ends(
+    gate: Driven, adaptivity: str, steps: int, verdicts: str, after: int | None, why: str
+) -> None:
+    gate.tell(era(adaptivity, steps=steps, rows=5000))
+    models = [f"m{i}" for i in range(len(verdicts) + 1)]
+    if adaptivity == "none":
+        gate.tell(GateModels(tuple(models), "floor"))
+    seen = []
+    for model, verdict in zip(models, [*verdicts, ""], strict=True):
+        if adaptivity != "none":
+            gate.tell(GateModels((model,), "floor"))
+        seen.append(len(gate.told(TestSetWanted)))
+        if verdict:
+            judge(gate, verdict == "P", evidence=None)
+    assert seen == [int(after is not None and i >= after) for i in range(len(models))]
+    for wanted in gate.told(TestSetWanted):
+        assert (wanted.era, wanted.rows) == (1, shown(gate)["required_rows"])
+        assert why in wanted.why
+    assert shown(gate)["state"] == "ACTIVE"
+
+
+def metered(adaptivity: str, rows: int, *, labelled: bool = True) -> OpenEra:
+    return dataclasses.replace(era(adaptivity, rows=rows, steps=4), meter=(0.0, 0.1), labelled=labelled)
+
+
+def test_readings_of_the_meter_are_told_with_verdicts_counted_and_paid_for_in_rows(gate: Driven) -> None:
+    few = gate.refused(TooFewTestRows, metered("full", 1000))
+    assert "leave the meter out" in " ".join(few.ways_out)  # verdicts alone would be content
+    gate.tell(era("full", rows=1000, steps=4), project="q")
+    narrow = dataclasses.replace(metered("full", few.required), meter=(0.0, 0.01))
+    assert "bands" in gate.refused(TooFewTestRows, narrow).message
+    gate.refused(InvalidArgument, metered("full", 10_000, labelled=False))
+    gate.tell(metered("full", 10_000))
+    gate.tell(GateModels(("a",), "floor", (0.91,)))
+    (work,) = gate.due(JudgeModel)
+    assert (work.body.meter, work.body.development) == ((0.0, 0.1), 0.91)
+    gate.report(work, GivesVerdict(1, "a", True, None, "sealed", "", 1))
+    (verdict,) = shown(gate)["verdicts"]
+    assert verdict["evidence"] is None
+    assert (verdict["reading"]["lower"], verdict["reading"]["upper"]) == (0.0, 0.1)
+    assert verdict["reading"]["points"] == "0 to 10"
+    assert 0 < verdict["reading"]["tolerance"] <= 0.05
+    assert shown(gate)["leaked_bits"] == pytest.approx(1 + np.log2(3))
+
+
+def test_models_that_wait_keep_their_development_accuracy_for_the_meter(gate: Driven) -> None:
+    gate.tell(GateModels(("a", "b"), "floor", (0.8, 0.9)))
+    gate.tell(metered("none", 10_000))
+    judged = []
+    while work := gate.due(JudgeModel):
+        judged.append(work[0].body.development)
+        gate.report(work[0], GivesVerdict(1, work[0].body.model, False, EVIDENCE, "", "", 2))
+    assert judged == [0.8, 0.9]
+    line = gate.told(VerdictGiven)[0].ledger
+    assert line.entropy_before == pytest.approx(1 + np.log2(3))
 
 
 def test_conditions_that_nothing_can_meet_are_warned_of(gate: Driven) -> None:

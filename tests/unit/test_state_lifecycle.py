@@ -646,6 +646,48 @@ def test_models_that_no_era_can_judge_wait_for_a_test_set_and_ask_for_one_once(h
     assert house.show()["waiting_for"] == []
 
 
+def test_a_test_set_is_asked_for_while_the_models_that_will_need_it_are_trained(house: House) -> None:
+    house.script.decisions = ["FEASIBLE", "FEASIBLE"]
+    house.script.repairs = relabel(1, 2, 3)
+    house.begin()
+    assert house.show()["waiting_for"] == []
+    seen: list[tuple[str, int]] = []
+    inner = house._issue
+
+    def watched(component: str, action: Any) -> None:
+        seen.append((type(action.body).__name__, len(house.requests("NEW_TEST_SET"))))
+        inner(component, action)
+
+    house._issue = watched  # type: ignore[method-assign]
+    house.tell("process", RequestImprovement("better"))
+    house.answer("yes", "RELABEL")
+    trials = [count for name, count in seen if name == "RunTrial"]
+    assert trials[-1] == 1  # before the last model was trained
+    (request,) = house.requests("NEW_TEST_SET")
+    assert request["payload"]["rows"] == house.gate()["eras"][0]["required_rows"]
+    assert "being trained" in request["title"]
+    house.test_set(2)
+    assert house.requests("NEW_TEST_SET") == []
+
+
+def test_a_test_set_is_asked_for_before_an_era_that_may_end_any_time_has_ended(house: House) -> None:
+    house.script.passes = lambda arm: False
+    house.begin(gate={**GATE, "adaptivity": "firstChange"})
+    (era,) = house.gate()["eras"]
+    assert era["state"] == "ACTIVE"
+    assert len(house.requests("NEW_TEST_SET")) == 1
+    house.test_set(2)
+    assert house.requests("NEW_TEST_SET") == []
+    house.script.passes = lambda arm: True
+    house.script.quality = {"forest": 0.9}
+    house.script.repairs = relabel(1, 2)
+    house.tell("process", RequestImprovement("better"))
+    house.answer("yes", "RELABEL")
+    # The era ended, the set that lay ready followed, and the one after it is asked for with its first model.
+    assert [era["state"] for era in house.gate()["eras"]] == ["RELEASED", "SEALED"]
+    assert house.requests("NEW_TEST_SET") == []
+
+
 def test_a_test_set_that_comes_while_an_era_is_open_waits_for_its_end(house: House) -> None:
     house.begin(gate={**GATE, "adaptivity": "full", "steps": 2})
     assert house.gate()["eras"][0]["state"] == "ACTIVE"
