@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
 
 import ray
+from ray.exceptions import RayTaskError
 
+from actors.call import unwrapped
 from actors.config import SystemConfig
 from actors.data import TaskBench
-from actors.shell import Shell
+from actors.shell import Shell, awaited
+from easeml_ray.errors import InvalidArgument, InvalidSpec
 from easeml_ray.gate.messages import AnnounceKey
 from easeml_ray.gate.sealing import new_private_key, public_key
 from easeml_ray.gate.state import GateState
@@ -26,13 +31,16 @@ if TYPE_CHECKING:
 __all__ = ["CIGate", "CIGateActor"]
 
 _PREDICT_SECONDS = 600.0
+_VARIABLE = "EASEML_GATE_KEY"
 
 
 class GateBench(TaskBench):
     """A bench inside CIGate's process: it has the key, and lets tasks see features alone."""
 
-    def __init__(self, config: SystemConfig, key: bytes, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(config, "gate")
+    def __init__(
+        self, config: SystemConfig, action: str, key: bytes, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        super().__init__(config, "gate", action)
         self._key = key
         self._loop = loop
 
@@ -54,11 +62,20 @@ class GateBench(TaskBench):
         return float(self._in_a_task(latency, tenant, model, features))
 
     def _in_a_task(self, task: Any, *arguments: Any) -> Any:
+        """Run a task to its end; ConnectionError where no worker was to be had, which is no model's fault."""
+
         async def answered() -> Any:
-            return await task.remote(self.config, *arguments)
+            return await awaited(task.remote(self.config, *arguments), force=True)
 
         # Judging runs in a thread; what it waits for, the actor's own loop awaits.
-        return asyncio.run_coroutine_threadsafe(answered(), self._loop).result(_PREDICT_SECONDS)
+        waiting = asyncio.run_coroutine_threadsafe(answered(), self._loop)
+        try:
+            return waiting.result(_PREDICT_SECONDS)
+        except RayTaskError as error:
+            raise unwrapped(error) from error
+        except (TimeoutError, CancelledError) as error:
+            waiting.cancel()
+            raise ConnectionError(f"no worker answered within {_PREDICT_SECONDS:.0f} s") from error
 
 
 class CIGateActor(Shell):
@@ -68,16 +85,34 @@ class CIGateActor(Shell):
 
     async def prepare(self) -> None:
         """Make or read the key and announce its public half."""
-        key = await asyncio.to_thread(read_or_make_key, self.config.gate_key_file, new_private_key)
-        self.bench = GateBench(self.config, key, asyncio.get_running_loop())
-        public = public_key(key).hex()
+        self.key = await asyncio.to_thread(gate_key, self.config)
+        public = public_key(self.key).hex()
         await self.handle(
             f"gate-key-{public}", SYSTEM, Principal(SYSTEM, Role.SYSTEM, "gate"), AnnounceKey(public)
         )
 
     async def perform(self, job: Job) -> Any:
         """Judge or release in a thread of this process: the key and the labels stay in it."""
-        return await asyncio.to_thread(work_of("gate")[type(job.body)], job, self.bench)
+        bench = GateBench(self.config, job.id, self.key, asyncio.get_running_loop())
+        return await asyncio.to_thread(work_of("gate")[type(job.body)], job, bench)
+
+
+def gate_key(config: SystemConfig) -> bytes:
+    """Return the private key: of the environment if it is there, else of the state folder."""
+    text = os.environ.get(_VARIABLE)
+    if not text:
+        return read_or_make_key(config.gate_key_file, new_private_key)
+    try:
+        key = bytes.fromhex(text)
+        public_key(key)
+    except (ValueError, InvalidArgument) as error:
+        # Never the key itself in the message.
+        raise InvalidSpec(
+            f"{_VARIABLE} is no key",
+            hint="Give 32 bytes in hex, e.g. of: openssl rand -hex 32.",
+            field=_VARIABLE,
+        ) from error
+    return key
 
 
 CIGate = ray.remote(CIGateActor)

@@ -93,6 +93,11 @@ class Shell:
         seed = secrets.randbits(63)
         return await self._handle(Command(command_id, project, principal, time.time(), seed, body))
 
+    async def replied(self, command_id: str) -> dict[str, Any] | None:
+        """Return the reply to a command that was handled, None if none of this id was."""
+        done = await asyncio.to_thread(self.host.store.find, command_id)
+        return dict(done[-1].reply or {}) if done else None
+
     async def read(self, project: str, query: Any) -> dict[str, Any]:
         """Answer a query from the state."""
         async with self.lock:

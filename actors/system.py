@@ -124,6 +124,11 @@ class ActorSystem(System):
         )
         return reply
 
+    async def replied(self, component: str, command_id: str) -> dict[str, Any] | None:
+        """Ask the actor for its reply to a command; see :class:`System`."""
+        reply: dict[str, Any] | None = await call(self.config.name, ACTORS[component], "replied", command_id)
+        return reply
+
     async def read(self, component: str, project: str, query: Any) -> dict[str, Any]:
         """Send a query; see :class:`System`."""
         found: dict[str, Any] = await call(self.config.name, ACTORS[component], "read", project, query)
@@ -139,9 +144,12 @@ class ActorSystem(System):
     async def prepare(self, name: str, data: bytes, options: dict[str, Any]) -> Any:
         """Run a preparation as a task; see :class:`System`."""
         from actors.tasks.work import prepare
+        from easeml_ray.gate.sealing import new_private_key, public_key, seal
 
+        key = new_private_key()
+        sealed = await asyncio.to_thread(seal, data, public_key(key))
         try:
-            return await prepare.remote(self.config, name, data, options)
+            return await prepare.remote(self.config, name, sealed, key, options)
         except RayTaskError as error:
             raise unwrapped(error) from error
 

@@ -82,7 +82,7 @@ class Narrator:
         self.say(
             "data",
             f"{first['train_rows']:,} rows to train, {first['development_rows']:,} to develop, "
-            f"{found['stable_rows'][0]:,} sealed for the gate",
+            f"{found['test_sets'][0]['rows']:,} sealed for the gate",
             once="data",
         )
 

@@ -65,7 +65,9 @@ def condition(text: str, *, reliability: float, steps: int, rows: int, mode: str
     def asks_for_accuracy(clause: Clause) -> bool:
         return clause.coefficients == {"n": 1} and clause.comparison == ">" and clause.subset is None
 
-    guarantee = f"with probability {reliability:g} for all {steps} verdicts together"
+    guarantee = f"with probability {reliability:g}" + (
+        f" for all {steps} verdicts together" if steps > 1 else ""
+    )
     parts = parse(text).parts
     clause = parts[0]
     # Only the commonest condition is put in words.

@@ -261,9 +261,14 @@ class TooFewTestRows(BadInput):
 
 
 class HeldOutOverlap(BadInput):
-    """Rows that a held-out pillar already holds were offered for training."""
+    """Rows that a held-out pillar holds were offered for training, or ones that came before as a test set.
+
+    ``rows`` are the first of them, counted from 1 in the file; empty where they would tell a stranger what a
+    test set holds.
+    """
 
     count: int
+    rows: list[int]
 
 
 class InvalidAnswer(BadInput):

@@ -27,6 +27,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Ray reads both once, when it is imported.
 os.environ["RAY_AUTH_MODE"] = "token"
 os.environ["RAY_AUTH_TOKEN"] = secrets.token_urlsafe(32)
+# Small enough for a test to make Ray spill.
+os.environ["RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES"] = str(256 * 2**20)
 for name in ("STATE", "URL", "TOKEN", "STORE", "BLOBS", "PORT", "RAY_ADDRESS"):
     os.environ.pop(f"EASEML_{name}", None)
 

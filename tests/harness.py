@@ -58,6 +58,7 @@ from easeml_ray.process.messages import CreateProject, ShowBill, ShowNext, ShowP
 from easeml_ray.registry.messages import (
     AddTestSet,
     AddVersion,
+    FindLatest,
     KeepVersion,
     Part,
     RepairAlternatives,
@@ -211,6 +212,18 @@ def option(kind: str, number: int, keys: Iterable[int], *, each: float = 10.0, g
     return Option(f"{kind}:v{number}", kind, "?", Gain(gain, 0.0, 0.1), cost, items, choices, "test")
 
 
+def relabel(*rows: int, each: float = 10.0) -> Any:
+    """Propose these rows for relabelling, less what was skipped or is verified by a version."""
+
+    def repairs(body: ProposeRepairs) -> tuple[Option, ...]:
+        left = [row for row in rows if f"label:train:{row}" not in body.skipped]
+        left = left[body.version.number - 1 :]  # each version has had one of them verified
+        price = each if each else body.price_label
+        return (option("RELABEL", body.version.number, left, each=price),) if left else ()
+
+    return repairs
+
+
 @dataclass
 class Script:
     """What the work of a :class:`House` brings; tests change it as they go.
@@ -313,7 +326,9 @@ class House(LocalSystem):
         self.tell("pool", StoreSegment(name, digest(name), rows, 0, window_rows, labels))
 
     def test_set(self, number: int) -> None:
-        self.tell("registry", AddTestSet(f"upload-{number}", f"stable-{number}", 1000, f"held-{number}"))
+        checked = self.hosts["registry"].state.read("p", FindLatest())["came"]
+        held_out = f"held-{number}"
+        self.tell("registry", AddTestSet(f"upload-{number}", f"stable-{number}", 1000, held_out, checked))
 
     def phases(self) -> list[str]:
         """Return the phases in which the project was, in order."""

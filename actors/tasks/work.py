@@ -43,11 +43,16 @@ def latency(config: SystemConfig, tenant: str, model: str, features: pa.Table) -
 
 
 @ray.remote(num_cpus=0.5, max_retries=0)
-def prepare(config: SystemConfig, name: str, data: bytes, options: dict[str, Any]) -> Any:
-    """Parse and check bytes from outside, away from every actor."""
+def prepare(config: SystemConfig, name: str, sealed: bytes, key: bytes, options: dict[str, Any]) -> Any:
+    """Parse and check bytes from outside, away from every actor.
+
+    They come sealed to a key of this one call: Ray may write a large argument to disk, and labels of a
+    test set are among them. The key is too small to be written anywhere.
+    """
+    from easeml_ray.gate.sealing import unseal
     from easeml_ray.process.keys import new_key, read_or_make_key
     from easeml_ray.registry import work
     from easeml_ray.store import open_blob_store
 
-    key = read_or_make_key(config.data_key_file, new_key)
-    return getattr(work, name)(data, **options, data_key=key, blobs=open_blob_store(config.blobs))
+    data, data_key = unseal(sealed, key), read_or_make_key(config.data_key_file, new_key)
+    return getattr(work, name)(data, **options, data_key=data_key, blobs=open_blob_store(config.blobs))

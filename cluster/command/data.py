@@ -73,6 +73,6 @@ def _draw(out: Console, answer: dict[str, Any]) -> None:
             right=(0, 1, 3, 4, 5),
         )
     )
-    sealed = " and ".join(f"{rows:,}" for rows in answer["stable_rows"])
-    out.print(f"{sealed} rows are sealed for the gate")
+    sealed = [f"{test_set['rows']:,}" for test_set in answer["test_sets"] if test_set["sealed"]]
+    out.print(f"{' and '.join(sealed) or 'no'} rows are sealed for the gate")
     out.print(f"{answer['waiting_rows']:,} labelled rows wait for the next version")

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from cluster import wording
 from cluster.command.table import table
 from cluster.command.verb import Session, verb
-from easeml_ray.errors import InvalidArgument, NotFound, NotReady
+from easeml_ray.errors import Conflict, InvalidArgument, NotFound, NotReady
 
 __all__ = ["app"]
 
@@ -54,14 +54,20 @@ def check(
     model: Annotated[str, typer.Option(help="Name of the model, or its first characters.")],
     wait: Annotated[float, typer.Option(help="Seconds to wait for a verdict.", min=0)] = 0.0,
 ) -> None:
-    """Tell a model's verdict to a pipeline: exit code 0 for PASS, 1 for FAIL, 6 while there is none."""
+    """Tell a model's verdict to a pipeline.
+
+    Exit code 0 for PASS, 1 for FAIL, 4 for a model that nobody knows, 5 for one that was retired without
+    a test, 6 while there is no verdict.
+    """
     client, end = session.client(), time.monotonic() + wait
     while True:
-        found = _verdict_of(client.gate(project), model)
+        gate = client.gate(project)
+        name = _full_name(gate, client.models(project)["models"], model)
+        found = _verdict_of(gate, name)
         if found is not None:
             break
         if time.monotonic() >= end:
-            raise NotReady(f"{model} has no verdict yet", hint="Give it time: --wait SECONDS.")
+            raise _not_yet(project, gate, name)
         time.sleep(_POLL_SECONDS)
     session.show(found, _draw_check)
     raise typer.Exit(0 if found["verdict"] == "PASS" else 1)
@@ -110,14 +116,37 @@ def size(
     session.show(answer, _draw_size)
 
 
-def _verdict_of(gate: dict[str, Any], name: str) -> dict[str, Any] | None:
-    """Return the newest verdict on a model; None while it waits for one."""
+def _full_name(gate: dict[str, Any], models: list[dict[str, Any]], name: str) -> str:
+    """Return the one model whose name begins so, if it has a verdict or can come to one."""
     if len(name) < _SHORTEST_NAME:
         raise InvalidArgument(
             f"{name!r} is too short a name for a model.",
             hint=f"give at least its first {_SHORTEST_NAME} characters",
             argument="model",
         )
+    states = {str(m["model"]): m["state"] for m in models if m["model"].startswith(name)}
+    verdicts = [verdict for era in gate["eras"] for verdict in era["verdicts"]]
+    judged = {str(v["model"]) for v in verdicts if v["model"].startswith(name)}
+    names = sorted(states.keys() | judged)
+    if len(names) > 1:
+        raise InvalidArgument(f"{len(names)} models begin with {name!r}.", argument="model")
+    if not names:
+        raise NotFound(
+            f"there is no model {name}",
+            hint=f"easeml models {gate['project']} lists them.",
+            what="model",
+            name=name,
+        )
+    if states.get(names[0]) == "RETIRED" and not judged:
+        raise Conflict(
+            f"model {names[0][:12]} was retired without a test",
+            hint="Another one was better on development, and tests are spent on those that may be deployed.",
+        )
+    return names[0]
+
+
+def _verdict_of(gate: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """Return the newest verdict on a model; None while it waits for one."""
     given = [
         {
             **verdict,
@@ -129,21 +158,25 @@ def _verdict_of(gate: dict[str, Any], name: str) -> dict[str, Any] | None:
         }
         for era in gate["eras"]
         for verdict in era["verdicts"]
-        if verdict["model"].startswith(name)
+        if verdict["model"] == name
     ]
-    pending = [m for era in gate["eras"] for m in (*era["queued"], era["judging"] or "")] + gate["waiting"]
-    names = {verdict["model"] for verdict in given} | {m for m in pending if m.startswith(name)}
-    if len(names) > 1:
-        raise InvalidArgument(f"{len(names)} models begin with {name!r}.", argument="model")
-    if not names:
-        raise NotFound(
-            f"the gate knows no model {name}",
-            hint="Only admitted models come to it: easeml models PROJECT.",
-            what="model",
-            name=name,
+    pending = {m for era in gate["eras"] for m in (*era["queued"], era["judging"])} | set(gate["waiting"])
+    return given[-1] if given and name not in pending else None
+
+
+def _not_yet(project: str, gate: dict[str, Any], name: str) -> NotReady:
+    """Return what a model waits for."""
+    for era in gate["eras"]:
+        if era["judging"] and era["waits_for_labels"]:
+            return NotReady(
+                f"{name[:12]} has no verdict yet: {era['waits_for_labels']} labels of test rows are awaited",
+                hint=f"Give them: easeml label {project}.",
+            )
+    if name in gate["waiting"]:
+        return NotReady(
+            f"{name[:12]} waits for a test set", hint=f"Give one: easeml data test-set {project} FILE."
         )
-    waits = any(m.startswith(name) for m in pending)
-    return None if waits or not given else given[-1]
+    return NotReady(f"{name[:12]} has no verdict yet", hint="Give it time: --wait SECONDS.")
 
 
 def _draw(out: Console, answer: dict[str, Any]) -> None:
@@ -156,8 +189,13 @@ def _draw(out: Console, answer: dict[str, Any]) -> None:
         out.print(
             f"{era['rows']:,} rows ({era['required_rows']:,} needed by {era['bound']}), "
             f"{era['steps_left']} of {era['steps']} verdicts left, adaptivity {era['adaptivity']}; "
-            f"at most {era['leaked_bits']:.1f} bits of it are given away"
+            f"at most {era['leaked_bits']:.1f} of {era['most_bits']:.1f} bits of it are given away"
         )
+        if era["judging"]:
+            wanted = era["waits_for_labels"]
+            waits = f", waits for {wanted} labels: easeml label {answer['project']}" if wanted else ""
+            behind = f"; {len(era['queued'])} behind it" if era["queued"] else ""
+            out.print(f"judging {era['judging'][:12]}{waits}{behind}")
         metered = bool(era["meter"])
         out.print(
             table(
@@ -190,6 +228,8 @@ def _draw_check(out: Console, found: dict[str, Any]) -> None:
         return
     for line in evidence["clauses"]:
         out.print(f"  {escape(line)}")
+    if evidence["failure"]:
+        out.print(f"  it could not answer: {escape(evidence['failure'])}")
     if evidence["latency_ms"] is not None:
         out.print(f"  latency {evidence['latency_ms']:.1f} ms")
 

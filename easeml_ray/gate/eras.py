@@ -8,7 +8,7 @@ from typing import Any
 
 from easeml_ray.gate.adaptivity import leaked_bits, passes_allowed
 from easeml_ray.gate.contradictions import contradictions
-from easeml_ray.gate.label_messages import SealedLabel
+from easeml_ray.gate.label_messages import SealedLabel, TestLabelsWanted
 from easeml_ray.gate.language import parse
 from easeml_ray.gate.messages import EraSealed, Evidence, JudgeModel, VerdictGiven
 from easeml_ray.gate.meter import OverfittingMeter
@@ -22,9 +22,10 @@ class Era:
     """One stable test set.
 
     old : the model that ``o`` stands for, set once; queue : models that wait; judging : the
-    model at work; verdicts : in order; known : sealed blob of the labels so far, of a set that
-    came without; evidence : of each verdict, let out when the era was released; succeeded :
-    whether another set was asked for.
+    model at work; verdicts : in order; known, fresh : labels of a set that came without, in a
+    sealed blob and beside it; asked : what was last wanted of people for the model at work;
+    evidence : of each verdict, let out when the era was released; succeeded : whether another set
+    was asked for.
     """
 
     sealed: EraSealed
@@ -35,6 +36,8 @@ class Era:
     verdicts: list[VerdictGiven] = field(default_factory=list)
     released: str | None = None
     known: str = ""
+    fresh: tuple[SealedLabel, ...] = ()
+    asked: TestLabelsWanted | None = None
     evidence: tuple[Evidence | None, ...] = ()
     succeeded: bool = False
 
@@ -53,6 +56,12 @@ class Era:
     def frozen(self) -> bool:
         """Whether its models were fixed."""
         return self.sealed.adaptivity == "none" and self.old is not None
+
+    def room(self, models: int) -> int:
+        """Return how many of so many further models it judges; those fixed beforehand come all or none."""
+        if self.sealed.adaptivity == "none":
+            return models if self.old is None and models <= self.left else 0
+        return min(models, max(self.left, 0))
 
     def ends(self, passed: bool) -> bool:
         """Tell whether the verdict that is given now is the last one."""
@@ -81,9 +90,9 @@ class Era:
     def _passes(self, *passed: bool) -> int:
         return sum(verdict.passed for verdict in self.verdicts) + sum(passed)
 
-    def judge(self, fresh: tuple[SealedLabel, ...], development: float | None) -> JudgeModel:
+    def judge(self, development: float | None) -> JudgeModel:
         """Return the work that judges the model at work."""
-        sealed = self.sealed
+        sealed, asked = self.sealed, self.asked
         return JudgeModel(
             sealed.era,
             sealed.sealed,
@@ -97,10 +106,18 @@ class Era:
             sealed.steps,
             sealed.labelled,
             self.known,
-            fresh,
+            self.fresh,
             sealed.meter,
             development,
+            asked.answers if asked else "",
+            asked.latency_ms if asked else None,
+            asked.table if asked else "",
         )
+
+    def keep(self, known: str) -> None:
+        """Note that labels are kept in a sealed blob: those that came before it was made are in it."""
+        if known and known != self.known:
+            self.known, self.fresh = known, ()
 
     def told(self) -> list[tuple[VerdictGiven, Evidence | None]]:
         """Return the verdicts with the evidence that has been let out."""
@@ -118,6 +135,12 @@ class Era:
         return leaked_bits(
             self.sealed.adaptivity, verdicts=len(self.verdicts), passes=self._passes(), bands=self.bands
         )
+
+    @property
+    def most_bits(self) -> float:
+        """Bits that all its verdicts can give away."""
+        sealed = self.sealed
+        return leaked_bits(sealed.adaptivity, verdicts=sealed.steps, passes=0, bands=self.bands)
 
     def shown(self) -> dict[str, Any]:
         """Return what people may see of it."""
@@ -137,9 +160,11 @@ class Era:
             "steps": sealed.steps,
             "steps_left": sealed.steps - len(self.verdicts),
             "leaked_bits": self.leaked,
+            "most_bits": self.most_bits,
             "warnings": list(_warnings(sealed.condition)),
             "old": self.old,
             "judging": self.judging,
+            "waits_for_labels": len(self.asked.rows) if self.asked and not self.fresh else 0,
             "queued": list(self.queue),
             "verdicts": [
                 {

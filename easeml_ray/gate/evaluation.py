@@ -21,7 +21,7 @@ ease.ml/ci", SysML 2019, section 2 (fp-free and fn-free).
 from __future__ import annotations
 
 import numbers
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
@@ -102,6 +102,11 @@ class Evaluation:
     truth: Truth
     clauses: tuple[ClauseEvaluation, ...]
 
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Each clause with its value and truth, for people."""
+        return tuple(f"{part.clause}: {float(part.value):.4f} {part.truth}" for part in self.clauses)
+
 
 Estimate = Fraction | Decimal | float
 
@@ -155,8 +160,8 @@ def evaluate(
             f"The mode {mode!r} is not known.", hint=f"one of {', '.join(MODES)}", argument="mode"
         )
     given: dict[Subset | None, Mapping[str, Estimate]] = {None: estimates}
-    for subset, values in (subsets or {}).items():
-        given[subset] = values
+    for subset, on_its_rows in (subsets or {}).items():
+        given[subset] = on_its_rows
     exact = {
         where: {name: exact_estimate(name, value) for name, value in values.items()}
         for where, values in given.items()
@@ -168,7 +173,18 @@ def evaluate(
             raise InvalidArgument(
                 f"The condition needs an estimate of {', '.join(missing)}{rows}.", argument=missing[0]
             )
-    clauses = tuple(evaluate_clause(clause, exact[clause.subset]) for clause in condition.clauses)
+    values = [
+        sum((c * exact[clause.subset][v] for v, c in clause.coefficients.items()), Fraction(0))
+        for clause in condition.clauses
+    ]
+    return evaluation_of(condition, values, mode=mode, latency=latency)
+
+
+def evaluation_of(
+    condition: Condition, values: Sequence[Fraction], *, mode: str, latency: Estimate | None = None
+) -> Evaluation:
+    """Evaluate a condition at the exact value of each of its clauses."""
+    clauses = tuple(map(evaluate_clause, condition.clauses, values))
     truths = [clause.truth for clause in clauses]
     if condition.latency is not None:
         truths.append(compare_latency(condition.latency, latency))
@@ -225,9 +241,8 @@ def least_accuracy(condition: Condition) -> Fraction:
     return max(floors, default=Fraction(0))
 
 
-def evaluate_clause(clause: Clause, estimates: dict[str, Fraction]) -> ClauseEvaluation:
-    """Evaluate one clause at exact estimates."""
-    value = sum((c * estimates[v] for v, c in clause.coefficients.items()), Fraction(0))
+def evaluate_clause(clause: Clause, value: Fraction) -> ClauseEvaluation:
+    """Evaluate one clause at the exact value of its expression."""
     epsilon = Fraction(clause.epsilon)
     return ClauseEvaluation(clause, value, value - epsilon, value + epsilon, compare(clause, value))
 

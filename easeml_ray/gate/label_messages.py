@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from easeml_ray.messages import message
+from easeml_ray.messages import LedgerLine, message
 
 __all__ = ["LearnTestLabels", "SealedLabel", "TestLabelsLearnt", "TestLabelsWanted", "WantTestLabels"]
 
@@ -13,13 +13,15 @@ class SealedLabel:
 
     row: int
     sealed: str | None
+    cost_cents: float = 0.0
 
 
 @message
 class WantTestLabels:
     """Result of work: the verdict on a model needs the labels of these rows.
 
-    ``known`` is the sealed blob of the labels so far, ``table`` the features of the wanted rows.
+    ``known`` is the sealed blob of the labels so far, ``table`` the features of the wanted rows; what the
+    models answer, and how fast, is found once: ``answers`` is the blob of it.
     """
 
     era: int
@@ -28,6 +30,8 @@ class WantTestLabels:
     table: str
     rows: tuple[int, ...]
     classes: tuple[str, ...]
+    answers: str = ""
+    latency_ms: float | None = None
 
 
 @message
@@ -42,6 +46,8 @@ class TestLabelsWanted:
     table: str
     rows: tuple[int, ...]
     classes: tuple[str, ...]
+    answers: str = ""
+    latency_ms: float | None = None
 
 
 @message
@@ -54,9 +60,10 @@ class LearnTestLabels:
 
 @message
 class TestLabelsLearnt:
-    """The gate goes on judging with these labels."""
+    """The gate goes on judging with these labels; what they tell is sealed, what they cost is not."""
 
     __test__ = False
 
     era: int
     labels: tuple[SealedLabel, ...]
+    ledger: LedgerLine | None = None

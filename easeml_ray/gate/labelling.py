@@ -17,13 +17,13 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
-from easeml_ray.gate.condition import Clause, Condition, Subset
-from easeml_ray.gate.evaluation import Truth, Verdict, evaluate
+from easeml_ray.gate.condition import Condition, Subset
+from easeml_ray.gate.estimate import NO_LABEL, estimate, wants_label
+from easeml_ray.gate.evaluation import Truth, Verdict
 from easeml_ray.gate.sealing import seal, unseal
 from easeml_ray.gate.sequential import SequentialGate
 
@@ -141,33 +141,12 @@ def _all_at_once(
     needed = np.zeros(len(old), dtype=bool)
     for clause in condition.clauses:
         rows = members[clause.subset] if clause.subset else np.ones(len(old), dtype=bool)
-        needed |= rows & _labelled(clause, old != new)
+        needed |= rows & wants_label(clause, old, new)
     missing = [int(row) for row in np.flatnonzero(needed) if int(row) not in known]
     if missing:
         return Wanted(tuple(missing[:MOST]))
-    # Rows that need no label count as wrong for both models: n - o is the same as if both were right.
-    right, before = np.zeros(len(old), dtype=bool), np.zeros(len(old), dtype=bool)
-    for row in np.flatnonzero(needed):
-        label = known[int(row)]
-        if label is None:
-            right[row], before[row] = mode == "fn-free", mode == "fp-free"
-        else:
-            right[row], before[row] = new[row] == label, old[row] == label
-
-    def shares(rows: NDArray[np.bool_]) -> dict[str, Fraction]:
-        hits = {"n": right, "o": before, "d": old != new}
-        return {name: Fraction(int(hit[rows].sum()), int(rows.sum())) for name, hit in hits.items()}
-
-    subsets = {subset: shares(rows) for subset, rows in members.items()}
-    everything = shares(np.ones(len(old), dtype=bool))
-    plain = Condition(condition.clauses)
-    found = evaluate(plain, mode=mode, subsets=subsets, **everything)
-    told = tuple(f"{part.clause}: {float(part.value):.4f} {part.truth}" for part in found.clauses)
-    return Judged(found.verdict, found.truth, told, int(needed.sum()))
-
-
-def _labelled(clause: Clause, differ: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Tell the rows whose label can change a clause."""
-    if not (clause.n or clause.o):
-        return np.zeros(len(differ), dtype=bool)
-    return differ if clause.n + clause.o == 0 else np.ones(len(differ), dtype=bool)
+    labels = np.full(len(old), NO_LABEL, dtype=np.int64)
+    given = {row: code for row, code in known.items() if code is not None}
+    labels[list(given)] = list(given.values())
+    found = estimate(Condition(condition.clauses), old, new, labels, members=members, mode=mode)
+    return Judged(found.verdict, found.truth, found.told, int(needed.sum()))

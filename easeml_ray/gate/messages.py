@@ -48,7 +48,8 @@ class OpenEra:
     """A sealed stable test set and the conditions that it is to carry.
 
     ``old`` is what is deployed now (model 0 before any), for models that wait already; ``meter`` are the
-    edges of the overfitting meter that is read with every verdict, none without one.
+    edges of the overfitting meter that is read with every verdict, none without one; ``bit_cents`` is the
+    price of a bit that verdicts give away.
     """
 
     sealed: str
@@ -64,6 +65,7 @@ class OpenEra:
     subset_rows: dict[str, int] = field(default_factory=dict)
     labelled: bool = True
     meter: tuple[float, ...] = ()
+    bit_cents: float = 0.0
 
 
 @message
@@ -83,6 +85,7 @@ class EraSealed:
     bound: str
     labelled: bool = True
     meter: tuple[float, ...] = ()
+    bit_cents: float = 0.0
 
 
 @message
@@ -120,7 +123,8 @@ class JudgeModel:
     """Work: one verdict, inside the gate's own process.
 
     For a test set without labels ``known`` is the sealed blob of those that came before, ``fresh`` are
-    those that came since; what is wanted next may be the result instead of a verdict.
+    those that came since; what is wanted next may be the result instead of a verdict. ``answers`` and
+    ``latency_ms`` are what the models said before, ``asked`` the blob of the rows that people have seen.
     """
 
     era: int
@@ -138,6 +142,9 @@ class JudgeModel:
     fresh: tuple[SealedLabel, ...] = ()
     meter: tuple[float, ...] = ()
     development: float | None = None
+    answers: str = ""
+    latency_ms: float | None = None
+    asked: str = ""
 
 
 @message
@@ -145,7 +152,8 @@ class Evidence:
     """What a verdict rests on: exact counts over ``rows`` stable rows, and each clause's value and truth.
 
     ``labels`` is how many labels the verdict took, where the test set came without; how many answers were
-    right is then counted over all rows whose label is known by now.
+    right is then counted over all rows whose label is known by now. ``failure`` is what the model raised, if
+    it could not answer.
     """
 
     rows: int
@@ -156,6 +164,7 @@ class Evidence:
     clauses: tuple[str, ...] = ()
     latency_ms: float | None = None
     labels: int | None = None
+    failure: str = ""
 
 
 @message
@@ -215,7 +224,8 @@ class ReleaseEra:
     """Work: unseal an exhausted era so that its rows can join train and development.
 
     ``evidence`` names the sealed evidence of its verdicts, in order; empty where there is none. ``known`` is
-    the sealed blob of the labels of a test set that came without: only labelled rows are released.
+    the sealed blob of the labels of a test set that came without, ``fresh`` are those beside it: only
+    labelled rows are released.
     """
 
     era: int
@@ -223,6 +233,7 @@ class ReleaseEra:
     evidence: tuple[str, ...] = ()
     known: str | None = None
     schema: str = ""
+    fresh: tuple[SealedLabel, ...] = ()
 
 
 @message

@@ -226,7 +226,7 @@ class Plan:
                     p for other in condition.clauses if (p := asserted(other, clause.subset)) is not None
                 ]
             p = min(known, default=None)
-        ask = Ask(logarithm, delta, p if p is not None and p < 1 else None)
+        ask = Ask(logarithm, delta, p if p is not None and p < 1 else None, len(condition.clauses))
         found: Need | None = BOUNDS[self.bound](clause, ask)
         if found is None:
             # A bound that does not speak of such a clause leaves it to one that speaks of all.

@@ -15,6 +15,7 @@ from easeml_ray.errors import Conflict, NotReady
 from easeml_ray.gate.eras import Era, GatedProject
 from easeml_ray.gate.label_messages import (
     LearnTestLabels,
+    SealedLabel,
     TestLabelsLearnt,
     TestLabelsWanted,
     WantTestLabels,
@@ -51,6 +52,7 @@ __all__ = ["GateState"]
 _AT_ONCE = 500  # models that are queued by one message
 _DIGEST = 64  # characters of a blob's name; earlier releases kept longer evidence in the event itself
 _SPENT = "the present test set has given its verdicts"
+_FIXED = "the models of the present test set were fixed before its first verdict"
 
 
 class GateState(ComponentState):
@@ -80,12 +82,14 @@ class GateState(ComponentState):
                 return self._gate(project, body)
             case GivesVerdict() as body:
                 return self._verdict(project, body)
-            case WantTestLabels(number, model, known, table, rows, classes):
-                return Decision((TestLabelsWanted(number, model, known, table, rows, classes),))
+            case WantTestLabels() as body:
+                terms = (body.table, body.rows, body.classes, body.answers, body.latency_ms)
+                return Decision((TestLabelsWanted(body.era, body.model, body.known, *terms),))
             case LearnTestLabels(number, labels):
-                if project.eras[number - 1].judging is None:
+                era = project.eras[number - 1]
+                if era.judging is None:
                     raise Conflict(f"era {number} waits for no labels", hint="Its verdicts are given.")
-                return Decision((TestLabelsLearnt(number, labels),))
+                return Decision((TestLabelsLearnt(number, labels, _label_costs(era, labels)),))
             case ReleasedEra(number, digest, rows, evidence):
                 era = project.eras[number - 1]
                 told = era.sealed.adaptivity == "none"
@@ -126,6 +130,7 @@ class GateState(ComponentState):
             body.bound,
             body.labelled,
             body.meter,
+            body.bit_cents,
         )
         events: list[Any] = [sealed]
         if project.waiting:
@@ -138,19 +143,21 @@ class GateState(ComponentState):
         return Decision(tuple(events), {"era": sealed.era, "required_rows": size.total})
 
     def _gate(self, project: GatedProject, body: GateModels) -> Decision:
-        era, models = project.current, body.models
-        if era is None or era.frozen or era.left < len(models):
-            last = project.eras[-1].sealed if project.eras else None
-            frozen = era is not None and era.frozen
-            why = "the models of the present era were fixed before its first verdict" if frozen else _SPENT
-            wanted = TestSetWanted(last.required if last else 0, why, last.era if last else 0)
-            return Decision((ModelsQueued(models, body.old, None, body.development), wanted))
+        era, models, development = project.current, body.models, body.development
+        room = era.room(len(models)) if era else 0
         events: list[Any] = []
-        if era.old is None:
-            events.append(EraActivated(era.sealed.era, body.old))
-        events.append(ModelsQueued(models, era.old or body.old, era.sealed.era, body.development))
-        events += _succession(era)
-        return Decision(tuple(events), {"era": era.sealed.era, "queued": len(models)})
+        if era and room:
+            if era.old is None:
+                events.append(EraActivated(era.sealed.era, body.old))
+            old = era.old or body.old
+            events.append(ModelsQueued(models[:room], old, era.sealed.era, development[:room]))
+            events += _succession(era)
+        if models[room:]:
+            last = project.eras[-1].sealed if project.eras else None
+            why = _FIXED if era and era.frozen else _SPENT
+            events.append(ModelsQueued(models[room:], body.old, None, development[room:]))
+            events.append(TestSetWanted(last.required if last else 0, why, last.era if last else 0))
+        return Decision(tuple(events), {"era": era.sealed.era, "queued": room} if era and room else {})
 
     def _verdict(self, project: GatedProject, body: GivesVerdict) -> Decision:
         era = project.eras[body.era - 1]
@@ -173,8 +180,8 @@ class GateState(ComponentState):
         if era.queue or project.waiting:
             events.append(TestSetWanted(era.sealed.required, _SPENT, body.era))
         events.append(EraExhausted(body.era))
-        if era.queue:
-            events.append(ModelsQueued(tuple(era.queue), era.old or "", None))
+        for first in range(0, len(era.queue), _AT_ONCE):
+            events.append(ModelsQueued(tuple(era.queue[first : first + _AT_ONCE]), era.old or "", None))
         return Decision(tuple(events), {"passed": body.passed})
 
     def rejected(self, project: str, work: Any, rejection: WorkRejected) -> tuple[Any, ...]:
@@ -212,15 +219,18 @@ class GateState(ComponentState):
                 era.state = ERA.next(era.state, EraEvent.SPEND, instance=event.stream)
                 last = era.ends(body.passed)
                 era.verdicts.append(body)
-                era.known = body.known or era.known
-                era.judging = None
+                era.keep(body.known)
+                era.judging = era.asked = None
                 if not last:
                     self._judge_next(event, project, era)
-            case TestLabelsWanted(number, _, known):
-                project.eras[number - 1].known = known
+            case TestLabelsWanted(era=number) as body:
+                era = project.eras[number - 1]
+                era.keep(body.known)
+                era.asked = body
             case TestLabelsLearnt(number, labels):
                 era = project.eras[number - 1]
-                self.owe(event, era.judge(labels, project.development.get(era.judging or "")))
+                era.fresh += labels
+                self.owe(event, era.judge(project.development.get(era.judging or "")))
             case TestSetWanted(era=number) if number:
                 project.eras[number - 1].succeeded = True
             case EraExhausted(number):
@@ -231,7 +241,7 @@ class GateState(ComponentState):
                 named = tuple(name if len(name) == _DIGEST else "" for name in sealed)
                 kept = None if era.sealed.labelled else era.known
                 told, schema = named if any(named) else (), era.sealed.schema
-                self.owe(event, ReleaseEra(number, era.sealed.sealed, told, kept, schema))
+                self.owe(event, ReleaseEra(number, era.sealed.sealed, told, kept, schema, era.fresh))
             case EraReleased(era=number, digest=digest, evidence=evidence):
                 era = project.eras[number - 1]
                 era.evidence = evidence
@@ -241,7 +251,7 @@ class GateState(ComponentState):
     def _judge_next(self, event: Event, project: GatedProject, era: Era) -> None:
         if era.judging is None and era.queue and era.state is EraState.ACTIVE:
             era.judging = era.queue.pop(0)
-            self.owe(event, era.judge((), project.development.get(era.judging)))
+            self.owe(event, era.judge(project.development.get(era.judging)))
 
     def read(self, project: str, query: Any) -> dict[str, Any]:
         """Answer a query; see :class:`ComponentState`."""
@@ -282,7 +292,19 @@ def _ledger(era: Era, bits: float, verdicts: int) -> LedgerLine:
         variable=f"does a model meet {era.sealed.condition}",
         entropy_before=bits,
         entropy_after=0.0,
-        cost_cents=0.0,
+        cost_cents=bits * era.sealed.bit_cents,
         evidence=f"era {era.sealed.era} of {era.sealed.steps} steps",
         count=verdicts,
+    )
+
+
+def _label_costs(era: Era, labels: tuple[SealedLabel, ...]) -> LedgerLine:
+    """Return the line of what people were paid; what the labels told is with the verdicts."""
+    return LedgerLine(
+        variable=f"labels of rows of test set {era.sealed.era}",
+        entropy_before=0.0,
+        entropy_after=0.0,
+        cost_cents=sum(label.cost_cents for label in labels),
+        evidence=f"{len(labels)} rows, sealed to the gate",
+        count=len(labels),
     )

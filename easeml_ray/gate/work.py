@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import asdict, replace
-from fractions import Fraction
-from typing import Any
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from easeml_ray.embed import Classes
-from easeml_ray.errors import EasemlError
-from easeml_ray.gate.condition import Condition
-from easeml_ray.gate.evaluation import Truth, Verdict, compare_latency, evaluate
-from easeml_ray.gate.label_messages import WantTestLabels
+from easeml_ray.errors import DeadlineExceeded, NotReady, StoreError
+from easeml_ray.gate.condition import Condition, Subset
+from easeml_ray.gate.estimate import estimate
+from easeml_ray.gate.evaluation import Truth, Verdict, compare_latency
+from easeml_ray.gate.label_messages import SealedLabel, WantTestLabels
 from easeml_ray.gate.labelling import Wanted, judge_asking, unseal_label
 from easeml_ray.gate.language import parse
 from easeml_ray.gate.messages import Evidence, GivesVerdict, JudgeModel, ReleasedEra, ReleaseEra
@@ -27,93 +28,139 @@ from easeml_ray.gate.meter import OverfittingMeter
 from easeml_ray.gate.sealing import public_key, seal, unseal
 from easeml_ray.gate.subsets import members
 from easeml_ray.process.component import Bench, Job, Perform
-from easeml_ray.process.issue import is_final
 
-__all__ = ["WORK", "judge_model", "release_era", "seal_table"]
+__all__ = ["WORK", "judge_model", "release_era", "seal_table", "unseal_table"]
 
+T = TypeVar("T")
 
 NO_ANSWER = -1  # the class of rows that a model could not answer
 _FOR_EVER = 1e9  # milliseconds
 _TOLD_BYTES = 48 * 1024  # of evidence that a released era tells
-_SEALED_BYTES = 1024  # of evidence, beside the clauses' text
+_SEALED_BYTES = 4096  # of evidence, beside the clauses' text
+_FAILURE = 200  # characters of what a model raised
+_SKIPPED = -1  # stands for the label that nobody gave, where labels are kept
+_AWAY = (StoreError, NotReady, DeadlineExceeded, OSError)  # say nothing about a model
 
 
-def seal_table(table: pa.Table, public: bytes) -> bytes:
-    """Return a table as Arrow IPC bytes, sealed to the gate's key."""
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the old and the new model answer to the rows of an era, and the new one's milliseconds a row."""
+
+    old: NDArray[np.int64]
+    new: NDArray[np.int64]
+    latency: float | None
+    failure: str = ""
+
+    @property
+    def nothing(self) -> bool:
+        """Whether the new model has no answer to any row: then it fails, whatever the mode."""
+        return bool((self.new == NO_ANSWER).all())
+
+
+def seal_table(table: pa.Table, schema: dict[str, Any], public: bytes) -> bytes:
+    """Return a table as Arrow IPC bytes, sealed to the gate's key.
+
+    Labels are written as codes of one width: the length of what is sealed must not tell how often which
+    class occurs.
+    """
+    label = schema["label"]
+    if table[label].null_count < table.num_rows:
+        codes = Classes(tuple(schema["classes"])).encode(table[label])
+    else:
+        codes = np.full(table.num_rows, _SKIPPED, dtype=np.int64)
+    coded = table.set_column(table.column_names.index(label), label, pa.array(codes))
     sink = io.BytesIO()
-    with pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
+    with pa.ipc.new_file(sink, coded.schema) as writer:
+        writer.write_table(coded)
     return seal(sink.getvalue(), public)
 
 
-def _unsealed(job: Job, bench: Bench, digest: str) -> pa.Table:
+def unseal_table(job: Job, bench: Bench, digest: str, schema: dict[str, Any]) -> pa.Table:
+    """Return a sealed table as it was; labels of a test set that came without are missing."""
     data = bytes(bench.blobs.get(job.tenant, digest))
-    return pa.ipc.open_file(pa.py_buffer(unseal(data, bench.gate_key()))).read_all()
+    coded = pa.ipc.open_file(pa.py_buffer(unseal(data, bench.gate_key()))).read_all()
+    return _with_labels(coded, schema, coded[schema["label"]].to_numpy())
+
+
+def _with_labels(table: pa.Table, schema: dict[str, Any], codes: NDArray[np.int64]) -> pa.Table:
+    names = pa.array(schema["classes"], pa.string()).take(pa.array(codes, mask=codes == _SKIPPED))
+    return table.set_column(table.column_names.index(schema["label"]), schema["label"], names)
 
 
 def judge_model(job: Job, bench: Bench) -> GivesVerdict | WantTestLabels:
-    """Estimate n, o and d on all rows of the era and evaluate the condition.
+    """Estimate the condition's clauses on all rows of the era and evaluate it.
 
     A model that fails on the rows fails the gate: the stream goes on without it.
     """
     body: JudgeModel = job.body
-    table = _unsealed(job, bench, body.sealed)
     schema = bench.blobs.get_json(job.tenant, body.schema)
-    if not body.labelled:
-        return _judge_asking(job, bench, table, schema)
-    labels = Classes(tuple(schema["classes"])).encode(table[schema["label"]])
-    features = table.select([name for name, _ in schema["features"]])
+    table = unseal_table(job, bench, body.sealed, schema)
     condition = parse(body.condition)
-    old, new, latency = _answers(job, bench, condition, features)
-    right, before, different = new == labels, old == labels, new != old
-    subsets = {}
-    for subset in condition.subsets:
-        inside = members(table, schema["label"], subset)
-        hits = {"n": right, "o": before, "d": different}
-        subsets[subset] = {v: Fraction(int(hit[inside].sum()), int(inside.sum())) for v, hit in hits.items()}
-    rows = len(labels)
-    correct, earlier, changed = (int(hit.sum()) for hit in (right, before, different))
-    n, o, d = (Fraction(count, rows) for count in (correct, earlier, changed))
-    evaluation = evaluate(condition, mode=body.mode, n=n, o=o, d=d, subsets=subsets, latency=latency)
-    clauses = tuple(f"{part.clause}: {float(part.value):.4f} {part.truth}" for part in evaluation.clauses)
-    evidence = Evidence(rows, correct, earlier, changed, evaluation.truth.value, clauses, latency)
-    given = _outcome(job, bench, evaluation.verdict is Verdict.PASS, evidence)
+    features = table.select([name for name, _ in schema["features"]])
+    said = _said(job, bench, condition, features)
+    inside = {subset: members(table, schema["label"], subset) for subset in condition.subsets}
+    if not body.labelled:
+        return _judge_asking(job, bench, condition, schema, features, said, inside)
+    labels = Classes(tuple(schema["classes"])).encode(table[schema["label"]])
+    found = estimate(
+        condition, said.old, said.new, labels, members=inside, mode=body.mode, latency=said.latency
+    )
+    correct, earlier = (int((answers == labels).sum()) for answers in (said.new, said.old))
+    different = int((said.new != said.old).sum())
+    evidence = Evidence(
+        len(labels),
+        correct,
+        earlier,
+        different,
+        found.truth.value,
+        found.told,
+        said.latency,
+        None,
+        said.failure,
+    )
+    passed = found.verdict is Verdict.PASS and not said.nothing
+    return replace(_outcome(job, bench, passed, evidence), band=_band(body, correct, len(labels)))
+
+
+def _band(body: JudgeModel, correct: int, rows: int) -> int | None:
+    """Return what the overfitting meter reads."""
     if not body.meter or body.development is None:
-        return given
+        return None
     meter = OverfittingMeter(
         body.meter, reliability=body.reliability, steps=body.steps, adaptivity=body.adaptivity
     )
-    return replace(given, band=meter.read(body.development, correct=correct, rows=rows).band)
+    return meter.read(body.development, correct=correct, rows=rows).band
 
 
 def _judge_asking(
-    job: Job, bench: Bench, table: pa.Table, schema: dict[str, Any]
+    job: Job,
+    bench: Bench,
+    condition: Condition,
+    schema: dict[str, Any],
+    features: pa.Table,
+    said: _Said,
+    inside: dict[Subset, NDArray[np.bool_]],
 ) -> GivesVerdict | WantTestLabels:
     """Judge with the labels that people gave so far, or want more of them."""
     body: JudgeModel = job.body
-    key = bench.gate_key()
-    known = _known(job, bench, body.known)
-    for label in body.fresh:
-        known[label.row] = None if label.sealed is None else unseal_label(label.sealed, key)
-    kept = body.known
-    if body.fresh:
-        text = json.dumps({str(row): code for row, code in sorted(known.items())}).encode()
-        kept = bench.blobs.put(job.tenant, seal(text, public_key(key)))
-    features = table.select([name for name, _ in schema["features"]])
-    condition = parse(body.condition)
-    old, new, latency = _answers(job, bench, condition, features)
-    different = int((new != old).sum())
-    slow = condition.latency is not None and compare_latency(condition.latency, latency) is Truth.FALSE
-    if slow or (new == NO_ANSWER).all():
+    if body.asked:
+        # People saw these rows; from now on they are sealed like the others.
+        bench.blobs.delete(job.tenant, body.asked)
+    known = _known(job, bench, body.known, body.fresh)
+    kept = _keep(job, bench, known) if body.fresh else body.known
+    rows, different = features.num_rows, int((said.new != said.old).sum())
+    limit = condition.latency
+    slow = limit is not None and compare_latency(limit, said.latency) is Truth.FALSE
+    if slow or said.nothing:
         # No label is asked for a model that fails without one.
-        failed = Evidence(table.num_rows, 0, 0, different, "FALSE", (), latency, 0)
+        failed = Evidence(rows, 0, 0, different, "FALSE", (), said.latency, 0, said.failure)
         return _outcome(job, bench, False, failed, kept)
     found = judge_asking(
         condition,
-        old,
-        new,
+        said.old,
+        said.new,
         known,
-        members={subset: members(table, schema["label"], subset) for subset in condition.subsets},
+        members=inside,
         mode=body.mode,
         reliability=body.reliability,
         steps=body.steps,
@@ -123,43 +170,73 @@ def _judge_asking(
     )
     if isinstance(found, Wanted):
         wanted = bench.blobs.put_table(job.tenant, features.take(pa.array(found.rows)))
+        answers = body.answers or bench.blobs.put(job.tenant, np.stack([said.old, said.new]).tobytes())
         classes = tuple(schema["classes"])
-        return WantTestLabels(body.era, body.model, kept, wanted, found.rows, classes)
+        return WantTestLabels(body.era, body.model, kept, wanted, found.rows, classes, answers, said.latency)
     labels = [(row, code) for row, code in known.items() if code is not None]
-    right = sum(int(new[row] == code) for row, code in labels)
-    before = sum(int(old[row] == code) for row, code in labels)
-    truth, clauses = found.truth.value, found.clauses
-    rows = table.num_rows
-    evidence = Evidence(rows, right, before, different, truth, clauses, latency, found.labels)
+    right = sum(int(said.new[row] == code) for row, code in labels)
+    before = sum(int(said.old[row] == code) for row, code in labels)
+    evidence = Evidence(
+        rows, right, before, different, found.truth.value, found.clauses, said.latency, found.labels
+    )
     return _outcome(job, bench, found.verdict is Verdict.PASS, evidence, kept)
 
 
-def _answers(
-    job: Job, bench: Bench, condition: Condition, features: pa.Table
-) -> tuple[NDArray[np.int64], NDArray[np.int64], float | None]:
-    """Return what the old and the new model say, and the new one's latency if the condition limits it."""
+def _said(job: Job, bench: Bench, condition: Condition, features: pa.Table) -> _Said:
+    """Ask the models, or read what they said before: a second measurement would be a second chance."""
     body: JudgeModel = job.body
-    old = bench.predict(job.tenant, body.old, features)
-    latency = None
+    if body.answers:
+        kept = np.frombuffer(bytes(bench.blobs.get(job.tenant, body.answers)), dtype=np.int64)
+        old, new = kept.reshape(2, -1)
+        return _Said(old, new, body.latency_ms)
+    old, _ = _predicted(job, bench, body.old, features)
+    bench.progress(1, 3, "predicting")
+    new, failure = _predicted(job, bench, body.model, features)
+    bench.progress(2, 3, "predicting")
+    if condition.latency is None:
+        return _Said(old, new, None, failure)
+    latency = _FOR_EVER
+    if not failure:
+        measured, failure = _tried(bench.latency, job.tenant, body.model, features)
+        latency = _FOR_EVER if measured is None else measured
+    return _Said(old, new, latency, failure)
+
+
+def _predicted(job: Job, bench: Bench, model: str, features: pa.Table) -> tuple[NDArray[np.int64], str]:
+    """Return a model's answers; one that cannot answer the rows gets none of them right."""
+    codes, failure = _tried(bench.predict, job.tenant, model, features)
+    return np.full(features.num_rows, NO_ANSWER, dtype=np.int64) if codes is None else codes, failure
+
+
+def _tried(
+    ask: Callable[[str, str, pa.Table], T], tenant: str, model: str, features: pa.Table
+) -> tuple[T | None, str]:
+    """Return what a model says, or None and what it raised: that is its own failure, whatever it is."""
     try:
-        new = bench.predict(job.tenant, body.model, features)
-        if condition.latency is not None:
-            latency = bench.latency(job.tenant, body.model, features)
-    except EasemlError as error:
-        if not is_final(error):
-            raise  # a store or a worker that is away says nothing about the model
-        # A model that cannot answer the rows got none of them right, and took for ever.
-        new = np.full(features.num_rows, NO_ANSWER, dtype=np.int64)
-        latency = None if condition.latency is None else _FOR_EVER
-    return old, new, latency
+        return ask(tenant, model, features), ""
+    except _AWAY:
+        raise
+    except Exception as error:
+        return None, f"{type(error).__name__}: {error}"[:_FAILURE]
 
 
-def _known(job: Job, bench: Bench, digest: str) -> dict[int, int | None]:
+def _known(job: Job, bench: Bench, digest: str, fresh: tuple[SealedLabel, ...]) -> dict[int, int | None]:
     """Return the labels that people gave, by row."""
-    if not digest:
-        return {}
-    found = json.loads(unseal(bytes(bench.blobs.get(job.tenant, digest)), bench.gate_key()))
-    return {int(row): code for row, code in found.items()}
+    key = bench.gate_key()
+    known: dict[int, int | None] = {}
+    if digest:
+        pairs = np.frombuffer(unseal(bytes(bench.blobs.get(job.tenant, digest)), key), dtype=np.int64)
+        known = {int(row): None if code == _SKIPPED else int(code) for row, code in pairs.reshape(-1, 2)}
+    for label in fresh:
+        known[label.row] = None if label.sealed is None else unseal_label(label.sealed, key)
+    return known
+
+
+def _keep(job: Job, bench: Bench, known: dict[int, int | None]) -> str:
+    """Seal labels, each in as many bytes as any other, and return the blob's name."""
+    pairs = [(row, _SKIPPED if code is None else code) for row, code in sorted(known.items())]
+    data = np.array(pairs, dtype=np.int64).tobytes()
+    return bench.blobs.put(job.tenant, seal(data, public_key(bench.gate_key())))
 
 
 def _outcome(job: Job, bench: Bench, passed: bool, evidence: Evidence, known: str = "") -> GivesVerdict:
@@ -177,29 +254,27 @@ def _outcome(job: Job, bench: Bench, passed: bool, evidence: Evidence, known: st
 def release_era(job: Job, bench: Bench) -> ReleasedEra:
     """Unseal an exhausted era: its rows join train and development, what verdicts rested on is told."""
     body: ReleaseEra = job.body
-    table = _unsealed(job, bench, body.sealed)
+    schema = bench.blobs.get_json(job.tenant, body.schema)
+    table = unseal_table(job, bench, body.sealed, schema)
     if body.known is not None:
-        table = _labelled(job, bench, table, body)
+        table = _labelled(table, schema, _known(job, bench, body.known, body.fresh))
     digest = bench.blobs.put_table(job.tenant, table)
     evidence: list[Evidence | None] = []
     told = 0
     for name in body.evidence:
-        data = unseal(bytes(bench.blobs.get(job.tenant, name)), bench.gate_key()) if name else b""
-        told += len(data)
+        text = unseal(bytes(bench.blobs.get(job.tenant, name)), bench.gate_key()).rstrip() if name else b""
+        told += len(text)
         if told > _TOLD_BYTES:
             break  # one message holds no more; the verdicts themselves are all there
-        evidence.append(_evidence(data) if data else None)
+        evidence.append(_evidence(text) if text else None)
     return ReleasedEra(body.era, digest, table.num_rows, tuple(evidence))
 
 
-def _labelled(job: Job, bench: Bench, table: pa.Table, body: ReleaseEra) -> pa.Table:
+def _labelled(table: pa.Table, schema: dict[str, Any], known: dict[int, int | None]) -> pa.Table:
     """Return the rows that were labelled, with their labels."""
-    labels = {row: code for row, code in _known(job, bench, body.known or "").items() if code is not None}
-    rows = sorted(labels)
-    schema = bench.blobs.get_json(job.tenant, body.schema)
-    place = table.column_names.index(schema["label"])
-    names = pa.array([schema["classes"][labels[row]] for row in rows], pa.string())
-    return table.take(pa.array(rows, pa.int64())).set_column(place, schema["label"], names)
+    labels = {row: code for row, code in sorted(known.items()) if code is not None}
+    chosen = table.take(pa.array(list(labels), pa.int64()))
+    return _with_labels(chosen, schema, np.array(list(labels.values()), dtype=np.int64))
 
 
 def _evidence(data: bytes) -> Evidence:

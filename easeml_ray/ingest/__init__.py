@@ -7,7 +7,16 @@ entity group before anything else is done to them, and ``prepare`` is the three 
 from __future__ import annotations
 
 from easeml_ray.ingest.base import MAX_UPLOAD_BYTES, NULL_SPELLINGS, Column, read
-from easeml_ray.ingest.digests import group_digests, overlap, row_digests
+from easeml_ray.ingest.digests import (
+    Digests,
+    contained,
+    group_digests,
+    join,
+    overlap,
+    pack,
+    row_digests,
+    shorten,
+)
 from easeml_ray.ingest.prepare import Prepared, prepare
 from easeml_ray.ingest.split import PILLARS, Split, Thresholds, assign, split
 from easeml_ray.ingest.validate import CleanTable, validate
@@ -18,15 +27,20 @@ __all__ = [
     "PILLARS",
     "CleanTable",
     "Column",
+    "Digests",
     "Prepared",
     "Split",
     "Thresholds",
     "assign",
+    "contained",
     "group_digests",
+    "join",
     "overlap",
+    "pack",
     "prepare",
     "read",
     "row_digests",
+    "shorten",
     "split",
     "validate",
 ]

@@ -4,6 +4,9 @@ A digest is HMAC-SHA256 under a key of the project, so it says nothing about a r
 without the key, and yet the same row has the same digest in every upload. Equal numbers are
 equal whatever their type (1, 1.0 and true); -0.0 is 0.0; NaN and missing are one; a missing
 value differs from every other. The order of the columns does not matter.
+
+What is kept of digests is their first :data:`DIGEST_BYTES` bytes, sorted, in one piece: so a million of
+them is 16 MB, and another one is looked up where they lie.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterable, Sequence, Set
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +23,25 @@ import pyarrow as pa
 
 from easeml_ray.errors import InvalidArgument
 
-__all__ = ["group_digests", "overlap", "row_digests"]
+__all__ = [
+    "DIGEST_BYTES",
+    "Digests",
+    "contained",
+    "group_digests",
+    "join",
+    "overlap",
+    "pack",
+    "row_digests",
+    "shorten",
+]
 
+DIGEST_BYTES = 16
+"""Bytes that are kept of a digest: two of 2**40 different rows share them less often than once in 2**48."""
+
+Digests: TypeAlias = npt.NDArray[np.bytes_]
+"""Digests of :data:`DIGEST_BYTES` each, dtype S16."""
+
+_KEPT = f"S{DIGEST_BYTES}"
 _BATCH = 65_536  # rows that are laid out as bytes at a time
 _INTEGER_END = 2.0**63  # the first float over int64
 _MISSING, _FLOAT, _INTEGER, _TEXT = 0, 1, 2, 3  # first byte of a cell
@@ -78,6 +99,39 @@ def group_digests(groups: Iterable[str], key: bytes) -> list[bytes]:
 def overlap(new_digests: Iterable[bytes], held_out: Set[bytes]) -> list[int]:
     """Return the positions of the digests that a held-out pillar already holds."""
     return [row for row, digest in enumerate(new_digests) if digest in held_out]
+
+
+def shorten(digests: Sequence[bytes]) -> Digests:
+    """Return the part of digests that is kept, of shape (n,)."""
+    whole = np.frombuffer(b"".join(digests), dtype=f"S{hashlib.sha256().digest_size}")
+    return whole.astype(_KEPT)
+
+
+def pack(digests: Digests) -> bytes:
+    """Return digests of any shape as the bytes that :func:`contained` looks them up in.
+
+    Examples
+    --------
+    >>> held = shorten(group_digests(["ann", "bob"], b"key"))
+    >>> len(pack(held)), contained(shorten(group_digests(["bob", "cyd"], b"key")), pack(held))
+    (32, array([ True, False]))
+    """
+    return np.unique(digests).tobytes()
+
+
+def join(packed: Iterable[bytes]) -> bytes:
+    """Return packed digests of several pieces as one."""
+    return pack(np.frombuffer(b"".join(packed), dtype=_KEPT))
+
+
+def contained(digests: Digests, packed: bytes | pa.Buffer) -> npt.NDArray[np.bool_]:
+    """Say which digests are among packed ones, in the shape that they have."""
+    held = np.frombuffer(packed, dtype=_KEPT)
+    if not len(held):
+        return np.zeros(digests.shape, dtype=bool)
+    places = np.searchsorted(held, digests)
+    found: npt.NDArray[np.bool_] = held[np.minimum(places, len(held) - 1)] == digests
+    return found
 
 
 def _keyed(key: bytes, domain: bytes) -> hmac.HMAC:

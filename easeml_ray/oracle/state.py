@@ -383,6 +383,12 @@ def _checked(request: Request, value: Any) -> Any:
             return _number(request, value)
         case "decision":
             return _decision(request, value)
+        case "upload":
+            raise InvalidAnswer(
+                f"request {request.id} is answered by a file",
+                hint="Upload the test set: easeml data test-set PROJECT FILE.",
+                request=str(request.id),
+            )
         case "text":
             value = str(value)
     most = _BATCH_BYTES // len(request.opened.items)

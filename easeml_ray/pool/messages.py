@@ -28,6 +28,7 @@ __all__ = [
     "ShowPool",
     "StoreSegment",
     "TakeIntoGate",
+    "VerdictRecorded",
     "WindowClosed",
     "WindowDecided",
     "WindowReleased",
@@ -103,6 +104,13 @@ class RecordVerdict:
 
     model: str
     passed: bool
+
+
+@message
+class VerdictRecorded:
+    """The pool has drawn all that follows from a verdict: what is deployed now, in particular."""
+
+    model: str
 
 
 @message

@@ -31,6 +31,7 @@ from easeml_ray.pool.messages import (
     ShowPool,
     StoreSegment,
     TakeIntoGate,
+    VerdictRecorded,
     WindowClosed,
     WindowDecided,
     WindowReleased,
@@ -267,13 +268,13 @@ class PoolState(ComponentState):
     def _verdict(self, pool: _Pool, model: str, passed: bool) -> Decision:
         moved = self._move(pool, model, ModelEvent.PASS if passed else ModelEvent.FAIL)
         if not passed:
-            return Decision((moved,))
+            return Decision((moved, VerdictRecorded(model)))
         enrolled = MODEL.next(ModelState.PASSED, ModelEvent.ENROL, instance=model[:12])
         events: list[Any] = [moved, ModelMoved(model, ModelEvent.ENROL.value, enrolled.value)]
         better = self._development(pool, model) > self._deployed_development(pool)
         if pool.deployed is None or (better and not pool.picking and not self._decided(pool)):
             events += self._deploy(pool, model, "first to pass" if not pool.deployed else "passed")
-        return Decision(tuple(events))
+        return Decision((*events, VerdictRecorded(model)))
 
     @staticmethod
     def _decided(pool: _Pool) -> bool:

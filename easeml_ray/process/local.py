@@ -207,6 +207,11 @@ class LocalSystem(System):
         self.settle()
         return reply
 
+    async def replied(self, component: str, command_id: str) -> dict[str, Any] | None:
+        """Return the reply to a command that was handled; see :class:`System`."""
+        done = self.store.find(command_id)
+        return dict(done[-1].reply or {}) if done else None
+
     async def read(self, component: str, project: str, query: Any) -> dict[str, Any]:
         """Send a query; see :class:`System`."""
         self.hosts["process"].follow()

@@ -141,6 +141,7 @@ def ask_test_set(state: ComponentState, project: Project, event: Event, rows: in
     """Ask for a fresh stable test set, unless one is there or is asked for already."""
     if project.test_sets or asked_for(state, project, Kind.NEW_TEST_SET):
         return
+    project.wanted_rows = rows
     title = f"A new test set is needed: upload {rows:,} fresh labelled rows ({why})."
     key = f"test-set:{event.component}:{event.version}"
     payload = {"rows": rows, "why": why, "answer": "upload"}
@@ -228,7 +229,10 @@ def hear(state: ComponentState, project: Project, event: Event) -> None:
                     batch.costs[key] += batch.prices[key]
             _closed(state, project, event, {a.request: a.value for a in closed}, annotator)
         case Skipped(_, requests) | Expired(requests, _):
+            late = isinstance(event.body, Expired) and asked_for(state, project, Kind.NEW_TEST_SET)
             _closed(state, project, event, dict.fromkeys(requests), "nobody")
+            if late and project.wanted_rows and not asked_for(state, project, Kind.NEW_TEST_SET):
+                ask_test_set(state, project, event, project.wanted_rows, "models still wait for it")
 
 
 def _closed(state: ComponentState, project: Project, event: Event, values: dict[int, Any], by: str) -> None:
@@ -257,7 +261,7 @@ def _batch_done(state: ComponentState, project: Project, event: Event, batch: Ba
         state.owe(event, LearnLabels(offer, labels), to="market")
     elif batch.kind == "LABEL_TEST":
         sealed = tuple(
-            SealedLabel(batch.payloads[key]["row"], None if value is None else str(value))
+            SealedLabel(batch.payloads[key]["row"], None if value is None else str(value), batch.costs[key])
             for key, value in batch.answers.items()
         )
         era = next(iter(batch.payloads.values()))["era"]

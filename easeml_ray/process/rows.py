@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from easeml_ray.messages import Pillar
+from easeml_ray.oracle.messages import Kind
 from easeml_ray.process.system import System
 
 __all__ = ["rows_of"]
@@ -36,7 +37,7 @@ async def rows_of(
     EasemlError
         NotFound if a row is not there any more; what the system raises.
     """
-    payloads = [request["payload"] for request in requests]
+    payloads = [{} if _is_sealed(request) else request["payload"] for request in requests]
     pillars: dict[str, set[int]] = defaultdict(set)
     for payload in payloads:
         if _in_pillar(payload):
@@ -54,6 +55,11 @@ async def rows_of(
         rows = await system.offered_rows(project, offered)
         found.update(dict(zip(offered, rows, strict=True)))
     return [found.get(_place(payload)) for payload in payloads]
+
+
+def _is_sealed(request: dict[str, Any]) -> bool:
+    """Tell whether a row was shown for its label alone: it is in clear while that is wanted, no longer."""
+    return request["kind"] == Kind.LABEL_TEST and request["state"] not in ("OPEN", "LEASED")
 
 
 def _in_pillar(payload: dict[str, Any]) -> bool:

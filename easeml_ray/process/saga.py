@@ -12,7 +12,7 @@ from easeml_ray.automl.arms import ARMS
 from easeml_ray.automl.messages import OpenSearch, SearchOpened, TrialFailed, TrialFinished
 from easeml_ray.cleaning.messages import Propose as ProposeRepairs
 from easeml_ray.feasibility.messages import CancelStudy
-from easeml_ray.gate import least_accuracy, parse
+from easeml_ray.gate import leaked_bits, least_accuracy, parse
 from easeml_ray.gate.label_messages import TestLabelsWanted
 from easeml_ray.gate.messages import (
     EraExhausted,
@@ -35,6 +35,7 @@ from easeml_ray.pool.messages import (
     RecordVerdict,
     RoundFinished,
     TakeIntoGate,
+    VerdictRecorded,
     WindowReleased,
 )
 from easeml_ray.process.beliefs import proposed, studied, study_of
@@ -60,7 +61,7 @@ from easeml_ray.process.people import (
     withdraw,
 )
 from easeml_ray.process.project import Control, Phase, PhaseEvent
-from easeml_ray.process.view import Chosen, Project
+from easeml_ray.process.view import BillLine, Chosen, Project
 from easeml_ray.registry.messages import (
     Absorb,
     Augment,
@@ -111,6 +112,10 @@ def react(state: ComponentState, project: Project, event: Event) -> None:
             project.gains.append(body)
         case Rejected(kind="feasibility.CancelStudy"):
             pass  # it had not begun, or had just ended
+        case Rejected(kind="pool.RecordVerdict") as body:
+            project.verdicts.pop(0)  # they go to it in order
+            project.problem = {"component": body.to, "what": body.kind, **body.error}
+            _next_era(state, project, event)
         case Rejected(to, kind, error) if error.get("kind") != "IllegalTransition":
             _failed(state, project, event, to, kind, error)
             if kind == "gate.OpenEra":
@@ -232,6 +237,7 @@ def _registry(state: ComponentState, project: Project, event: Event) -> None:
             added = (body.stable, body.stable_rows, schema, body.subset_rows, body.labelled)
             project.test_sets.append(added)
             _next_era(state, project, event)
+            project.wanted_rows = 0
             withdraw(state, project, event, Kind.NEW_TEST_SET)
         case Augmented(version):
             enter(state, event, PhaseEvent.AUGMENTED, "machine-readable", version)
@@ -248,8 +254,11 @@ def _registry(state: ComponentState, project: Project, event: Event) -> None:
 
 
 def _next_era(state: ComponentState, project: Project, event: Event) -> None:
-    """Open an era on the next test set, unless one is open: then the set waits for its end."""
-    if project.era_open or not project.test_sets:
+    """Open an era on the next test set, unless one is open: then the set waits for its end.
+
+    It waits for the pool too, which says what is deployed after the last verdict: the new era's ``o``.
+    """
+    if project.era_open or project.verdicts or not project.test_sets:
         return
     project.era_open = True
     project.eras += 1
@@ -269,6 +278,7 @@ def _next_era(state: ComponentState, project: Project, event: Event) -> None:
         subsets,
         labelled,
         gate.meter,
+        project.task.prices.test_bit,
     )
     state.owe(event, era, to="gate")
 
@@ -341,6 +351,9 @@ def _pool(state: ComponentState, project: Project, event: Event) -> None:
                 _to_gate(state, project, event, models, old)
         case Deployed() as body:
             project.deployed = body.model
+        case VerdictRecorded():
+            project.verdicts.pop(0)
+            _next_era(state, project, event)
         case RoundFinished() as body if body.asked:
             ask_realtime(state, project, event, body)
         case WindowReleased(window, digest, rows) if rows:
@@ -356,19 +369,35 @@ def _to_gate(
 
 def _gate(state: ComponentState, project: Project, event: Event) -> None:
     match event.body:
-        case EraSealed(required=rows):
-            project.test_rows = rows
+        case EraSealed() as body:
+            project.test_rows = body.required
+            if not body.labelled:
+                project.unlabelled.add(body.era)
+            if body.adaptivity != "none":
+                bits = leaked_bits(body.adaptivity, verdicts=body.steps, passes=0, bands=len(body.meter) + 1)
+                project.reserved[body.era] = BillLine(body.steps, bits * body.bit_cents, bits)
         case ModelsQueued(models, _, era) if era is not None:
             state.owe(event, TakeIntoGate(models), to="pool")
         case VerdictGiven() as body:
-            state.owe(event, RecordVerdict(body.model, body.passed), to="pool")
+            verdict = RecordVerdict(body.model, body.passed)
+            project.verdicts.append(verdict)
+            if project.task.gate.adaptivity != "none":
+                state.owe(event, verdict, to="pool")
         case EraExhausted():
+            if project.task.gate.adaptivity == "none":
+                # Nothing may follow from a verdict while its test set still judges.
+                for verdict in project.verdicts:
+                    state.owe(event, verdict, to="pool")
             project.era_open = False
             _next_era(state, project, event)
         case TestLabelsWanted() as body:
             ask_test_labels(state, project, event, body)
-        case EraReleased(era, digest, rows, sealed) if rows:
-            state.owe(event, Absorb(f"era:{era}", digest, rows, sealed), to="registry")
+        case EraReleased(era, digest, rows, sealed):
+            project.reserved.pop(era, None)
+            # Without any labelled row too: the registry has to know that the set is sealed no longer.
+            # Rows that people labelled because models differ on them are no sample: they do for training.
+            asked = era in project.unlabelled
+            state.owe(event, Absorb(f"era:{era}", digest, rows, sealed, asked), to="registry")
         # An era that was given to the gate since may do.
         case TestSetWanted(rows, why, era) if era >= project.eras:
             ask_test_set(state, project, event, rows, why)

@@ -291,6 +291,10 @@ class LifecycleState(ComponentState):
             "removed_bits": sum(line.removed_bits for line in project.bill.values()),
             "improvement_spent_cents": project.spent_cents,
             "improvement_budget_cents": project.task.budgets.improvement_cents,
+            "reserved": [
+                {"what": f"verdicts of test set {era}, at most", **asdict(line)}
+                for era, line in sorted(project.reserved.items())
+            ],
             "gains": [asdict(gain) for gain in project.gains],
         }
 

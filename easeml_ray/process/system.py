@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from easeml_ray.errors import AlreadyExists, HeldOutOverlap, InvalidAnswer, NotFound
+from easeml_ray.errors import AlreadyExists, Conflict, HeldOutOverlap, InvalidAnswer, NotFound
 from easeml_ray.gate.labelling import seal_label
 from easeml_ray.gate.messages import ShowKey
 from easeml_ray.market.messages import RefuseOffer
@@ -28,6 +28,8 @@ from easeml_ray.registry.messages import FindLatest
 from easeml_ray.store.base import BlobStore
 
 __all__ = ["System"]
+
+_PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds between tries to add a test set while other rows come
 
 
 class System(ABC):
@@ -50,6 +52,10 @@ class System(ABC):
         command_id: str | None = None,
     ) -> dict[str, Any]:
         """Send a command; with the same ``command_id`` it is handled once."""
+
+    @abstractmethod
+    async def replied(self, component: str, command_id: str) -> dict[str, Any] | None:
+        """Return the reply to a command that was handled, None if none of this id was."""
 
     @abstractmethod
     async def read(self, component: str, project: str, query: Any) -> dict[str, Any]:
@@ -96,8 +102,10 @@ class System(ABC):
     ) -> dict[str, Any]:
         """Upload a project's data: parsed, checked, split, sealed, or refused whole."""
         task, tenant = await self._task(project)
-        # A command that comes again is judged by the registry, which knows its first answer.
-        if command_id is None and await self._has_data(project):
+        if await self._has_data(project):
+            done = await self._done(command_id)
+            if done is not None:
+                return done
             raise AlreadyExists(
                 f"project {project} has its data already",
                 hint="Offer further rows through the market, or start another project.",
@@ -124,21 +132,49 @@ class System(ABC):
         labelled: bool = True,
         command_id: str | None = None,
     ) -> dict[str, Any]:
-        """Upload a fresh stable test set; rows that train holds are refused."""
+        """Upload a fresh stable test set; rows that ever were in the project are refused.
+
+        Raises
+        ------
+        Conflict
+            Other rows came whenever it was checked, or a version with other rows is in the making.
+        """
         task, tenant = await self._task(project)
-        version, held_out, absorbed = await self._latest(project)
         options = {
             "format": format,
             "tenant": tenant,
             "task": task,
-            "schema": self.blobs.get_json(tenant, version.schema),
             "public_key": await self._public_key(),
-            "used": [await self.table(ref, "registry") for ref in (version.train, version.development)],
-            "held_out": held_out,
-            "absorbed": absorbed,
             "labelled": labelled,
         }
-        body = await self.prepare("prepare_test_set", data, options)
+        for pause in _PAUSES:
+            try:
+                return await self._add_test_set(project, principal, data, options, command_id)
+            except Conflict:
+                await asyncio.sleep(pause)
+        return await self._add_test_set(project, principal, data, options, command_id)
+
+    async def _add_test_set(
+        self,
+        project: str,
+        principal: Principal,
+        data: bytes,
+        options: dict[str, Any],
+        command_id: str | None,
+    ) -> dict[str, Any]:
+        """Check a test set against all that came until now and add it, unless more comes meanwhile."""
+        version, found = await self._latest(project)
+        # Asked after what is known: a set of this command is among that, or is not added yet.
+        done = await self._done(command_id)
+        if done is not None:
+            return done
+        now = {
+            "schema": self.blobs.get_json(options["tenant"], version.schema),
+            "known": tuple(found["known"]),
+            "waiting": tuple(found["waiting"]),
+            "checked": found["came"],
+        }
+        body = await self.prepare("prepare_test_set", data, {**options, **now})
         return await self.handle("registry", project, principal, body, command_id=command_id)
 
     async def offer(
@@ -158,7 +194,7 @@ class System(ABC):
     ) -> dict[str, Any]:
         """Offer a seller's rows; rows that a held-out pillar holds are refused."""
         task, tenant = await self._task(project)
-        version, held_out, _ = await self._latest(project)
+        version, found = await self._latest(project)
         options = {
             "offer": offer,
             "seller": seller,
@@ -170,7 +206,7 @@ class System(ABC):
             "tenant": tenant,
             "task": task,
             "schema": self.blobs.get_json(tenant, version.schema),
-            "held_out": held_out,
+            "held_out": tuple(found["held_out"]),
         }
         try:
             body = await self.prepare("prepare_offer", data, options)
@@ -219,7 +255,7 @@ class System(ABC):
 
     async def rows(self, project: str, pillar: str, row_ids: list[int]) -> list[dict[str, Any]]:
         """Return rows of train or development in their most probable world."""
-        version, *_ = await self._latest(project)
+        version, _ = await self._latest(project)
         ref = version.train if pillar == Pillar.TRAIN else version.development
         table = most_probable(await self.table(ref, "people"))
         hidden = ("parent_id", "group_id", "probability")
@@ -272,12 +308,16 @@ class System(ABC):
         shown = await self.read("process", project, ShowProject())
         return parse_task(shown["task"]), str(shown["tenant"])
 
-    async def _latest(self, project: str) -> tuple[DataVersion, tuple[str, ...], tuple[str, ...]]:
+    async def _latest(self, project: str) -> tuple[DataVersion, dict[str, Any]]:
+        """Return the newest version and what else the registry answers to FindLatest."""
         from pydantic import TypeAdapter
 
         found = await self.read("registry", project, FindLatest())
-        version = TypeAdapter(DataVersion).validate_python(found["version"])
-        return version, tuple(found["held_out"]), tuple(found["absorbed"])
+        return TypeAdapter(DataVersion).validate_python(found["version"]), found
+
+    async def _done(self, command_id: str | None) -> dict[str, Any] | None:
+        """Return the reply to an upload that comes again because its answer was lost."""
+        return None if command_id is None else await self.replied("registry", command_id)
 
     async def _has_data(self, project: str) -> bool:
         try:

@@ -9,6 +9,7 @@ from easeml_ray.cleaning.messages import Proposed as RepairsProposed
 from easeml_ray.feasibility.messages import Studied
 from easeml_ray.market.messages import Proposed as PurchasesProposed
 from easeml_ray.messages import DataVersion, Option
+from easeml_ray.pool.messages import RecordVerdict
 from easeml_ray.process.messages import GainRealised
 from easeml_ray.process.project import CONTROL, PHASE, Control, Phase
 from easeml_ray.process.task import TaskSpec
@@ -60,13 +61,14 @@ class Project:
     target : the task's or an overridden one; version : newest known; report : newest study;
     repairs, purchases : proposals of this round of improving, None while they are awaited;
     chosen : the option under way; development, arms : accuracy on development and arm by model;
-    batches : open rounds of requests by id; unanswered :
-    rounds in a row that nobody answered; arms_left : trials that the open search still waits
-    for; floor : model 0 of the newest version; ungated : admitted models that wait for model 0;
-    eras : how many test sets were given to the gate, refused ones not counted; test_rows : how many
-    rows it needs of one; test_sets : (sealed, rows, schema, rows of slices, labelled) that wait for the
-    open era to end;
-    problem : the last refusal in this phase, for people.
+    batches : open rounds of requests by id; unanswered : rounds in a row that nobody answered;
+    arms_left : trials that the open search still waits for; floor : model 0 of the newest version;
+    ungated : admitted models that wait for model 0; eras : how many test sets were given to the gate,
+    refused ones not counted; unlabelled : the eras of those without labels; verdicts : given, and not
+    yet taken in by the pool, in order; test_rows : how many rows the gate needs of a test set;
+    wanted_rows : the same while one is wanted, else 0; reserved : what the verdicts of an era can cost
+    at most, by era, while their own lines are sealed; test_sets : (sealed, rows, schema, rows of slices,
+    labelled) that wait for the open era to end; problem : the last refusal in this phase, for people.
     """
 
     name: str
@@ -93,7 +95,11 @@ class Project:
     ungated: tuple[str, ...] = ()
     era_open: bool = False
     eras: int = 0
+    unlabelled: set[int] = field(default_factory=set)
+    verdicts: list[RecordVerdict] = field(default_factory=list)
     test_rows: int = 0
+    wanted_rows: int = 0
+    reserved: dict[int, BillLine] = field(default_factory=dict)
     test_sets: list[tuple[str, int, str, dict[str, int], bool]] = field(default_factory=list)
     spent_cents: float = 0.0
     bill: dict[str, BillLine] = field(default_factory=dict)

@@ -45,7 +45,10 @@ class Part:
 
 @message
 class Seal:
-    """A parsed, split and sealed upload; made by ``ingest`` from the bytes, never by a person."""
+    """A parsed, split and sealed upload; made by ``ingest`` from the bytes, never by a person.
+
+    Fields as in :class:`PillarsSealed`.
+    """
 
     upload: str
     format: str
@@ -58,6 +61,7 @@ class Seal:
     held_out: str
     stable_held_out: str = ""
     subset_rows: dict[str, int] = field(default_factory=dict)
+    known: str = ""
 
 
 @message
@@ -73,8 +77,10 @@ class Uploaded:
 class PillarsSealed:
     """The four pillars are apart; the stable rows are sealed to the gate's key.
 
-    ``held_out`` and ``stable_held_out`` are blobs of keyed digests, of the development rows and
-    of the stable ones.
+    ``held_out``, ``stable_held_out`` and ``known`` are blobs of keyed digests, of the development rows, of
+    the stable ones and of the train rows as they came. ``subset_rows`` says of each slice of the condition
+    how many stable rows it has, and of each class only how many are needed, which are there: the exact
+    number would tell something of the labels.
     """
 
     version: DataVersion
@@ -85,16 +91,22 @@ class PillarsSealed:
     held_out: str
     stable_held_out: str = ""
     subset_rows: dict[str, int] = field(default_factory=dict)
+    known: str = ""
 
 
 @message
 class AddTestSet:
-    """A fresh stable test set, sealed to the gate's key."""
+    """A fresh stable test set, sealed to the gate's key.
+
+    ``checked`` says what its rows were looked up in: all that had come when :class:`FindLatest` answered
+    with that number. ``subset_rows`` as in :class:`PillarsSealed`.
+    """
 
     upload: str
     stable: str
     stable_rows: int
     held_out: str
+    checked: int
     subset_rows: dict[str, int] = field(default_factory=dict)
     labelled: bool = True
 
@@ -167,7 +179,10 @@ class RevisionStarted:
 
 @message
 class ReviseVersion:
-    """Work: apply corrections and additions to a version."""
+    """Work: apply corrections and additions to a version.
+
+    ``train_only`` are those of ``absorbed`` of which no row may join development.
+    """
 
     version: DataVersion
     corrections: tuple[Correction, ...]
@@ -176,6 +191,7 @@ class ReviseVersion:
     held_out: tuple[str, ...]
     next_row_id: int
     reason: str
+    train_only: tuple[str, ...] = ()
 
 
 @message
@@ -194,7 +210,7 @@ class Arrival:
 
 @message
 class AddVersion:
-    """Result of work: the manifest of a new version."""
+    """Result of work: the manifest of a new version; ``known`` as in :class:`VersionAdded`."""
 
     version: DataVersion
     train: tuple[Part, ...]
@@ -203,6 +219,7 @@ class AddVersion:
     counts: dict[str, float]
     held_out: str = ""
     arrivals: tuple[Arrival, ...] = ()
+    known: str = ""
 
 
 @message
@@ -214,7 +231,11 @@ class KeepVersion:
 
 @message
 class VersionAdded:
-    """A new version is here; the event is its manifest."""
+    """A new version is here; the event is its manifest.
+
+    ``known`` is a blob of keyed digests of the rows that joined, as they came, and of those whose cells
+    were corrected, as they are now; empty without any.
+    """
 
     version: DataVersion
     train: tuple[Part, ...]
@@ -223,6 +244,7 @@ class VersionAdded:
     counts: dict[str, float]
     held_out: str = ""
     arrivals: tuple[Arrival, ...] = ()
+    known: str = ""
 
 
 @message
@@ -234,12 +256,16 @@ class Augmented:
 
 @message
 class Absorb:
-    """Labelled rows of a released era or window; they join train at the next version."""
+    """Labelled rows of a released era or window; they join train and development at the next version.
+
+    With ``train_only`` none joins development: they are no sample of what models will meet.
+    """
 
     source: str
     digest: str
     rows: int
     sealed: str = ""
+    train_only: bool = False
 
 
 @message
@@ -250,6 +276,7 @@ class Absorbed:
     digest: str
     rows: int
     sealed: str = ""
+    train_only: bool = False
 
 
 @message
@@ -259,7 +286,11 @@ class ShowVersions:
 
 @message
 class FindLatest:
-    """Query: the newest version, the blobs of held-out digests, and the rows that wait."""
+    """Query: the newest version, and what further rows are looked up in.
+
+    ``held_out`` are blobs of digests of what is held out now, ``known`` of all that ever came; ``waiting``
+    are tables of rows that came and are in none of these yet; ``came`` counts what came so far.
+    """
 
 
 @message

@@ -35,6 +35,7 @@ from easeml_ray.registry.messages import (
 
 __all__ = ["RegistryState"]
 
+_AUGMENTATION = "augmentation"
 _MOST_ABSORBED = 200  # released eras and windows that join one version; the others wait for the next
 
 
@@ -50,10 +51,12 @@ class _Version:
 class _Data:
     """One project's data.
 
-    versions : by number, without gaps from 1; held_out : blobs of keyed digests of held-out
-    rows, of "development" and of each sealed stable set; absorbed : blobs of labelled rows that
-    wait; next_row_id : larger than every row_id ever given; busy : what work is under way, or
-    None; taken : the absorbed blobs that this work includes.
+    versions : by number, without gaps from 1; stable : blob and rows of every test set, in order;
+    held_out : blobs of keyed digests of held-out rows, of "development" and of each stable set that
+    is sealed still; known : blobs of keyed digests of all rows that ever came, only added to;
+    came : how often rows came; absorbed : blobs of labelled rows that wait; next_row_id : larger
+    than every row_id ever given; busy : what work is under way, or None; taken : the absorbed
+    blobs that this work includes.
     """
 
     tenant: str
@@ -61,6 +64,8 @@ class _Data:
     versions: dict[int, _Version] = field(default_factory=dict)
     stable: list[tuple[str, int]] = field(default_factory=list)
     held_out: dict[str, str] = field(default_factory=dict)
+    known: list[str] = field(default_factory=list)
+    came: int = 0
     absorbed: list[Absorbed] = field(default_factory=list)
     next_row_id: int = 0
     busy: str | None = None
@@ -70,8 +75,26 @@ class _Data:
     def latest(self) -> _Version:
         return self.versions[max(self.versions)]
 
+    @property
+    def revising(self) -> bool:
+        """Whether rows may join just now; augmentation adds none."""
+        return self.busy not in (None, _AUGMENTATION)
+
     def digests(self) -> tuple[str, ...]:
         return tuple(blob for blob in self.held_out.values() if blob)
+
+    def know(self, *blobs: str) -> None:
+        """Remember for good that rows of these digests came."""
+        fresh = [blob for blob in blobs if blob]
+        self.known += fresh
+        self.came += len(fresh)
+
+    def waiting(self) -> list[str]:
+        """Return the blobs of rows that came and whose digests are not known yet: those of windows."""
+        return [a.digest for a in self.absorbed if not a.sealed]
+
+    def test_sets(self) -> list[dict[str, Any]]:
+        return [{"rows": rows, "sealed": blob in self.held_out} for blob, rows in self.stable]
 
 
 class RegistryState(ComponentState):
@@ -91,10 +114,7 @@ class RegistryState(ComponentState):
         data = self._data(command.project)
         match body:
             case AddTestSet():
-                added = TestSetAdded(
-                    body.upload, body.stable, body.stable_rows, body.held_out, body.subset_rows, body.labelled
-                )
-                return Decision((added,), {"stable_rows": body.stable_rows})
+                return self._test_set(command.project, data, body)
             case Augment():
                 self._free(command.project, data, body.number)
                 return Decision((AugmentationStarted(body.number),))
@@ -111,17 +131,31 @@ class RegistryState(ComponentState):
                     body.counts,
                     body.held_out,
                     body.arrivals,
+                    body.known,
                 )
                 events: tuple[Any, ...] = (added_version,)
-                if body.reason == "augmentation":
+                if body.reason == _AUGMENTATION:
                     events = (added_version, Augmented(body.version))
                 return Decision(events, {"version": body.version.number})
             case KeepVersion():
                 version = self._version(command.project, body.number).version
                 return Decision((Augmented(version),), {"version": body.number})
             case Absorb():
-                return Decision((Absorbed(body.source, body.digest, body.rows, body.sealed),))
+                absorbed = Absorbed(body.source, body.digest, body.rows, body.sealed, body.train_only)
+                return Decision((absorbed,))
         raise TypeError(f"{type(body).__name__} is no command of the registry")
+
+    def _test_set(self, project: str, data: _Data, body: AddTestSet) -> Decision:
+        """Take a test set only if its rows were looked up in all that came, and none is about to join."""
+        again = "Try again: the file is then checked against all that is there."
+        if data.revising:
+            raise Conflict(f"rows may be joining {project} just now ({data.busy})", hint=again)
+        if body.checked != data.came:
+            raise Conflict(f"rows came into {project} while the test set was checked", hint=again)
+        added = TestSetAdded(
+            body.upload, body.stable, body.stable_rows, body.held_out, body.subset_rows, body.labelled
+        )
+        return Decision((added,), {"stable_rows": body.stable_rows})
 
     def _seal(self, project: str, body: Seal) -> Decision:
         if project in self.projects:
@@ -140,6 +174,7 @@ class RegistryState(ComponentState):
             body.held_out,
             body.stable_held_out,
             body.subset_rows,
+            body.known,
         )
         reply = {
             "rows": body.rows,
@@ -164,15 +199,18 @@ class RegistryState(ComponentState):
                 self._add(event, data, body.version, body.train, body.development, "upload")
                 data.stable.append((body.stable, body.stable_rows))
                 data.held_out = {"development": body.held_out, body.stable: body.stable_held_out}
+                data.know(body.held_out, body.stable_held_out, body.known)
             case TestSetAdded():
                 data.stable.append((body.stable, body.stable_rows))
                 data.held_out[body.stable] = body.held_out
+                data.know(body.held_out)
             case AugmentationStarted():
-                data.busy = "augmentation"
+                data.busy = _AUGMENTATION
                 self.owe(event, RepairAlternatives(data.versions[body.number].version))
             case RevisionStarted():
                 data.busy = body.reason
-                data.taken = tuple(a.digest for a in data.absorbed[:_MOST_ABSORBED])
+                taken = data.absorbed[:_MOST_ABSORBED]
+                data.taken = tuple(a.digest for a in taken)
                 self.owe(
                     event,
                     ReviseVersion(
@@ -183,6 +221,7 @@ class RegistryState(ComponentState):
                         data.digests(),
                         data.next_row_id,
                         body.reason,
+                        tuple(a.digest for a in taken if a.train_only),
                     ),
                 )
             case VersionAdded():
@@ -191,12 +230,15 @@ class RegistryState(ComponentState):
                 data.taken = ()
                 data.next_row_id += int(body.counts.get("added", 0))
                 data.held_out["development"] = body.held_out or data.held_out["development"]
+                data.know(body.known)
                 self._add(event, data, body.version, body.train, body.development, body.reason)
             case Augmented():
                 data.busy = None
             case Absorbed():
-                data.absorbed.append(body)
                 data.held_out.pop(body.sealed, None)  # a released set is held out no more
+                if body.rows:
+                    data.absorbed.append(body)
+                    data.came += not body.sealed  # those of a sealed set came with it
             case _:  # the work was rejected
                 data.busy = None
                 data.taken = ()
@@ -221,7 +263,8 @@ class RegistryState(ComponentState):
                 return {
                     "project": project,
                     "uploads": data.uploads,
-                    "stable_rows": [rows for _, rows in data.stable],
+                    "stable_rows": [made["rows"] for made in data.test_sets() if made["sealed"]],
+                    "test_sets": data.test_sets(),
                     "waiting_rows": sum(a.rows for a in data.absorbed),
                     "busy": data.busy,
                     "versions": [
@@ -243,7 +286,9 @@ class RegistryState(ComponentState):
                 return {
                     "version": asdict(data.latest.version),
                     "held_out": list(data.digests()),
-                    "absorbed": [a.digest for a in data.absorbed],
+                    "known": list(data.known),
+                    "waiting": data.waiting(),
+                    "came": data.came,
                 }
             case FindParts():
                 check(Capability.from_dict(query.capability), query.ref, query.verb)
@@ -290,6 +335,8 @@ class RegistryState(ComponentState):
         """Check the invariants."""
         super().validate()
         for data in self.projects.values():
+            sealed = {data.held_out.get(blob) for blob, _ in data.stable} - {None, ""}
+            assert sealed <= set(data.known)
             assert sorted(data.versions) == list(range(1, len(data.versions) + 1))
             for number, version in data.versions.items():
                 assert version.version.number == number

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -22,18 +24,13 @@ from easeml_ray.errors import (
 )
 from easeml_ray.gate import judgeable, parse, require, subset_rows
 from easeml_ray.gate.work import seal_table
-from easeml_ray.ingest import (
-    group_digests,
-    prepare,
-    read,
-    row_digests,
-    validate,
-)
+from easeml_ray.ingest import Digests, contained, join, pack, prepare, read, row_digests, validate
 from easeml_ray.market.messages import MakeOffer
 from easeml_ray.messages import DataVersion, Pillar
 from easeml_ray.process.component import Bench, Job, Perform
 from easeml_ray.process.task import TaskSpec
 from easeml_ray.registry.data import load_schema
+from easeml_ray.registry.digests import put_digests, seen, settled_cells, table_digests
 from easeml_ray.registry.manifest import make_version
 from easeml_ray.registry.messages import (
     AddTestSet,
@@ -61,6 +58,8 @@ __all__ = [
 # -- from bytes: nothing is written before everything is checked -----------------------------
 
 _MOST_OWNERS = 200  # what each is paid travels in one message
+_MOST_CLASS_BYTES = 24 * 1024  # of class names: they travel with the rows that people are asked about
+_SHOWN, _NAMED = 5, 20  # rows that an error tells, and that it carries
 
 
 def prepare_upload(
@@ -108,6 +107,7 @@ def prepare_upload(
     }
     tables = {pillar: _columns(table, schema) for pillar, table in prepared.tables.items()}
     subsets = _enough(tables[Pillar.STABLE], schema, task)
+    digests = {pillar: table_digests(table, schema, data_key) for pillar, table in tables.items()}
     version, train, development = make_version(
         blobs,
         tenant,
@@ -126,23 +126,28 @@ def prepare_upload(
         version=version,
         train=train,
         development=development,
-        stable=blobs.put(tenant, seal_table(tables[Pillar.STABLE], public_key)),
+        stable=blobs.put(tenant, seal_table(tables[Pillar.STABLE], schema, public_key)),
         stable_rows=prepared.rows[Pillar.STABLE],
-        held_out=_held_out(blobs, tenant, tables[Pillar.DEVELOPMENT], schema, data_key),
-        stable_held_out=_held_out(blobs, tenant, tables[Pillar.STABLE], schema, data_key),
+        held_out=put_digests(blobs, tenant, [digests[Pillar.DEVELOPMENT]]),
+        stable_held_out=put_digests(blobs, tenant, [digests[Pillar.STABLE]]),
         subset_rows=subsets,
+        # The pillar of later versions holds what was filled into missing cells: not these rows.
+        known=put_digests(blobs, tenant, [digests[Pillar.TRAIN]]),
     )
 
 
 def _enough(
     stable: pa.Table, schema: dict[str, Any], task: TaskSpec, labelled: bool = True
 ) -> dict[str, int]:
-    """Refuse too small a test set; return how many rows it has of each slice and class of the condition."""
+    """Refuse too small a test set; return how many rows it has of each slice of the condition.
+
+    Of a class, how many are needed: they are there, and how many more there are nobody is told.
+    """
     gate = task.gate
     condition = parse(gate.condition)
     judgeable(condition, labelled, meter=bool(gate.meter))
     subsets = subset_rows(stable, schema["label"], condition)
-    require(
+    size = require(
         condition,
         stable.num_rows,
         reliability=gate.reliability,
@@ -152,6 +157,9 @@ def _enough(
         meter=gate.meter,
         subsets=subsets,
     )
+    for subset in subsets:
+        if subset.column is None:
+            subsets[subset] = max(part.rows for part in size.clauses if part.clause.subset == subset)
     return {str(subset): rows for subset, rows in subsets.items()}
 
 
@@ -162,29 +170,6 @@ def _wanted(task: TaskSpec, name: str) -> bool:
 def _columns(table: pa.Table, schema: dict[str, Any]) -> pa.Table:
     names = [name for name, _ in schema["features"]]
     return table.select(["row_id", "parent_id", "group_id", *names, schema["label"]])
-
-
-def _digests(table: pa.Table, schema: dict[str, Any], key: bytes) -> list[tuple[bytes, bytes]]:
-    """Return the keyed digests of every row's features and of its group."""
-    names = [name for name, _ in schema["features"]]
-    groups = group_digests(table["group_id"].to_pylist(), key)
-    return list(zip(row_digests(table, names, key), groups, strict=True))
-
-
-def _held_out(blobs: BlobStore, tenant: str, table: pa.Table, schema: dict[str, Any], key: bytes) -> str:
-    """Store the digests of a held-out table and return the digest of that blob."""
-    known = {digest.hex() for pair in _digests(table, schema, key) for digest in pair}
-    return blobs.put_json(tenant, sorted(known))
-
-
-def _known(blobs: BlobStore, tenant: str, held_out: tuple[str, ...]) -> set[bytes]:
-    return {bytes.fromhex(digest) for blob in held_out for digest in blobs.get_json(tenant, blob)}
-
-
-def _seen(table: pa.Table, known: set[bytes], schema: dict[str, Any], key: bytes) -> NDArray[np.bool_]:
-    """Say which rows have features or a group that is known."""
-    pairs = _digests(table, schema, key)
-    return np.array([row in known or group in known for row, group in pairs], dtype=bool)
 
 
 def _labelled_rows(table: pa.Table, schema: dict[str, Any], task: TaskSpec) -> pa.Table:
@@ -258,13 +243,14 @@ def prepare_offer(
         rows = _labelled_rows(table, schema, task)
     else:
         rows = _unlabelled_rows(table, schema, task, owner_column)
-    found = int(_seen(rows, _known(blobs, tenant, held_out), schema, data_key).sum())
+    found = int(seen(table_digests(rows, schema, data_key), blobs, tenant, held_out).sum())
     if found:
         # Which rows they are would tell the seller what the test set holds.
         raise HeldOutOverlap(
             f"{found} rows of the offer are held out for testing",
             hint="Offer rows that the project does not have.",
             count=found,
+            rows=[],
         )
     if owners is not None:
         rows = rows.append_column("owner", owners)
@@ -345,18 +331,25 @@ def prepare_test_set(
     public_key: bytes,
     data_key: bytes,
     blobs: BlobStore,
-    used: list[pa.Table],
-    held_out: tuple[str, ...],
-    absorbed: tuple[str, ...],
+    known: tuple[str, ...],
+    waiting: tuple[str, ...],
+    checked: int,
     labelled: bool = True,
 ) -> AddTestSet:
     """Parse a fresh stable test set and seal it.
 
     Without labels, people are asked for those that verdicts need.
 
-    Refused are rows that were ever used: those of ``used`` (train and development), those held out
-    now, and those of a released era that wait to join train.
+    Refused are rows that ever came: those whose digests stand in a blob of ``known``, and the rows of the
+    tables ``waiting``. That is what came until the count ``checked``, of ``FindLatest``.
+
+    Raises
+    ------
+    HeldOutOverlap, InvalidTable, TooFewTestRows, TooLarge
+        The file cannot be used; nothing was written.
     """
+    if not labelled:
+        _tellable(schema["classes"])
     table = read(data, format)
     if labelled:
         rows = _labelled_rows(table, schema, task)
@@ -364,17 +357,10 @@ def prepare_test_set(
         rows = _unlabelled_rows(table, schema, task, None)
         rows = rows.append_column(schema["label"], pa.nulls(rows.num_rows, pa.string()))
     subsets = _enough(rows, schema, task, labelled)
-    waiting = [_released(blobs.get_table(tenant, digest), schema) for digest in absorbed]
-    known = _known(blobs, tenant, held_out)
-    for table in [*used, *waiting]:
-        known |= {digest for pair in _digests(table, schema, data_key) for digest in pair}
-    found = np.flatnonzero(_seen(rows, known, schema, data_key))
-    if len(found):
-        raise HeldOutOverlap(
-            f"{len(found)} rows of the test set were used before (first: row {found[0] + 1})",
-            hint="A test set is used once: give rows that were never in the project.",
-            count=len(found),
-        )
+    digests = table_digests(rows, schema, data_key)
+    tables = (_released(blobs.get_table(tenant, name), schema) for name in waiting)
+    others = [pack(table_digests(table, schema, data_key)) for table in tables]
+    _unused(seen(digests, blobs, tenant, known) | contained(digests, join(others)).any(axis=1))
     stable = pa.table(
         {
             "row_id": pa.array(np.full(rows.num_rows, -1, dtype=np.int64)),
@@ -384,12 +370,39 @@ def prepare_test_set(
     )
     return AddTestSet(
         upload=hashlib.sha256(data).hexdigest(),
-        stable=blobs.put(tenant, seal_table(stable, public_key)),
+        stable=blobs.put(tenant, seal_table(stable, schema, public_key)),
         stable_rows=rows.num_rows,
-        held_out=_held_out(blobs, tenant, rows, schema, data_key),
+        held_out=put_digests(blobs, tenant, [digests]),
+        checked=checked,
         subset_rows=subsets,
         labelled=labelled,
     )
+
+
+def _tellable(classes: list[str]) -> None:
+    """Refuse classes whose names do not fit into a request to people."""
+    size = len(json.dumps(classes))
+    if size > _MOST_CLASS_BYTES:
+        raise TooLarge(
+            f"{len(classes)} classes with names of {size} bytes are too many to choose one from: at most "
+            f"{_MOST_CLASS_BYTES} bytes fit into the requests for the labels of the test set",
+            hint="Give the test set with its labels, or start a project with fewer classes or shorter names.",
+            limit=_MOST_CLASS_BYTES,
+            size=size,
+        )
+
+
+def _unused(used: NDArray[np.bool_]) -> None:
+    """Refuse a test set with rows that were used."""
+    rows = (np.flatnonzero(used) + 1).tolist()
+    if rows:
+        told = ", ".join(map(str, rows[:_SHOWN])) + (", …" if len(rows) > _SHOWN else "")
+        raise HeldOutOverlap(
+            f"{len(rows)} rows of the test set were used before (of its rows, counted from 1: {told})",
+            hint="A test set is used once: give rows that were never in the project.",
+            count=len(rows),
+            rows=rows[:_NAMED],
+        )
 
 
 # -- new versions ---------------------------------------------------------------------------
@@ -440,6 +453,7 @@ def _added(
     refused: int = 0,
     held_out: str = "",
     arrivals: tuple[Arrival, ...] = (),
+    came: str = "",
 ) -> AddVersion:
     known = bench.blobs.get_json(job.tenant, base.verified) if base.verified else []
     version, train_parts, development_parts = make_version(
@@ -459,7 +473,7 @@ def _added(
         "corrected": float(len(verified or [])),
         "entropy_bits": UncertainTable(train).entropy() if "probability" in train.column_names else 0.0,
     }
-    return AddVersion(version, train_parts, development_parts, reason, counts, held_out, arrivals)
+    return AddVersion(version, train_parts, development_parts, reason, counts, held_out, arrivals, came)
 
 
 def revise_version(job: Job, bench: Bench) -> AddVersion:
@@ -471,25 +485,21 @@ def revise_version(job: Job, bench: Bench) -> AddVersion:
     train = _corrected(train, Pillar.TRAIN, body.corrections, schema)
     development = _corrected(development, Pillar.DEVELOPMENT, body.corrections, schema)
     key = bench.data_key()
-    known = _known(bench.blobs, job.tenant, body.held_out)
-    next_id, refused = body.next_row_id, 0
-    arrived = [(bench.blobs.get_table(job.tenant, digest), digest) for digest in body.purchases]
-    arrived += [(_released(bench.blobs.get_table(job.tenant, d), schema), "") for d in body.absorbed]
-    arrivals = []
-    for rows, bought in arrived:
+    came = [_as_corrected(train, body.corrections, schema, key)]
+    next_id, refused, arrivals = body.next_row_id, 0, []
+    for rows, bought, to_train in _arrived(job, bench, schema):
+        digests = table_digests(rows, schema, key)
         # A row that a test set or development came to hold meanwhile must not be learnt from.
-        held = _seen(rows, known, schema, key)
+        held = seen(digests, bench.blobs, job.tenant, body.held_out)
         refused += int(held.sum())
-        rows = rows.filter(pa.array(~held))
-        to_train = np.ones(rows.num_rows, dtype=bool) if bought else _to_train(rows, schema)
+        came.append(digests[~held])
+        rows, to_train = rows.filter(pa.array(~held)), to_train[~held]
         if bought and rows.num_rows:
             places = bench.blobs.put_json(job.tenant, np.flatnonzero(~held).tolist()) if held.any() else ""
             arrivals.append(Arrival(bought, next_id, rows.num_rows, places))
         train, next_id = _append(train, rows.filter(pa.array(to_train)), next_id, schema)
         development, next_id = _append(development, rows.filter(pa.array(~to_train)), next_id, schema)
-    held_out = (
-        _held_out(bench.blobs, job.tenant, development, schema, key) if next_id > body.next_row_id else ""
-    )
+    grown = [table_digests(development, schema, key)] if next_id > body.next_row_id else []
     return _added(
         job,
         bench,
@@ -501,9 +511,24 @@ def revise_version(job: Job, bench: Bench) -> AddVersion:
         verified=[_key(c) for c in body.corrections],
         added=next_id - body.next_row_id,
         refused=refused,
-        held_out=held_out,
+        held_out=put_digests(bench.blobs, job.tenant, grown),
         arrivals=tuple(arrivals),
+        came=put_digests(bench.blobs, job.tenant, came),
     )
+
+
+def _arrived(
+    job: Job, bench: Bench, schema: dict[str, Any]
+) -> Iterator[tuple[pa.Table, str, NDArray[np.bool_]]]:
+    """Yield the tables that came: the rows, the name if they were bought, and which of them join train."""
+    body: ReviseVersion = job.body
+    for digest in body.purchases:
+        rows = bench.blobs.get_table(job.tenant, digest)
+        yield rows, digest, np.ones(rows.num_rows, dtype=bool)
+    for digest in body.absorbed:
+        rows = _released(bench.blobs.get_table(job.tenant, digest), schema)
+        whole = digest in body.train_only
+        yield rows, "", np.ones(rows.num_rows, dtype=bool) if whole else _to_train(rows, schema)
 
 
 def _key(correction: Correction) -> str:
@@ -531,6 +556,16 @@ def _corrected(
     for cell in cells:
         uncertain = uncertain.condition_cell(cell.row_id, str(cell.column), cell.value)
     return uncertain.table
+
+
+def _as_corrected(
+    train: pa.Table, corrections: tuple[Correction, ...], schema: dict[str, Any], key: bytes
+) -> Digests:
+    """Return the digests of the rows whose cells were corrected, with and without what was filled in."""
+    ids = sorted({c.row_id for c in corrections if c.pillar == Pillar.TRAIN and c.column is not None})
+    rows = train.filter(pc.is_in(train["row_id"], value_set=pa.array(ids, pa.int64())))
+    forms = [rows, settled_cells(rows, schema)]
+    return np.concatenate([table_digests(form, schema, key) for form in forms])
 
 
 def _relabelled(table: pa.Table, labels: dict[int, str], label: str) -> pa.Table:
@@ -566,6 +601,10 @@ def _released(rows: pa.Table, schema: dict[str, Any]) -> pa.Table:
     """Bring the rows of an era or a window into the form of a pillar."""
     if "_label_code" not in rows.column_names:
         return rows
+    for name, kind in schema["features"]:
+        if pa.types.is_null(rows.schema.field(name).type):  # as served, none had a value
+            empty = pa.nulls(rows.num_rows, pa.string() if kind == "categorical" else pa.float64())
+            rows = rows.set_column(rows.column_names.index(name), name, empty)
     classes = schema["classes"]
     labels = pa.array([classes[code] for code in rows["_label_code"].to_pylist()], pa.string())
     rows = rows.append_column(schema["label"], labels)

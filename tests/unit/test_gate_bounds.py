@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import decimal
 import json
 import math
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -100,6 +102,39 @@ def test_every_tail_is_small_from_the_exact_rows_on_and_one_is_not_just_below(
     below = [probabilities(tail, size.rows - 1, size.rows)[0] for tail in found[0]]
     lemma = math.ceil((2 + float(max(abs(t.mean) for t in found[0]))) / float(found[1])) if p else 1
     assert max(below) > limit * (1 - 1e-6) or size.rows == lemma
+
+
+def test_many_clauses_share_the_time_that_exact_tails_may_take() -> None:
+    clause = parse("n - o > 0.02 +/- 0.012").clauses[0]
+    ask = Ask(Decimal(4).ln(), Decimal("0.05"), Decimal("0.5"))
+    alone = BOUNDS["exact"](clause, ask)
+    among = BOUNDS["exact"](clause, replace(ask, clauses=10_000))
+    first = BOUNDS["tilted"](clause, ask)
+    assert alone and among and first
+    assert alone.rows < among.rows <= first.rows
+
+
+def test_exact_tails_of_rare_events_keep_their_precision() -> None:
+    """Against sums of 60 digits, far out."""
+    a, b, n = Fraction(6, 100), Fraction(4, 100), 900
+    tail = Tail(a - b, Fraction(1, 5), False, a + b)
+    (found,) = probabilities(tail, n, n + 1)
+    with decimal.localcontext(prec=60):
+        law = [Decimal(1)]
+        steps = [
+            Decimal(b.numerator) / b.denominator,
+            1 - Decimal(10) / 100,
+            Decimal(a.numerator) / a.denominator,
+        ]
+        for _ in range(n):
+            padded = [Decimal(0), Decimal(0), *law, Decimal(0), Decimal(0)]
+            law = [
+                steps[2] * padded[i] + steps[1] * padded[i + 1] + steps[0] * padded[i + 2]
+                for i in range(len(law) + 2)
+            ]
+        exact = sum(law[n + least_sum(tail, n) :])
+    assert math.log(found) < -60
+    assert found == pytest.approx(float(exact), rel=1e-10)
 
 
 def test_no_smaller_discordance_and_no_lower_mean_has_a_larger_tail() -> None:

@@ -109,6 +109,15 @@ def test_labels_nobody_gives_count_as_the_worst_case(adaptivity: str, mode: str,
     assert found.verdict is verdict
 
 
+@pytest.mark.parametrize("adaptivity", ["none", "full"])
+@pytest.mark.parametrize("text", ["n < 0.6 +/- 0.2", "o > 0.3 +/- 0.2", "o - n < 0.1 +/- 0.1"])
+def test_the_worst_case_is_that_of_the_clause_whatever_its_direction(adaptivity: str, text: str) -> None:
+    _, old, new = models(np.random.default_rng(4), 0.15, 0.2)
+    for mode, verdict in (("fp-free", Verdict.FAIL), ("fn-free", Verdict.PASS)):
+        found, _ = drive(text, None, old, new, adaptivity=adaptivity, mode=mode)
+        assert found.verdict is verdict
+
+
 def test_clauses_in_d_alone_ask_for_nothing() -> None:
     _, old, new = models(np.random.default_rng(4), 0.15, 0.01)
     for adaptivity in ("none", "full"):

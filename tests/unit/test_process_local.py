@@ -282,8 +282,8 @@ def test_no_stable_row_is_in_clear_before_its_era_is_released(tmp_path: Path, an
     task = {**known.task, "gate": gate_task}
     run(system.handle("process", "small", ann, CreateProject("small", task)))
     run(system.upload("small", ann, data, format="csv"))
-    version, held_out, _ = run(system._latest("small"))
-    assert held_out
+    version, found = run(system._latest("small"))
+    assert found["held_out"]
     schema = system.blobs.get_json("lab", version.schema)
     assert "note" in [name for name, _ in schema["features"]]
     gate = run(system.read("gate", "small", ShowGate()))

@@ -12,6 +12,7 @@ from harness import Driven
 
 from easeml_ray.errors import Conflict, InvalidArgument, NotReady, TooFewTestRows
 from easeml_ray.gate import parse
+from easeml_ray.gate.label_messages import LearnTestLabels, SealedLabel, TestLabelsLearnt, WantTestLabels
 from easeml_ray.gate.messages import (
     AnnounceKey,
     EraActivated,
@@ -190,6 +191,59 @@ def test_what_is_queued_behind_the_first_change_waits_for_the_next_era(gate: Dri
     assert waiting(gate) == []
     assert judge(gate, False) == "b"
     assert shown(gate, 2)["old"] == "a"
+
+
+def test_of_a_batch_that_is_too_large_an_era_that_adapts_takes_what_it_can(gate: Driven) -> None:
+    gate.tell(era("full", steps=2))
+    assert gate.tell(GateModels(tuple("abc"), "floor", (0.1, 0.2, 0.3))) == {"era": 1, "queued": 2}
+    assert waiting(gate) == ["c"]
+    assert judge_all(gate) == ["a", "b"]
+    assert shown(gate)["state"] == "EXHAUSTED"
+
+
+def test_a_pass_behind_which_very_many_wait_is_a_pass(gate: Driven) -> None:
+    gate.tell(era("firstChange", steps=2000, rows=10**6))
+    for start in range(0, 1100, 100):
+        gate.tell(GateModels(tuple(f"{n:064d}" for n in range(start, start + 100)), "floor"))
+    judge(gate, True, evidence=None)
+    assert shown(gate)["verdicts"][0]["verdict"] == "PASS"
+    assert shown(gate)["state"] == "EXHAUSTED"
+    assert len(waiting(gate)) == 1099
+
+
+# -- labels from people -----------------------------------------------------------------------
+
+
+def test_labels_that_were_paid_for_outlive_a_model_that_could_not_be_judged(gate: Driven) -> None:
+    gate.tell(dataclasses.replace(era("full"), labelled=False))
+    gate.tell(GateModels(("a", "b"), "floor"))
+    wanted = WantTestLabels(1, "a", "", "table-1", (4, 7), ("no", "yes"), "answers-a", 3.5)
+    gate.report(gate.due(JudgeModel)[0], wanted)
+    assert shown(gate)["waits_for_labels"] == 2
+    labels = (SealedLabel(4, "x", 10.0), SealedLabel(7, None, 0.0))
+    gate.tell(LearnTestLabels(1, labels))
+    (line,) = [body.ledger for body in gate.told(TestLabelsLearnt)]
+    assert (line.cost_cents, line.count, line.entropy_before) == (10.0, 2, 0.0)
+    (work,) = gate.due(JudgeModel)
+    assert (work.body.fresh, work.body.answers, work.body.latency_ms) == (labels, "answers-a", 3.5)
+    assert work.body.asked == "table-1"
+    gate.fail(work)
+    (work,) = gate.due(JudgeModel)
+    assert (work.body.model, work.body.fresh) == ("b", labels)
+    assert (work.body.answers, work.body.latency_ms, work.body.asked) == ("", None, "")
+    gate.report(work, GivesVerdict(1, "b", False, None, "sealed", "known-1"))
+    gate.tell(GateModels(("c",), "floor"))
+    (work,) = gate.due(JudgeModel)
+    assert (work.body.known, work.body.fresh) == ("known-1", ())
+    gate.report(work, GivesVerdict(1, "c", False, None, "sealed", "known-1"))
+    assert gate.due(ReleaseEra)[0].body.known == "known-1"
+
+
+def test_bits_that_verdicts_give_away_have_their_price(gate: Driven) -> None:
+    gate.tell(dataclasses.replace(era(), bit_cents=25.0))
+    gate.tell(GateModels(("a",), "floor"))
+    judge(gate, True)
+    assert gate.told(VerdictGiven)[0].ledger.cost_cents == 25.0
 
 
 # -- what o stands for ------------------------------------------------------------------------

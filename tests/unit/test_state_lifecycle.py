@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from harness import HOUR, TASK, Driven, House, digest, option, seal, version
+from harness import HOUR, TASK, Driven, House, digest, option, relabel, seal, version
 
 from easeml_ray.automl.arms import ARMS
 from easeml_ray.automl.messages import OpenSearch, RunTrial, SetSlots, TrialDone
@@ -23,12 +23,10 @@ from easeml_ray.errors import (
     WorkFailed,
 )
 from easeml_ray.feasibility.messages import Studied, StudyVersion
-from easeml_ray.gate.messages import EraActivated, JudgeModel, TestSetWanted
 from easeml_ray.market.messages import MakeOffer, ShowMarket, ValueOffers
-from easeml_ray.messages import Command, Option, Principal, Role
+from easeml_ray.messages import Command, Principal, Role
 from easeml_ray.oracle.messages import Answer, AnswerRequests, Lease, Opened, Volunteer
 from easeml_ray.pool.messages import CloseIntake, FinishRound, PickRound
-from easeml_ray.process import local
 from easeml_ray.process.host import Host
 from easeml_ray.process.issue import command_of, refusal
 from easeml_ray.process.messages import (
@@ -55,30 +53,10 @@ START_PHASES = ["INGESTING", "SEALED", "AUGMENTING", "FEASIBILITY"]
 
 
 @pytest.fixture
-def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    made = House()
-    monkeypatch.setattr(local, "work_of", made.work_of)
-    yield made
-    made.check_replay()
-
-
-@pytest.fixture
 def life() -> Iterator[Driven]:
     driven = Driven(LifecycleState)
     yield driven
     driven.check_replay()
-
-
-def relabel(*rows: int, each: float = 10.0) -> Any:
-    """Propose these rows for relabelling, less what was skipped or is verified by a version."""
-
-    def repairs(body: ProposeRepairs) -> tuple[Option, ...]:
-        left = [row for row in rows if f"label:train:{row}" not in body.skipped]
-        left = left[body.version.number - 1 :]  # each version has had one of them verified
-        price = each if each else body.price_label
-        return (option("RELABEL", body.version.number, left, each=price),) if left else ()
-
-    return repairs
 
 
 def after(house: House) -> list[str]:
@@ -614,171 +592,6 @@ def test_a_cancelled_project_stays_so(house: House) -> None:
     house.answer("train", "OVERRIDE_TARGET")
     assert house.show()["phase"] == "UNDECIDED"
     assert house.hosts["process"].state.due() == []
-
-
-# -- models, eras and test sets ---------------------------------------------------------------
-
-
-GATE = TASK["gate"]
-
-
-def test_models_that_no_era_can_judge_wait_for_a_test_set_and_ask_for_one_once(house: House) -> None:
-    house.script.decisions = ["FEASIBLE", "FEASIBLE", "FEASIBLE"]
-    house.script.repairs = relabel(1, 2, 3)
-    house.script.quality = {"forest": 0.7}
-    house.begin()
-    first = house.show()["deployed"]
-    for quality in (0.8, 0.9):
-        house.script.quality = {"forest": quality}
-        house.tell("process", RequestImprovement("better"))
-        house.answer("yes", "RELABEL")
-    assert house.show()["version"] == 3
-    assert house.gate()["waiting"] == [house.model("forest", 2), house.model("forest", 3)]
-    assert len(house.told(TestSetWanted)) == 2
-    assert len(house.requests("NEW_TEST_SET")) == 1
-    house.test_set(2)
-    assert house.requests("NEW_TEST_SET") == []
-    assert house.gate()["waiting"] == []
-    era = house.gate()["eras"][1]
-    assert era["old"] == first
-    assert len(era["verdicts"]) == 2
-    assert house.show()["deployed"] == house.model("forest", 3)
-    assert house.show()["waiting_for"] == []
-
-
-def test_a_test_set_is_asked_for_while_the_models_that_will_need_it_are_trained(house: House) -> None:
-    house.script.decisions = ["FEASIBLE", "FEASIBLE"]
-    house.script.repairs = relabel(1, 2, 3)
-    house.begin()
-    assert house.show()["waiting_for"] == []
-    seen: list[tuple[str, int]] = []
-    inner = house._issue
-
-    def watched(component: str, action: Any) -> None:
-        seen.append((type(action.body).__name__, len(house.requests("NEW_TEST_SET"))))
-        inner(component, action)
-
-    house._issue = watched  # type: ignore[method-assign]
-    house.tell("process", RequestImprovement("better"))
-    house.answer("yes", "RELABEL")
-    trials = [count for name, count in seen if name == "RunTrial"]
-    assert trials[-1] == 1  # before the last model was trained
-    (request,) = house.requests("NEW_TEST_SET")
-    assert request["payload"]["rows"] == house.gate()["eras"][0]["required_rows"]
-    assert "being trained" in request["title"]
-    house.test_set(2)
-    assert house.requests("NEW_TEST_SET") == []
-
-
-def test_a_test_set_is_asked_for_before_an_era_that_may_end_any_time_has_ended(house: House) -> None:
-    house.script.passes = lambda arm: False
-    house.begin(gate={**GATE, "adaptivity": "firstChange"})
-    (era,) = house.gate()["eras"]
-    assert era["state"] == "ACTIVE"
-    assert len(house.requests("NEW_TEST_SET")) == 1
-    house.test_set(2)
-    assert house.requests("NEW_TEST_SET") == []
-    house.script.passes = lambda arm: True
-    house.script.quality = {"forest": 0.9}
-    house.script.repairs = relabel(1, 2)
-    house.tell("process", RequestImprovement("better"))
-    house.answer("yes", "RELABEL")
-    # The era ended, the set that lay ready followed, and the one after it is asked for with its first model.
-    assert [era["state"] for era in house.gate()["eras"]] == ["RELEASED", "SEALED"]
-    assert house.requests("NEW_TEST_SET") == []
-
-
-def test_a_test_set_that_comes_while_an_era_is_open_waits_for_its_end(house: House) -> None:
-    house.begin(gate={**GATE, "adaptivity": "full", "steps": 2})
-    assert house.gate()["eras"][0]["state"] == "ACTIVE"
-    house.test_set(2)
-    assert len(house.gate()["eras"]) == 1
-    assert house.show()["problem"] is None
-    house.script.quality = {"forest": 0.8}
-    house.script.repairs = relabel(1, 2)
-    house.tell("process", RequestImprovement("better"))
-    house.answer("yes", "RELABEL")
-    assert [era["state"] for era in house.gate()["eras"]] == ["RELEASED", "SEALED"]
-    assert house.requests("NEW_TEST_SET") == []
-
-
-def test_o_is_the_model_that_is_deployed_when_the_era_opens(house: House) -> None:
-    """Between the waiting and the opening a window may have chosen another model."""
-    house.script.quality = {"forest": 0.8, "logistic": 0.7, "naive_bayes": 0.6}
-    house.begin()
-    assert house.show()["deployed"] == house.model("forest")
-    house.script.quality = {"forest": 0.9}
-    house.script.repairs = relabel(1)
-    house.tell("process", RequestImprovement("better"))
-    house.answer("yes", "RELABEL")
-    assert house.gate()["waiting"] == [house.model("forest", 2)]
-    house.segment("s", 8)
-    while house.requests("LABEL_REALTIME"):
-        house.answer("yes", "LABEL_REALTIME")  # as every other candidate said
-    chosen = house.show()["deployed"]
-    assert chosen != house.model("forest")
-    house.test_set(2)
-    assert house.told(EraActivated)[-1].old == chosen
-
-
-def test_models_that_finish_before_model_0_are_gated_once_it_is_there(house: House) -> None:
-    """With two slots the floor need not be the first to finish."""
-    house.script.quality = {"forest": 0.8}
-    inner = house._issue
-    held: list[Any] = []
-
-    def floor_last(component: str, action: Any) -> None:
-        if (
-            isinstance(action.body, RunTrial)
-            and action.body.arm == "dummy"
-            and not house.arms.get(house.model("forest"))
-        ):
-            held.append(action)
-            due = [a for a in house.hosts["automl"].state.due() if a.body.arm != "dummy"]
-            return inner(component, due[0])
-        return inner(component, action)
-
-    house._issue = floor_last  # type: ignore[method-assign]
-    house.begin(gate={**GATE, "adaptivity": "full"})
-    assert held
-    assert house.told(EraActivated)[0].old == house.model("dummy")
-    assert house.show()["deployed"] is not None
-    assert not [m for m in house.pool()["models"] if m["state"] == "ADMITTED"]
-
-
-@pytest.mark.parametrize("adaptivity", ["full", "firstChange"])
-def test_with_models_taken_one_by_one_each_has_its_verdict_or_is_retired(
-    house: House, adaptivity: str
-) -> None:
-    house.script.quality = {
-        "naive_bayes": 0.5,
-        "logistic": 0.6,
-        "neighbours": 0.7,
-        "forest": 0.8,
-        "svc": 0.75,
-    }
-    house.script.passes = lambda arm: arm != "naive_bayes"
-    house.begin(gate={**GATE, "adaptivity": adaptivity})
-    for number in range(2, 8):
-        if not house.requests("NEW_TEST_SET"):
-            break
-        house.test_set(number)
-    states = {m["arm"]: m["state"] for m in house.pool()["models"] if not m["floor"]}
-    assert states["naive_bayes"] == "FAILED"
-    assert states["svc"] == "RETIRED"  # the forest was admitted before it
-    assert set(states.values()) <= {"FAILED", "RETIRED", "CANDIDATE", "DEPLOYED"}
-    assert states["forest"] == "DEPLOYED"
-    assert house.gate()["waiting"] == []
-
-
-def test_a_model_that_cannot_be_judged_fails_and_its_era_ends(house: House) -> None:
-    house.script.fails = {JudgeModel: InvalidTable("unreadable", hint="Look at it.")}
-    house.begin()
-    (era,) = house.gate()["eras"]
-    assert era["state"] == "RELEASED"
-    assert house.show()["deployed"] is None
-    assert house.show()["phase"] == "READY"
-    assert house.show()["problem"]["message"] == "unreadable"
 
 
 # -- realtime ---------------------------------------------------------------------------------

@@ -59,6 +59,18 @@ def shown(registry: Driven) -> dict:
     return registry.ask(ShowVersions())
 
 
+def test_set(registry: Driven, number: int) -> AddTestSet:
+    """Return a test set of 900 rows that was checked against all that came."""
+    return AddTestSet(f"u{number}", f"stable-{number}", 900, f"held-out-{number}", latest(registry)["came"])
+
+
+test_set.__test__ = False  # type: ignore[attr-defined]
+
+
+def latest(registry: Driven) -> dict:
+    return registry.ask(FindLatest())
+
+
 def test_a_project_is_uploaded_once(registry: Driven) -> None:
     error = registry.refused(AlreadyExists, seal())
     assert (error.what, error.name) == ("data", "p")
@@ -69,7 +81,7 @@ def test_a_project_is_uploaded_once(registry: Driven) -> None:
 def test_without_data_there_is_nothing_to_do(registry: Driven) -> None:
     for body in (Augment(1), Revise(1, (FIX,), (), "answers"), Absorb("era:1", "d", 3)):
         registry.refused(NotFound, body, project="empty")
-    registry.refused(NotFound, AddTestSet("u", "s", 9, "h"), project="empty")
+    registry.refused(NotFound, AddTestSet("u", "s", 9, "h", 0), project="empty")
     with pytest.raises(NotFound):
         registry.ask(ShowVersions(), project="empty")
 
@@ -153,11 +165,74 @@ def test_row_ids_are_never_given_twice(registry: Driven) -> None:
 
 
 def test_fresh_test_sets_are_held_out_from_later_versions(registry: Driven) -> None:
-    assert registry.tell(AddTestSet("u", "stable-2", 900, "held-out-2")) == {"stable_rows": 900}
+    assert registry.tell(test_set(registry, 2)) == {"stable_rows": 900}
     revise(registry, 1)
     assert finish(registry, 2).held_out == ("held-out-1", "held-out-2")
     assert shown(registry)["stable_rows"] == [1000, 900]
-    assert registry.ask(FindLatest())["held_out"] == ["held-out-1", "held-out-2"]
+    assert latest(registry)["held_out"] == ["held-out-1", "held-out-2"]
+
+
+def test_a_released_set_is_held_out_no_more_and_is_known_for_ever(registry: Driven) -> None:
+    registry.tell(test_set(registry, 2))
+    came = latest(registry)["came"]
+    registry.tell(Absorb("era:1", "rows-1", 30, "stable-1"))
+    assert latest(registry)["held_out"] == ["held-out-1", "held-out-2"]  # the first is of development
+    registry.tell(Absorb("era:2", "rows-2", 0, "stable-2"))  # nobody labelled any of its rows
+    found = latest(registry)
+    assert found["held_out"] == ["held-out-1"]
+    assert found["known"] == ["held-out-1", "held-out-2"]
+    assert (found["came"], found["waiting"]) == (came, [])  # its rows are known already
+    told = shown(registry)
+    assert told["stable_rows"] == []
+    assert told["test_sets"] == [{"rows": 1000, "sealed": False}, {"rows": 900, "sealed": False}]
+    assert told["waiting_rows"] == 30
+    revise(registry, 1)
+    work = finish(registry, 2, added=30)
+    assert (work.absorbed, work.held_out) == (("rows-1",), ("held-out-1",))
+
+
+def test_all_that_came_is_known_in_its_order(registry: Driven) -> None:
+    registry.tell(
+        replace(seal("q"), stable_held_out="held-out-stable", known="train-as-it-came"), project="q"
+    )
+    assert registry.ask(FindLatest(), "q")["known"] == ["held-out-1", "held-out-stable", "train-as-it-came"]
+    registry.tell(Absorb("window:1", "rows-1", 5))
+    assert latest(registry)["waiting"] == ["rows-1"]
+    revise(registry, 1)
+    registry.report(registry.due(ReviseVersion)[0], replace(made(2, added=5), known="joined"))
+    assert latest(registry)["known"] == ["held-out-1", "joined"]
+    assert latest(registry)["waiting"] == []
+
+
+def test_a_test_set_is_checked_against_all_that_came(registry: Driven) -> None:
+    old = test_set(registry, 2)
+    registry.tell(test_set(registry, 3))
+    error = registry.refused(Conflict, old)
+    assert "Try again" in error.hint
+    old = test_set(registry, 2)
+    registry.tell(Absorb("window:1", "rows-1", 5))
+    registry.refused(Conflict, old)
+    registry.tell(test_set(registry, 2))
+    assert [rows["rows"] for rows in shown(registry)["test_sets"]] == [1000, 900, 900]
+
+
+def test_no_test_set_comes_while_rows_may_be_joining(registry: Driven) -> None:
+    revise(registry, 1, "offer")
+    assert "Try again" in registry.refused(Conflict, test_set(registry, 2)).hint
+    old = test_set(registry, 2)
+    (work,) = registry.due(ReviseVersion)
+    registry.report(work, replace(made(2, added=5), known="joined"))
+    registry.refused(Conflict, old)  # its rows were not looked up among those that joined
+    registry.tell(Augment(2))
+    registry.tell(test_set(registry, 2))  # augmentation adds no rows
+
+
+def test_rows_that_may_only_join_train_are_named_to_the_work(registry: Driven) -> None:
+    registry.tell(Absorb("era:1", "rows-1", 30, "stable-1", True))
+    registry.tell(Absorb("window:1", "rows-2", 5))
+    revise(registry, 1)
+    work = finish(registry, 2, added=35)
+    assert (work.absorbed, work.train_only) == (("rows-1", "rows-2"), ("rows-1",))
 
 
 def test_parts_are_found_with_a_capability_of_just_this_pillar(registry: Driven) -> None:

@@ -58,11 +58,14 @@ class Ask:
         δ, in (0, 1/2].
     discordance : Decimal or None
         p, in (0, 1); None where it is not known.
+    clauses : int
+        Of the condition: they share the time that exact tails may take.
     """
 
     log_outcomes: Decimal
     delta: Decimal
     discordance: Decimal | None = None
+    clauses: int = 1
 
     @property
     def exponent(self) -> Decimal:

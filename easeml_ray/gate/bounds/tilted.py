@@ -161,11 +161,14 @@ def tilted(clause: Clause, ask: Ask) -> Need | None:
     plain = chernoff(clause, ask)
     if found is None or plain is None or (ask.discordance is not None and ask.discordance > 0.5):
         return None
-    exponent = float(ask.exponent) * (1 + ROUNDING)
-    rows = least_rows(clause, ask)
-    for tail in found[0]:
-        rows = max(rows, min(_sharp(tail, exponent), math.ceil(exponent / tail.tilt[0] * (1 + ROUNDING))))
+    rows = max([least_rows(clause, ask), *(enough_rows(tail, ask) for tail in found[0])])
     return need(clause, min(rows, plain.rows), ask, "tilted")
+
+
+def enough_rows(tail: Tail, ask: Ask) -> int:
+    """Return an n from which on one tail is at most e^-B."""
+    exponent = float(ask.exponent) * (1 + ROUNDING)
+    return min(_sharp(tail, exponent), math.ceil(exponent / tail.tilt[0] * (1 + ROUNDING)))
 
 
 def least_rows(clause: Clause, ask: Ask) -> int:

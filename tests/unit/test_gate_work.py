@@ -1,0 +1,176 @@
+"""Judging inside the gate's process: models that fail, what is measured once, what lengths tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from easeml_ray.errors import BlobMissing, WorkFailed
+from easeml_ray.gate import new_private_key, public_key
+from easeml_ray.gate.label_messages import SealedLabel, WantTestLabels
+from easeml_ray.gate.labelling import seal_label
+from easeml_ray.gate.messages import GivesVerdict, JudgeModel, ReleasedEra, ReleaseEra
+from easeml_ray.gate.work import judge_model, release_era, seal_table, unseal_table
+from easeml_ray.process.component import Job
+from easeml_ray.store.blobs import ArrowBlobStore
+
+ROWS = 200
+CLASSES = ["no", "maybe", "yes"]
+SCHEMA: dict[str, Any] = {"label": "y", "classes": sorted(CLASSES), "features": [["x", "number"]]}
+
+
+class Bench:
+    """Blobs on disk, models that are functions of x; counts how often each is asked."""
+
+    def __init__(self, folder: Any) -> None:
+        self.blobs = ArrowBlobStore(str(folder))
+        self.key = new_private_key()
+        self.models: dict[str, Callable[[np.ndarray], np.ndarray]] = {}
+        self.milliseconds = iter(())
+        self.asked: list[str] = []
+
+    def gate_key(self) -> bytes:
+        return self.key
+
+    def predict(self, tenant: str, model: str, features: pa.Table) -> np.ndarray:
+        assert features.column_names == ["x"]
+        self.asked.append(model)
+        return self.models[model](features["x"].to_numpy())
+
+    def latency(self, tenant: str, model: str, features: pa.Table) -> float:
+        self.asked.append("latency")
+        return next(self.milliseconds)
+
+    def progress(self, done: int, total: int, stage: str) -> None:
+        assert done <= total
+
+
+@pytest.fixture
+def bench(tmp_path: Any) -> Bench:
+    made = Bench(tmp_path)
+    made.models = {
+        "old": lambda x: np.zeros(len(x), dtype=np.int64),
+        "new": lambda x: (x > 100).astype(np.int64),
+    }
+    return made
+
+
+def table(labels: np.ndarray | None = None) -> pa.Table:
+    names = pa.nulls(ROWS, pa.string())
+    if labels is not None:
+        names = pa.array([SCHEMA["classes"][code] for code in labels])
+    rows = pa.array(np.arange(ROWS, dtype=np.int64))
+    return pa.table({"row_id": rows, "x": pa.array(np.arange(ROWS, dtype=np.float64)), "y": names})
+
+
+def job(bench: Bench, condition: str, *, labels: np.ndarray | None = None, **changes: Any) -> Job:
+    """Return the work of judging ``new`` against ``old``."""
+    sealed = bench.blobs.put("lab", seal_table(table(labels), SCHEMA, public_key(bench.key)))
+    terms = {"mode": "fp-free", "adaptivity": "none", "reliability": 0.9, "steps": 2} | changes
+    schema = bench.blobs.put_json("lab", SCHEMA)
+    body = JudgeModel(1, sealed, schema, "new", "old", condition, labelled=labels is not None, **terms)
+    return Job("job", "p", "lab", 0, body)
+
+
+def truth() -> np.ndarray:
+    return (np.arange(ROWS) > 100).astype(np.int64)
+
+
+def test_a_table_is_unsealed_as_it_was_with_labels_or_without(bench: Bench) -> None:
+    for labels in (truth(), None):
+        made = job(bench, "n > 0.5 +/- 0.2", labels=labels)
+        found = unseal_table(made, bench, made.body.sealed, SCHEMA)
+        assert found.to_pydict() == table(labels).to_pydict()
+
+
+def test_the_length_of_a_sealed_table_does_not_tell_how_often_a_class_occurs(bench: Bench) -> None:
+    every = [None, *(np.full(ROWS, code) for code in range(3)), truth()]
+    public = public_key(bench.key)
+    assert len({len(seal_table(table(labels), SCHEMA, public)) for labels in every}) == 1
+
+
+@pytest.mark.parametrize("error", [ValueError("broken"), WorkFailed("NaN"), MemoryError()])
+@pytest.mark.parametrize("labelled", [True, False])
+def test_a_model_that_cannot_answer_fails_in_every_mode(
+    bench: Bench, error: Exception, labelled: bool
+) -> None:
+    def fail(x: np.ndarray) -> np.ndarray:
+        raise error
+
+    bench.models["new"] = fail
+    for mode in ("fp-free", "fn-free"):
+        work = job(bench, "n > 0.1 +/- 0.2", labels=truth() if labelled else None, mode=mode)
+        found = judge_model(work, bench)
+        assert isinstance(found, GivesVerdict)
+        assert not found.passed
+        assert found.evidence is not None
+        assert found.evidence.failure.startswith(type(error).__name__)
+
+
+def test_a_store_that_is_away_is_no_failure_of_the_model(bench: Bench) -> None:
+    for error in (BlobMissing("gone", hint=""), ConnectionError("a worker was lost")):
+
+        def away(x: np.ndarray, error: Exception = error) -> np.ndarray:
+            raise error
+
+        bench.models["new"] = away
+        with pytest.raises(type(error)):
+            judge_model(job(bench, "n > 0.1 +/- 0.2", labels=truth()), bench)
+
+
+def answered(found: WantTestLabels, bench: Bench) -> tuple[SealedLabel, ...]:
+    public = public_key(bench.key)
+    return tuple(SealedLabel(row, seal_label(int(truth()[row]), public)) for row in found.rows)
+
+
+@pytest.mark.parametrize("adaptivity", ["none", "full"])
+def test_models_are_asked_and_timed_once_however_many_rounds_of_labels_it_takes(
+    bench: Bench, adaptivity: str
+) -> None:
+    bench.milliseconds = iter([1.0, 99.0])
+    work = job(bench, "n - o > 0.02 +/- 0.05 /\\ latency < 5 ms", adaptivity=adaptivity)
+    rounds, wanted = 0, []
+    while isinstance(found := judge_model(work, bench), WantTestLabels):
+        rounds += 1
+        assert bench.blobs.has("lab", found.table)
+        wanted.append(found.table)
+        fresh = answered(found, bench)
+        body = replace(
+            work.body, known=found.known, fresh=fresh, answers=found.answers,
+            latency_ms=found.latency_ms, asked=found.table,
+        )  # fmt: skip
+        work = replace(work, body=body)
+    assert rounds > 1
+    assert found.passed
+    assert bench.asked == ["old", "new", "latency"]
+    # Rows that people have labelled are in clear no longer.
+    assert not any(bench.blobs.has("lab", name) for name in wanted)
+    release = ReleaseEra(1, work.body.sealed, (), found.known, work.body.schema)
+    released = release_era(replace(work, body=release), bench)
+    rows = bench.blobs.get_table("lab", released.digest)
+    assert rows["y"].to_pylist() == [SCHEMA["classes"][code] for code in truth()[rows["row_id"].to_numpy()]]
+
+
+def test_labels_beside_the_sealed_blob_are_released_too(bench: Bench) -> None:
+    work = job(bench, "n - o > 0.02 +/- 0.2", adaptivity="full")
+    found = judge_model(work, bench)
+    assert isinstance(found, WantTestLabels)
+    body = ReleaseEra(1, work.body.sealed, (), "", work.body.schema, answered(found, bench))
+    assert release_era(replace(work, body=body), bench).rows == len(found.rows)
+
+
+def test_evidence_of_long_conditions_is_told_at_the_release(bench: Bench) -> None:
+    condition = " /\\ ".join(f"n > 0.{i}{'1' * 24} +/- 0.{'2' * 25}" for i in range(1, 10))
+    work = job(bench, condition, labels=truth(), adaptivity="full", steps=40)
+    given = [judge_model(work, bench) for _ in range(40)]
+    assert {found.evidence for found in given} == {None}  # type: ignore[union-attr]
+    names = tuple(found.sealed_evidence for found in given)  # type: ignore[union-attr]
+    body = ReleaseEra(1, work.body.sealed, names, None, work.body.schema)
+    released = release_era(replace(work, body=body), bench)
+    assert isinstance(released, ReleasedEra)
+    assert len([evidence for evidence in released.evidence if evidence]) >= 20
