@@ -290,7 +290,6 @@ class SequentialGate:
         """Count the labels that are there, in the order of the walk, up to a decision."""
         walk = self._started()
         while True:
-            walk.take_free_rows()
             verdict = walk.verdict(self.exponent)
             if verdict is not None:
                 self.decision = GateDecision(verdict, walk.truth(self.exponent), walk.counted)

@@ -19,6 +19,8 @@ DISTANCES = np.array([1.0, 1.6, 2.4, 4.0, 7.0, 14.0])
 SHARES = np.array([0.10, 0.24, 0.30, 0.20, 0.10, 0.06])
 # A stake that could lose everything at one row would leave nothing to go on with.
 LARGEST = 0.9
+# Wanted rows whose growth is worked out together: most verdicts take no more.
+AT_ONCE = 512
 # Weight, in rows, of the largest possible second moment in its estimate.
 PRIOR_ROWS = 5.0
 
@@ -32,6 +34,10 @@ class Walk:
         Places of the walk whose label matters.
     at, asked : int
         How many of the wanted labels have been counted, and asked for.
+    known, ahead : int
+        The wanted rows whose growth is worked out: from, up to.
+    quiet : int
+        Before so many labels no hypothesis can be rejected, whatever they are.
     capital : ndarray, shape (3, n_strategies)
         Log capital against v ≤ c, v ≥ c, and the mode's far hypothesis.
     """
@@ -50,17 +56,18 @@ class Walk:
         self.agreeing, self.different = (n + o, 0.0), (n + d, o + d, d)
         self.low = min(*self.agreeing, *self.different)
         self.high = max(*self.agreeing, *self.different)
-        lows = np.where(differ, min(self.different), min(self.agreeing))
-        highs = np.where(differ, max(self.different), max(self.agreeing))
-        self.lows, self.highs = lows, highs
-        self.wanted = np.flatnonzero(lows != highs)
-        self.place = {int(row): i for i, row in enumerate(order[self.wanted])}
+        self.lows = np.where(differ, min(self.different), min(self.agreeing))
+        self.highs = np.where(differ, max(self.different), max(self.agreeing))
+        self.wanted = np.flatnonzero(self.lows != self.highs)
+        self.place = {row: i for i, row in enumerate(order[self.wanted].tolist())}
         self.labels: dict[int, int | None] = {}
         self.at = self.asked = self.counted = 0
-        self.total = 0.0
-        self._stakes(lows, highs)
+        self._stakes()
+        self.known = self.ahead = self.quiet = 0
+        self.capital = np.tile(np.log(SHARES), (3, 1)) + self._free(0, 0)[0]
+        self.total = self._sums(0, 0)[0]
 
-    def _stakes(self, lows: np.ndarray, highs: np.ndarray) -> None:
+    def _stakes(self) -> None:
         c, e = self.threshold, self.epsilon
         if self.mode == "fp-free":
             far = min(c + 2 * e, (c + e + self.high) / 2)
@@ -68,55 +75,72 @@ class Walk:
             far = max(c - 2 * e, (c - e + self.low) / 2)
         self.sides = np.array([1.0, -1.0, -1.0 if self.mode == "fp-free" else 1.0])
         self.nulls = np.array([c, c, far])
+        lows, highs = self.lows, self.highs
         moments = np.maximum((c - lows) * (highs - c), (np.clip(c, lows, highs) - c) ** 2)
         width = self.high - self.low
         prior = max((c - self.low) * (self.high - c), 1e-3 * width * width)
         before = np.concatenate([[0.0], np.cumsum(moments)[:-1]])
-        second = (PRIOR_ROWS * prior + before) / (PRIOR_ROWS + np.arange(len(lows)))
+        self.second = (PRIOR_ROWS * prior + before) / (PRIOR_ROWS + np.arange(len(lows)))
         room = np.where(self.sides > 0, self.nulls - self.low, self.high - self.nulls)
         # A hypothesis that no population meets is rejected by any large stake.
-        largest = LARGEST / np.maximum(room, 1e-6 * width)
-        self.second, self.largest = second, largest
-        free = np.ones(len(lows), dtype=bool)
-        free[self.wanted] = False
-        # Log growth of each stretch of free rows, one before every wanted row and one at the end.
-        edges = np.concatenate([[0], self.wanted + 1])
-        self.growth = np.zeros((len(edges), 3, len(DISTANCES)))
-        self.sums = np.zeros(len(edges))
-        rows = np.flatnonzero(free)
-        stretch = np.searchsorted(edges, rows, side="right") - 1
-        values = lows[rows]
-        self.sums += np.bincount(stretch, values, len(edges))
-        for side in range(3):
-            step = self.sides[side] * (values - self.nulls[side])
-            for j, distance in enumerate(DISTANCES):
-                stake = np.minimum(distance * e / second[rows], largest[side])
-                self.growth[:, side, j] = np.bincount(stretch, np.log1p(stake * step), len(edges))
-        at = second[self.wanted]
-        stakes = np.minimum(DISTANCES * e / at[:, None, None], largest[:, None])
-        self.signed = stakes * self.sides[:, None]
-        self.capital = np.tile(np.log(SHARES), (3, 1))
-        self.stretch = 0
+        self.largest = LARGEST / np.maximum(room, 1e-6 * width)
 
-    def take_free_rows(self) -> None:
-        """Count the free rows up to the next wanted one."""
-        if self.stretch == self.at:
-            self.capital += self.growth[self.stretch]
-            self.total += self.sums[self.stretch]
-            self.stretch += 1
+    def _grown(self, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Return the log growth of every capital at rows with these values: (3, n_strategies, n_rows)."""
+        stakes = np.minimum(
+            DISTANCES[:, None] * (self.epsilon / self.second[rows]), self.largest[:, None, None]
+        )
+        gains = self.sides[:, None] * (values - self.nulls[:, None])
+        return np.asarray(np.log1p(stakes * gains[:, None]))
+
+    def _between(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the free rows before the wanted ones first..last, the end of the rows included, and cuts."""
+        edges = np.concatenate([[-1], self.wanted, [len(self.lows)]])[first : last + 2]
+        rows = np.arange(edges[0] + 1, edges[-1])
+        rows = rows[self.lows[rows] == self.highs[rows]]
+        return rows, np.searchsorted(rows, edges)
+
+    def _free(self, first: int, last: int) -> np.ndarray:
+        """Return the growth over the free rows before each of these wanted ones."""
+        rows, cuts = self._between(first, last)
+        summed = np.zeros((3, len(DISTANCES), len(rows) + 1))
+        np.cumsum(self._grown(rows, self.lows[rows]), axis=2, out=summed[:, :, 1:])
+        return np.moveaxis(summed[:, :, cuts[1:]] - summed[:, :, cuts[:-1]], 2, 0)
+
+    def _sums(self, first: int, last: int) -> np.ndarray:
+        """Return the sums of the values of the same rows."""
+        rows, cuts = self._between(first, last)
+        summed = np.concatenate([[0.0], np.cumsum(self.lows[rows])])
+        return np.asarray(summed[cuts[1:]] - summed[cuts[:-1]])
+
+    def _work_out(self) -> None:
+        """Work out the growth of the next wanted rows for each outcome, with the free rows behind them."""
+        self.known, self.ahead = self.at, min(self.at + AT_ONCE, len(self.wanted))
+        rows = self.wanted[self.known : self.ahead]
+        differ = self.old[rows] != self.new[rows]
+        # Outcomes: the new model is right, the old one where they differ, none, nobody knows.
+        values = np.where(
+            differ[:, None], self.different, (self.agreeing[0], self.agreeing[1], self.agreeing[1])
+        )
+        worst = (self.lows if self.mode == "fp-free" else self.highs)[rows]
+        columns = np.column_stack([values, worst])
+        free = self._free(self.known + 1, self.ahead)
+        grown = [np.moveaxis(self._grown(rows, column), 2, 0) + free for column in columns.T]
+        self.growth = np.stack(grown, axis=1)
+        self.sums = (columns + self._sums(self.known + 1, self.ahead)[:, None]).tolist()
+        self.said = list(zip(self.old[rows].tolist(), self.new[rows].tolist(), strict=True))
+        most = np.maximum(self.growth.reshape(len(rows), -1).max(axis=1), 0.0)
+        self.most = np.concatenate([[0.0], np.cumsum(most)])
 
     def take_label(self) -> None:
-        """Count the next wanted row, whose label is there."""
-        where, label = self.wanted[self.at], self.labels[self.at]
-        old, new = self.old[where], self.new[where]
-        if label is None:
-            value = self.lows[where] if self.mode == "fp-free" else self.highs[where]
-        elif old == new:
-            value = self.agreeing[0 if label == new else 1]
-        else:
-            value = self.different[0 if label == new else 1 if label == old else 2]
-        self.capital += np.log1p(self.signed[self.at] * (value - self.nulls)[:, None])
-        self.total += float(value)
+        """Count the next wanted row, whose label is there, and the free rows behind it."""
+        if self.at == self.ahead:
+            self._work_out()
+        here, label = self.at - self.known, self.labels[self.at]
+        old, new = self.said[here]
+        outcome = 3 if label is None else 0 if label == new else 1 if label == old else 2
+        self.capital += self.growth[here, outcome]
+        self.total += self.sums[here][outcome]
         self.counted += label is not None
         self.at += 1
 
@@ -131,7 +155,11 @@ class Walk:
 
     def verdict(self, exponent: float) -> Verdict | None:
         """Return the verdict if a hypothesis is rejected."""
-        if self.capital.max() < exponent - math.log(len(DISTANCES)):
+        if self.at < self.quiet:
+            return None
+        room = exponent - math.log(len(DISTANCES)) - float(self.capital.max())
+        if room > 0:
+            self._rest(room)
             return None
         above, below, far = self._rejected(exponent)
         # Never two capitals for one verdict: their chances of being wrong would add. Where both were
@@ -139,6 +167,14 @@ class Walk:
         if self.mode == "fp-free":
             return Verdict.PASS if above else Verdict.FAIL if far else None
         return Verdict.FAIL if below else Verdict.PASS if far else None
+
+    def _rest(self, room: float) -> None:
+        """Note how many labels it takes at least until the capital has grown by so much."""
+        if self.at < self.ahead:
+            here = self.at - self.known
+            # Rounding must not hide a label.
+            enough = np.searchsorted(self.most, self.most[here] + room * (1 - 1e-9))
+            self.quiet = min(self.known + int(enough), self.ahead)
 
     def truth(self, exponent: float) -> Truth:
         """Return what is known of the clause itself."""
