@@ -46,6 +46,7 @@ from easeml_ray.gate.bounds.base import PRECISION
 __all__ = ["leaked_bits", "log_verdicts", "passes_allowed"]
 
 PATTERN = r"none|full|firstChange|bounded:[1-9][0-9]{0,5}"
+MOST_STEPS = 10**9
 # Sums of binomial coefficients are exact up to here; beyond, their bound (e H / B)^B stands for them.
 EXACT_PASSES = 200
 
@@ -75,7 +76,7 @@ def log_verdicts(steps: int, adaptivity: str, *, bands: int = 1) -> Decimal:
     Parameters
     ----------
     steps : int
-        H, at least 1.
+        H, from 1 to a thousand million.
     adaptivity : str
         A row of the table above.
     bands : int
@@ -91,8 +92,10 @@ def log_verdicts(steps: int, adaptivity: str, *, bands: int = 1) -> Decimal:
     >>> [round(float(log_verdicts(32, a)), 2) for a in ("none", "bounded:2", "bounded:3", "full")]
     [3.47, 6.27, 8.61, 22.18]
     """
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise InvalidArgument(f"steps is {steps!r}, not a whole number from 1 up.", argument="steps")
+    if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= MOST_STEPS:
+        raise InvalidArgument(
+            f"steps is {steps!r}, not a whole number from 1 to {MOST_STEPS:,}.", argument="steps"
+        )
     if isinstance(bands, bool) or not isinstance(bands, int) or bands < 1:
         raise InvalidArgument(f"bands is {bands!r}, not a whole number from 1 up.", argument="bands")
     passes = passes_allowed(adaptivity)

@@ -24,8 +24,8 @@ from easeml_ray.gate.evaluation import Truth, reachable
 
 __all__ = ["contradictions"]
 
-# A slack below this is one of the solver's rounding, not of the condition.
-_SLACK = 1e-9
+# Above this the solver's rounding could be all of it: what is not sure to clash is not warned of.
+_SLACK = -1e-6
 
 
 def contradictions(condition: Condition) -> list[str]:

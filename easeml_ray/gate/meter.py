@@ -21,6 +21,9 @@ rows are drawn), so
 
     t = √((ln M + ln 2 - ln δ_m) / (2 n)).
 
+It is a promise of its own beside that of the verdicts: where a task's reliability is asked of both, each
+holds with that probability, and both together with an error of at most twice δ.
+
 **What it gives away.** At most log2 K bits a reading. Whoever sees readings can steer by them, so that M
 counts them (:mod:`easeml_ray.gate.adaptivity`), for the verdicts too. A band narrower than 2 t would say more
 than is guaranteed, and is refused.

@@ -24,6 +24,7 @@ ease.ml/ci", SysML 2019, sections 3 and 4 and Figure 2.
 from __future__ import annotations
 
 import decimal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -206,7 +207,7 @@ class Plan:
                 hint="add a clause such as d < 0.1 +/- 0.05, give discordance=, or take the bound best",
                 argument="bound",
             )
-        labels = max(size.labels for size in sizes)
+        labels = _labels(sizes)
         total = max(size.rows for size in sizes)
         counted = [size.rows if self._decides(size, sizes) else 0 for size in sizes]
         rows = max(counted)
@@ -220,7 +221,9 @@ class Plan:
     def _clause(self, clause: Clause, condition: Condition, logarithm: Decimal, delta: Decimal) -> ClauseSize:
         p = None
         if self.bound in USES_DISCORDANCE and (clause.n or clause.o):
-            known = [] if self.discordance is None else [exact_share(self.discordance)]
+            # A share of all rows says nothing of a slice, on which all of them may lie.
+            given = self.discordance is not None and clause.subset is None
+            known = [exact_share(self.discordance)] if given else []  # type: ignore[arg-type]
             with decimal.localcontext(PRECISION):
                 known += [
                     p for other in condition.clauses if (p := asserted(other, clause.subset)) is not None
@@ -233,6 +236,18 @@ class Plan:
             found = BOUNDS["hoeffding_paired" if self.bound == "bennett" else "chernoff"](clause, ask)
             assert found is not None
         return ClauseSize(clause, found.rows, found.labels, found.bound)
+
+
+def _labels(sizes: Sequence[ClauseSize]) -> int:
+    """Count the labels: the rows that some clause wants whole, and the share of the others that differ."""
+    plain = [size for size in sizes if size.clause.subset is None]
+    whole = max((size.rows for size in plain if size.labels == size.rows), default=0)
+    beyond = [
+        -(-size.labels * (size.rows - whole) // size.rows)
+        for size in plain
+        if size.labels < size.rows and size.rows > whole
+    ]
+    return max([whole + max(beyond, default=0), *(size.labels for size in sizes)])
 
 
 def asserted(clause: Clause, subset: Subset | None) -> Decimal | None:

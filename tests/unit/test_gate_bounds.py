@@ -67,7 +67,7 @@ def exact_tail(tail: Tail, n: int) -> float:
 def test_exact_tails_are_those_of_an_enumeration(text: str, p: str | None) -> None:
     found = tails(parse(text).clauses[0], ask(3, p))
     assert found is not None
-    for tail in found[0]:
+    for tail in found:
         low, high = 40, 49
         expected = [exact_tail(tail, n) for n in range(low, high)]
         np.testing.assert_allclose(probabilities(tail, low, high), expected, rtol=1e-10)
@@ -97,10 +97,10 @@ def test_every_tail_is_small_from_the_exact_rows_on_and_one_is_not_just_below(
     limit = math.exp(-exponent)
     upper = BOUNDS["tilted"](clause, question)
     assert upper is not None and size.rows <= upper.rows
-    for tail in found[0]:
+    for tail in found:
         assert probabilities(tail, size.rows, upper.rows + 200).max() <= limit * (1 + 1e-9)
-    below = [probabilities(tail, size.rows - 1, size.rows)[0] for tail in found[0]]
-    lemma = math.ceil((2 + float(max(abs(t.mean) for t in found[0]))) / float(found[1])) if p else 1
+    below = [probabilities(tail, size.rows - 1, size.rows)[0] for tail in found]
+    lemma = max(math.ceil((2 + abs(t.mean)) / (t.point - t.mean)) for t in found) if p else 1
     assert max(below) > limit * (1 - 1e-6) or size.rows == lemma
 
 
@@ -143,13 +143,106 @@ def test_no_smaller_discordance_and_no_lower_mean_has_a_larger_tail() -> None:
     question = ask(4.0, "0.2")
     found, size = tails(clause, question), BOUNDS["exact"](clause, question)
     assert found is not None and size is not None
-    for tail in found[0]:
+    for tail in found:
         worst = probabilities(tail, size.rows, size.rows + 1)[0]
         for q in np.linspace(abs(float(tail.mean)), 0.2, 12)[:-1]:
             for mean in (tail.mean, tail.mean - Fraction(1, 100)):
                 other = Tail(mean, tail.point, tail.strict, Fraction(float(q)))
                 if other.is_possible:
                     assert probabilities(other, size.rows, size.rows + 1)[0] <= worst * (1 + 1e-9)
+
+
+BEYOND = [
+    ("n - o > 0.15 +/- 0.04", "0.1"),
+    ("n - o > 0.11 +/- 0.05", "0.1"),
+    ("n - o > 0.19 +/- 0.05", "0.1"),
+    ("n - o > -0.15 +/- 0.04", "0.1"),
+    ("n - o > 0.1 +/- 0.1", "0.1"),
+    ("n - o > -0.1 +/- 0.1", "0.1"),
+    ("o - n < 0.12 +/- 0.05", "0.1"),
+    ("n - o > 0.3 +/- 0.2", "0.6"),
+]
+
+
+@pytest.mark.parametrize("bound", ["chernoff", "tilted", "exact", "best"])
+@pytest.mark.parametrize(("text", "p"), BEYOND)
+def test_thresholds_at_and_beyond_the_discordance_are_judged_right_on_all_laws(
+    text: str, p: str, bound: str
+) -> None:
+    clause = parse(text).clauses[0]
+    size = BOUNDS[bound](clause, ask(3.0, p))
+    if size is None:
+        return
+    sign = 1 if clause.n > 0 else -1
+    c, e = sign * Fraction(clause.threshold), Fraction(clause.epsilon)
+    for n in range(size.rows, size.rows + 3):
+        for q in [Fraction(i, 4) * Fraction(p) for i in range(1, 5)]:
+            for v in [q * Fraction(j, 2) for j in range(-2, 3)]:
+                up, down = (q + v) / 2, (q - v) / 2
+                wrong = 0.0
+                for mean, point, strict, low in (
+                    (c, c + e, True, False), (c - 2 * e, c - e, False, False),
+                    (-c, e - c, True, True), (-c - 2 * e, -c - e, False, True),
+                ):  # fmt: skip
+                    if (-v if low else v) <= mean:
+                        tail = Tail(v, point, strict, q)
+                        sides = (down, up) if low else (up, down)
+                        wrong = max(wrong, brute_tail(n, *map(float, sides), tail))
+                assert wrong <= math.exp(-3.0) * (1 + 1e-9), (n, q, v)
+
+
+def brute_tail(n: int, up: float, down: float, tail: Tail) -> float:
+    """Return P(S_n in the tail) of rows that are 1 or -1 with these probabilities, by convolution."""
+    law = np.array([1.0])
+    for _ in range(n):
+        law = np.convolve(law, [down, 1 - up - down, up])
+    return float(law[max(least_sum(tail, n) + n, 0) :].sum())
+
+
+@pytest.mark.parametrize("c", ["0.3", "0.8", "0.543"])
+@pytest.mark.parametrize("epsilon", ["1e-3", "1e-5", "1e-7", "1e-9"])
+def test_tiny_tolerances_lose_no_digits(c: str, epsilon: str) -> None:
+    """n ε² / (2 σ² B) goes to 1 as ε goes to 0."""
+    e, v = float(epsilon), float(c)
+    for text, p, variance in (
+        (f"n > {c} +/- {epsilon}", None, v * (1 - v)),
+        (f"1000000 * n > {round(v * 10**6)} +/- {epsilon}", None, v * (1 - v) * 1e12),
+        (f"n - o > 0.02 +/- {epsilon}", "0.1", 0.1 - 0.02**2),
+    ):
+        for bound in ("chernoff", "tilted", "exact", "best"):
+            size = BOUNDS[bound](parse(text).clauses[0], ask(9.0, p))
+            assert size is not None
+            if bound == "chernoff":
+                assert size.rows * e**2 / (2 * variance * 9.0) == pytest.approx(1, rel=max(20 * e, 1e-6))
+            assert size.rows * e**2 / (2 * variance * 9.0) > 0.5
+
+
+def test_rare_errors_and_tiny_tolerances_lose_no_digits_in_bennetts_inequality() -> None:
+    size = BOUNDS["coarse_to_fine"](parse("n > 0.99 +/- 0.000000001").clauses[0], ask(9.0))
+    assert size is not None
+    assert size.rows * 1e-18 / (2 * 0.01 * (9.0 + math.log(2))) > 1
+
+
+def test_what_is_known_of_all_rows_is_not_known_of_a_slice() -> None:
+    plan: dict[str, Any] = {"reliability": 0.99, "steps": 1, "adaptivity": "none", "bound": "best"}
+    text = 'n[site = "a"] - o[site = "a"] > 0.02 +/- 0.02'
+    assert sample_size(parse(text), **plan, discordance=0.05) == sample_size(parse(text), **plan)
+    said = sample_size(parse(f'{text} /\\ d[site = "a"] < 0.05 +/- 0.02'), **plan)
+    assert said.clauses[0].rows < sample_size(parse(text), **plan).rows
+
+
+def test_labels_of_clauses_that_want_different_rows_add_up() -> None:
+    plan: dict[str, Any] = {"reliability": 0.9999, "steps": 32, "adaptivity": "none", "bound": "best"}
+    size = sample_size(parse("n > 0.8 +/- 0.05 /\\ n - o > 0.02 +/- 0.01"), **plan, discordance=0.1)
+    all_labelled, differing = size.clauses
+    assert size.labels - all_labelled.rows == pytest.approx(0.1 * (differing.rows - all_labelled.rows), abs=2)
+    assert size.total == differing.rows
+
+
+def test_a_known_discordance_does_not_spoil_clauses_of_one_variable() -> None:
+    plan: dict[str, Any] = {"reliability": 0.99, "steps": 4, "adaptivity": "none", "bound": "exact"}
+    condition = parse("n > 0.8 +/- 0.05")
+    assert sample_size(condition, **plan, discordance=0.6).rows == sample_size(condition, **plan).rows
 
 
 @pytest.mark.parametrize("bound", ["hoeffding", "hoeffding_optimal", "hoeffding_paired", "chernoff", "best"])

@@ -253,3 +253,17 @@ def test_what_cannot_be_judged_is_refused() -> None:
     judge.observe(row, 0)
     with pytest.raises(InvalidArgument, match="has its label"):
         judge.observe(row, 0)
+
+
+@pytest.mark.parametrize(
+    "text", ["n > 0.8 +/- 0.000000001", "n - o > 0.02 +/- 0.000000001", "n - o > 0.3 +/- 0.01"]
+)
+def test_tiny_tolerances_and_thresholds_beyond_the_discordance_come_to_an_end(text: str) -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 400)
+    old = np.where(rng.random(400) < 0.1, 1 - labels, labels)
+    gate = SequentialGate(parse(text), reliability=0.95, steps=2, adaptivity="none", rng=rng)
+    decision = gate.decide(old, labels, lambda row: int(labels[row]))
+    assert decision.verdict in (Verdict.PASS, Verdict.FAIL)
+    if "0.3" in text:
+        assert decision.verdict is Verdict.FAIL

@@ -20,8 +20,9 @@ most e^-B, whatever else the population looks like:
 * v̂ ≤ c + ε although v ≥ c + 2ε, and v̂ ≥ c - ε although v ≤ c - 2ε (what is better, or worse,
   than the threshold by twice the tolerance is not told).
 
-The Hoeffding family, bennett and coarse_to_fine prove more: |v̂ - v| is within ε on each side for
-every v. The others use that the threshold is known, which is all that a verdict needs.
+The Hoeffding family and bennett prove more: |v̂ - v| is within ε on each side for every v (bennett's:
+every v of models that differ on at most p). The others use that the threshold is known, which is all
+that a verdict needs.
 """
 
 from __future__ import annotations

@@ -70,7 +70,9 @@ def coarse_to_fine(clause: Clause, ask: Ask) -> Need | None:
     coarse = np.geomspace(epsilon, 1.0, 400)
     p = rare + 2 * coarse
     u = epsilon / p
-    fine = exponent / (p * ((1 + u) * np.log1p(u) - u))
+    # The first two terms of h are a lower bound; where u is tiny, the rest is rounding.
+    h = np.where(u < 1e-3, u * u / 2 - u**3 / 6, (1 + u) * np.log1p(u) - u)
+    fine = exponent / (p * h)
     # Above one half the variance is no longer monotone in the share of errors.
     rows = np.where(p <= 0.5, np.maximum(fine, exponent / (2 * coarse**2)), np.inf).min()
     if not np.isfinite(rows):

@@ -3,6 +3,8 @@
 Symbols and the worst law are those of :mod:`easeml_ray.gate.bounds.tilted`, whose n holds for all larger
 ones too. From there the rows are walked down, each tail computed in full, to the smallest n from
 which on none is above e^-B: an exact tail is no monotone function of n, as the point n x passes integers.
+The walk may take EFFORT and ends where that is used up (tens of thousands of rows at large p); the n
+reached by then is valid too.
 
 The trinomial at all n of a stretch is one array, moved from n to n + 1 by its three probabilities. It is
 the law tilted to the point whose tail is asked for, so that this lies in the middle of the array and not
@@ -35,7 +37,7 @@ EFFORT = 120_000_000  # numbers computed for one condition: well under a second
 
 @functools.lru_cache(maxsize=4096)
 def exact(clause: Clause, ask: Ask) -> Need | None:
-    """Return the smallest n from which on all tails of a clause are at most e^-B."""
+    """Return an n from which on all tails of a clause are at most e^-B: the smallest, if effort allows."""
     found, start = tails(clause, ask), tilted(clause, ask)
     if found is None or start is None:
         # Differing on more than half of the rows: the lemma does not reach, Chernoff's bound does.
@@ -46,7 +48,7 @@ def exact(clause: Clause, ask: Ask) -> Need | None:
     limit = math.exp(-exponent) * (1 - ROUNDING)
     rows, effort = least_rows(clause, ask), EFFORT // ask.clauses
     # The tail that needs most first: where it ends, the walk down ends for the others too.
-    for enough, tail in sorted(((enough_rows(t, ask), t) for t in found[0]), key=lambda pair: -pair[0]):
+    for enough, tail in sorted(((enough_rows(t, ask), t) for t in found), key=lambda pair: -pair[0]):
         rows, effort = _least(tail, min(enough, start.rows), rows, limit, effort)
     return need(clause, rows, ask, "exact")
 
@@ -103,8 +105,8 @@ def _trinomial(tail: Tail, low: int, high: int, least: list[int]) -> np.ndarray:
     """Return P(S ≥ T) = e^{nΛ - tT} Σ_{j≥0} P~(S = T + j) e^{-tj} for each n and its T."""
     up, rest, down = tail.law
     _, t, variance = tail.tilt
-    if math.isinf(t):  # the point is 1: all rows are
-        return np.array([up**n for n in range(low, high)])
+    if math.isinf(t):  # all rows are 1, or none of them is -1
+        return np.array([(up if tail.point == 1 else rest) ** n for n in range(low, high)])
     weights = np.array([up * math.exp(t), rest, down * math.exp(-t)])
     total = float(weights.sum())
     up, rest, down = (float(w) for w in weights / total)

@@ -23,6 +23,7 @@ ease.ml/ci", SysML 2019, section 3.
 from __future__ import annotations
 
 import decimal
+import math
 from decimal import Decimal
 
 from easeml_ray.gate.bounds.base import PRECISION, Ask, Need, as_decimal, ceiling, need
@@ -51,20 +52,19 @@ def hoeffding_optimal(clause: Clause, ask: Ask) -> Need:
     """
     with decimal.localcontext(PRECISION):
         sizes = absolute(clause)
-        shares = [Decimal(1) / len(sizes)] * len(sizes)
-
-        def roots() -> list[Decimal]:
-            return [(ask.log_outcomes - (ask.delta * s).ln()).sqrt() for s in shares]
-
+        exponent, weights = float(ask.exponent), [float(c) for c in sizes]
+        shares = [1.0 / len(sizes)] * len(sizes)
         for _ in range(ROUNDS):
-            weights = [c / root for c, root in zip(sizes, roots(), strict=True)]
-            renewed = [w / sum(weights) for w in weights]
+            renewed = [c / math.sqrt(exponent - math.log(s)) for c, s in zip(weights, shares, strict=True)]
+            renewed = [w / sum(renewed) for w in renewed]
             moved = max(abs(a - b) for a, b in zip(renewed, shares, strict=True))
             shares = renewed
-            if moved < Decimal("1e-30"):
+            if moved < 1e-15:
                 break
-        # Any shares give a valid n; an early end of the loop costs rows, not the guarantee.
-        total = sum((c * root for c, root in zip(sizes, roots(), strict=True)), Decimal(0))
+        # Any shares of δ give a valid n; those found in floating point cost a part of 1e-30 of the rows.
+        parts = [Decimal(s) for s in shares]
+        roots = [(ask.exponent - (s / sum(parts)).ln()).sqrt() for s in parts]
+        total = sum((c * root for c, root in zip(sizes, roots, strict=True)), Decimal(0))
         rows = ceiling(total**2 / (2 * clause.epsilon**2))
         return need(clause, rows, Ask(ask.log_outcomes, ask.delta), "hoeffding_optimal")
 

@@ -31,8 +31,9 @@ That p itself is the worst discordance q ≤ p for the **tail** (not only for Λ
 with a = (q+m)/2, b = (q-m)/2 the derivative of P(S_n ≥ T) in q is n/2 [P(S_{n-1} = T-1) - P(S_{n-1} = T)].
 S_{n-1} + n - 1 is a sum of Bernoulli variables, whose probabilities fall from a mode on that is less
 than 1 from the mean (Darroch), so the derivative is not negative once T - 1 ≥ (n-1)m + 1; and
-T ≥ n(m+ε) makes that so when nε ≥ 2 + |m|, for all q ≤ p. Likewise v < m only lowers the tail: mass of
--1 can be moved to 0, or of 0 to 1, without P(Z ≠ 0) > p.
+T ≥ nx makes that so when n(x-m) ≥ 2 + |m|, for all q from |m| to p. Likewise v < m only lowers the tail:
+mass of -1 can be moved to 0, or of 0 to 1, without P(Z ≠ 0) > p. A threshold beyond p leaves v ≤ p as the
+hypothesis: its worst law has the mean p, where no row is -1.
 
 References
 ----------
@@ -46,17 +47,22 @@ trials", Annals of Mathematical Statistics 35 (1964).
 
 from __future__ import annotations
 
+import decimal
+import functools
 import math
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 
-from easeml_ray.gate.bounds.base import ETA, Ask, Need, difference, need, share
+from easeml_ray.gate.bounds.base import ETA, PRECISION, Ask, Need, as_decimal, difference, need, share
 from easeml_ray.gate.condition import Clause
 
 __all__ = ["Tail", "chernoff", "tails", "tilted"]
 
 # What floating point may lose of an exponent; it is added to what is asked.
 ROUNDING = 1e-9
+# A smaller I is lost in the rounding of its two terms, the logarithms of numbers near 1.
+SAFE_RATE = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,12 @@ class Tail:
             return 0 <= self.mean <= 1
         return abs(self.mean) <= self.discordance
 
+    @classmethod
+    def beyond(cls, mean: Fraction, point: Fraction, strict: bool, discordance: Fraction | None) -> Tail:
+        """Return the tail of all populations whose mean is at most this one, at the worst of them."""
+        largest = Fraction(1) if discordance is None else discordance
+        return cls(min(mean, largest), point, strict, discordance)
+
     @property
     def law(self) -> tuple[float, float, float]:
         """Probabilities of 1, 0 and -1."""
@@ -103,23 +115,50 @@ class Tail:
     @property
     def tilt(self) -> tuple[float, float, float]:
         """Return I, t and σ²; I is infinite where the tail has probability 0."""
-        up, rest, down = self.law
-        x = float(self.point)
-        if up == 0.0 and (x > 0 or down == 0.0):
-            return math.inf, math.inf, 0.0
-        if self.point == 1:
-            return -math.log(up), math.inf, 0.0
-        # Λ'(t) = x is a quadratic in u = e^t: up (1-x) u² - x rest u - down (1+x) = 0.
-        root = math.sqrt((x * rest) ** 2 + 4 * up * down * (1 - x * x))
-        # With x < 0 the sum would cancel; the other form of the same root does not.
+        return _tilt(self)
+
+
+@functools.lru_cache(maxsize=4096)
+def _tilt(tail: Tail) -> tuple[float, float, float]:
+    up, rest, down = tail.law
+    x = float(tail.point)
+    if up == 0.0 and (tail.point > 0 or tail.strict or down == 0.0):
+        return math.inf, math.inf, 0.0
+    if up == 0.0 and tail.point == 0:
+        return -math.log(rest), math.inf, 0.0
+    if tail.point == 1:
+        return -math.log(up), math.inf, 0.0
+    # Λ'(t) = x is a quadratic in u = e^t: up (1-x) u² - x rest u - down (1+x) = 0.
+    root = math.sqrt((x * rest) ** 2 + 4 * up * down * (1 - x * x))
+    # With x < 0 the sum would cancel; the other form of the same root does not.
+    u = (x * rest + root) / (2 * up * (1 - x)) if x >= 0 else 2 * down * (1 + x) / (root - x * rest)
+    total = up * u + rest + (down / u if down else 0.0)
+    variance = (up * u + (down / u if down else 0.0)) / total - x * x
+    t = math.log(u)
+    rate = x * t - math.log(total)
+    if rate > SAFE_RATE:
+        return rate, t, variance
+    return *_precise_tilt(tail), variance
+
+
+def _precise_tilt(tail: Tail) -> tuple[float, float]:
+    """Return I and t where a tiny ε lets the two terms of I cancel."""
+    with decimal.localcontext(PRECISION):
+        x, m = as_decimal(tail.point), as_decimal(tail.mean)
+        if tail.discordance is None:
+            up, rest, down = m, 1 - m, Decimal(0)
+        else:
+            p = as_decimal(tail.discordance)
+            up, rest, down = (p + m) / 2, 1 - p, (p - m) / 2
+        root = ((x * rest) ** 2 + 4 * up * down * (1 - x * x)).sqrt()
         u = (x * rest + root) / (2 * up * (1 - x)) if x >= 0 else 2 * down * (1 + x) / (root - x * rest)
-        total = up * u + rest + (down / u if down else 0.0)
-        variance = (up * u + (down / u if down else 0.0)) / total - x * x
-        return x * math.log(u) - math.log(total), math.log(u), variance
+        total = up * u + rest + (down / u if down else 0)
+        return float(x * u.ln() - total.ln()), float(u.ln())
 
 
-def tails(clause: Clause, ask: Ask) -> tuple[list[Tail], Fraction] | None:
-    """Return the tails that a clause of one variable or of n - o must keep small, and ε in units of Z.
+@functools.lru_cache(maxsize=4096)
+def tails(clause: Clause, ask: Ask) -> tuple[Tail, ...] | None:
+    """Return the tails that a clause of one variable or of n - o must keep small.
 
     None for other clauses, and for n - o where p is not known or not below 1.
     """
@@ -131,12 +170,12 @@ def tails(clause: Clause, ask: Ask) -> tuple[list[Tail], Fraction] | None:
     c, e = Fraction(clause.threshold) / scale, Fraction(clause.epsilon) / abs(scale)
     top = Fraction(1) if p is None else Fraction(0)  # -Z for n - o, 1 - Z for one variable
     every = [
-        Tail(c, c + e, True, p),
-        Tail(c - 2 * e, c - e, False, p),
-        Tail(top - c, top - c + e, True, p),
-        Tail(top - c - 2 * e, top - c - e, False, p),
+        Tail.beyond(c, c + e, True, p),
+        Tail.beyond(c - 2 * e, c - e, False, p),
+        Tail.beyond(top - c, top - c + e, True, p),
+        Tail.beyond(top - c - 2 * e, top - c - e, False, p),
     ]
-    return [tail for tail in every if tail.is_possible and not tail.is_empty], e
+    return tuple(tail for tail in every if tail.is_possible and not tail.is_empty)
 
 
 def chernoff(clause: Clause, ask: Ask) -> Need | None:
@@ -146,12 +185,12 @@ def chernoff(clause: Clause, ask: Ask) -> Need | None:
         low, high = clause.span
         # Stretched to [0, 1], where the two ends are the worst law.
         c, e = (Fraction(clause.threshold) - low) / (high - low), Fraction(clause.epsilon) / (high - low)
-        every = [Tail(c, c + e, True, None), Tail(c - 2 * e, c - e, False, None)]
-        every += [Tail(1 - t.mean, 1 - t.mean + e, t.strict, None) for t in (every[0],)]
-        every += [Tail(1 - c - 2 * e, 1 - c - e, False, None)]
-        found = [tail for tail in every if tail.is_possible and not tail.is_empty], e
+        every = [Tail.beyond(c, c + e, True, None), Tail.beyond(c - 2 * e, c - e, False, None)]
+        every += [Tail.beyond(1 - c, 1 - c + e, True, None)]
+        every += [Tail.beyond(1 - c - 2 * e, 1 - c - e, False, None)]
+        found = tuple(tail for tail in every if tail.is_possible and not tail.is_empty)
     exponent = float(ask.exponent) * (1 + ROUNDING)
-    rows = [exponent / tail.tilt[0] for tail in found[0]]
+    rows = [exponent / tail.tilt[0] for tail in found]
     return need(clause, max(1, math.ceil(max(rows, default=1.0) * (1 + ROUNDING))), ask, "chernoff")
 
 
@@ -159,9 +198,9 @@ def tilted(clause: Clause, ask: Ask) -> Need | None:
     """Return the n of the sharp bound, or of Chernoff's where that is smaller."""
     found = tails(clause, ask)
     plain = chernoff(clause, ask)
-    if found is None or plain is None or (ask.discordance is not None and ask.discordance > 0.5):
+    if found is None or plain is None or (difference(clause) and ask.discordance and ask.discordance > 0.5):
         return None
-    rows = max([least_rows(clause, ask), *(enough_rows(tail, ask) for tail in found[0])])
+    rows = max([least_rows(clause, ask), *(enough_rows(tail, ask) for tail in found)])
     return need(clause, min(rows, plain.rows), ask, "tilted")
 
 
@@ -176,7 +215,7 @@ def least_rows(clause: Clause, ask: Ask) -> int:
     found = tails(clause, ask)
     if found is None or share(clause) is not None:
         return 1
-    return max([math.ceil((2 + abs(tail.mean)) / found[1]) for tail in found[0]], default=1)
+    return max([math.ceil((2 + abs(tail.mean)) / (tail.point - tail.mean)) for tail in found], default=1)
 
 
 def _sharp(tail: Tail, exponent: float) -> int:
