@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -14,7 +14,7 @@ from actors.call import unwrapped
 from actors.config import SystemConfig
 from actors.data import TaskBench
 from actors.shell import Shell, awaited
-from easeml_ray.errors import InvalidArgument, InvalidSpec
+from easeml_ray.errors import DeadlineExceeded, InvalidArgument, InvalidSpec, NotReady, StoreError
 from easeml_ray.gate.messages import AnnounceKey
 from easeml_ray.gate.sealing import new_private_key, public_key
 from easeml_ray.gate.state import GateState
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["CIGate", "CIGateActor"]
 
 _PREDICT_SECONDS = 600.0
+_JUDGEMENTS = 64
 _VARIABLE = "EASEML_GATE_KEY"
 
 
@@ -43,6 +44,7 @@ class GateBench(TaskBench):
         super().__init__(config, "gate", action)
         self._key = key
         self._loop = loop
+        self._waiting: Future[Any] | None = None
 
     def gate_key(self) -> bytes:
         """Return the private key."""
@@ -62,29 +64,45 @@ class GateBench(TaskBench):
         return float(self._in_a_task(latency, tenant, model, features))
 
     def _in_a_task(self, task: Any, *arguments: Any) -> Any:
-        """Run a task to its end; ConnectionError where no worker was to be had, which is no model's fault."""
+        """Run a task to its end; NotReady where no worker was to be had, which is no model's fault."""
 
         async def answered() -> Any:
             return await awaited(task.remote(self.config, *arguments), force=True)
 
         # Judging runs in a thread; what it waits for, the actor's own loop awaits.
-        waiting = asyncio.run_coroutine_threadsafe(answered(), self._loop)
+        self._waiting = asyncio.run_coroutine_threadsafe(answered(), self._loop)
         try:
-            return waiting.result(_PREDICT_SECONDS)
+            return self._waiting.result(_PREDICT_SECONDS)
         except RayTaskError as error:
-            raise unwrapped(error) from error
+            raise self._cause(error) from error
         except (TimeoutError, CancelledError) as error:
-            waiting.cancel()
-            raise ConnectionError(f"no worker answered within {_PREDICT_SECONDS:.0f} s") from error
+            self.stop()
+            raise NotReady(
+                f"no worker answered within {_PREDICT_SECONDS:.0f} s", hint="Others keep them busy."
+            ) from error
+
+    @staticmethod
+    def _cause(error: RayTaskError) -> Exception:
+        """Return what a task raised: a store that is away there is away here too."""
+        return error.cause if isinstance(error.cause, OSError) else unwrapped(error)
+
+    def stop(self) -> None:
+        """End the task that is waited for: nobody wants its result."""
+        if self._waiting is not None:
+            self._waiting.cancel()
 
 
 class CIGateActor(Shell):
     """The shell of :class:`GateState`; verdicts are computed in this process."""
 
     state_type = GateState
+    # A verdict cannot be taken back: a store or a worker that is away must not become one.
+    patient_with = (OSError, StoreError, NotReady, DeadlineExceeded)
 
     async def prepare(self) -> None:
         """Make or read the key and announce its public half."""
+        # Threads of their own: judgements that wait for workers must not keep commands from the store.
+        self.threads = ThreadPoolExecutor(_JUDGEMENTS, "judge")
         self.key = await asyncio.to_thread(gate_key, self.config)
         public = public_key(self.key).hex()
         await self.handle(
@@ -93,8 +111,12 @@ class CIGateActor(Shell):
 
     async def perform(self, job: Job) -> Any:
         """Judge or release in a thread of this process: the key and the labels stay in it."""
-        bench = GateBench(self.config, job.id, self.key, asyncio.get_running_loop())
-        return await asyncio.to_thread(work_of("gate")[type(job.body)], job, bench)
+        loop = asyncio.get_running_loop()
+        bench = GateBench(self.config, job.id, self.key, loop)
+        try:
+            return await loop.run_in_executor(self.threads, work_of("gate")[type(job.body)], job, bench)
+        finally:
+            bench.stop()
 
 
 def gate_key(config: SystemConfig) -> bytes:

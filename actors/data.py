@@ -119,16 +119,14 @@ class TaskBench:
         """Return the class codes that a stored model gives to rows without labels."""
         from easeml_ray.automl.model import load
 
-        servable = load(bytes(self.blobs.get(tenant, model)))
-        codes: NDArray[np.int64] = servable.predict_proba(features).argmax(axis=1)
-        return codes
+        return load(bytes(self.blobs.get(tenant, model))).codes(features)
 
     def latency(self, tenant: str, model: str, features: pa.Table) -> float:
         """Return the 95th percentile of the milliseconds that a stored model takes for one row."""
         from easeml_ray.automl.model import load
         from easeml_ray.gate.latency import row_latency
 
-        return row_latency(load(bytes(self.blobs.get(tenant, model))).predict_proba, features)
+        return row_latency(load(bytes(self.blobs.get(tenant, model))).codes, features)
 
     def executor(self) -> TaskExecutor:
         """Return an executor whose functions are tasks of this one."""

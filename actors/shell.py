@@ -19,7 +19,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from actors.call import call, unwrapped
 from actors.config import SystemConfig
-from easeml_ray.errors import EasemlError, StaleIncarnation, WorkFailed
+from easeml_ray.errors import BlobCorrupt, BlobMissing, EasemlError, StaleIncarnation, WorkFailed
 from easeml_ray.messages import Action, Command, Principal, kind_of
 from easeml_ray.process.component import ComponentState, Job, Progress
 from easeml_ray.process.components import ACTORS
@@ -49,6 +49,8 @@ class Shell:
     """
 
     state_type: ClassVar[type[ComponentState]]
+    patient_with: ClassVar[tuple[type[Exception], ...]] = ()
+    """Errors that its work waits out, however long: its result could not be taken back."""
 
     async def __init__(self, config: SystemConfig) -> None:  # type: ignore[misc]
         # Ray runs an asynchronous constructor in the actor's own event loop.
@@ -255,6 +257,9 @@ class Shell:
         """Return the body that records a failure for good; raise while trying again may help."""
         if isinstance(error, EasemlError) and is_final(error):
             return refusal(action, error)
+        lost = (ConnectionError, BlobMissing, BlobCorrupt)
+        if isinstance(error, self.patient_with) and not isinstance(error, lost):
+            raise error
         # A lost worker is not the work's fault, unless it takes every worker with it.
         most = _LOST_ATTEMPTS if isinstance(error, ConnectionError) else _ATTEMPTS
         if self.attempts.get(action.id, 0) + 1 < most:

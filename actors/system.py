@@ -13,7 +13,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from actors.call import call, unwrapped
 from actors.config import NAMESPACE, SystemConfig, actor_name
-from easeml_ray.errors import StartupFailed, StoreError
+from easeml_ray.errors import DeadlineExceeded, StartupFailed, StoreError, WorkFailed
 from easeml_ray.messages import DatasetRef, Principal
 from easeml_ray.process.components import ACTORS
 from easeml_ray.process.system import System
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["ActorSystem", "connect", "ensure"]
+
+_PREPARE_SECONDS = 600.0
 
 _MODULES = {
     "Lifecycle": "lifecycle",
@@ -143,15 +145,30 @@ class ActorSystem(System):
 
     async def prepare(self, name: str, data: bytes, options: dict[str, Any]) -> Any:
         """Run a preparation as a task; see :class:`System`."""
+        from actors.shell import awaited
         from actors.tasks.work import prepare
         from easeml_ray.gate.sealing import new_private_key, public_key, seal
 
         key = new_private_key()
         sealed = await asyncio.to_thread(seal, data, public_key(key))
         try:
-            return await prepare.remote(self.config, name, sealed, key, options)
+            return await asyncio.wait_for(
+                awaited(prepare.remote(self.config, name, sealed, key, options), force=True), _PREPARE_SECONDS
+            )
         except RayTaskError as error:
             raise unwrapped(error) from error
+        except TimeoutError as error:
+            raise DeadlineExceeded(
+                f"the file was not read within {_PREPARE_SECONDS:.0f} s",
+                hint="Is the system overloaded? Try again later, or give fewer rows.",
+                seconds=_PREPARE_SECONDS,
+            ) from error
+        except ConnectionError as error:
+            raise WorkFailed(
+                f"the worker that read the file was lost: {error}",
+                hint="Was it out of memory? Give fewer rows, or try again.",
+                cause=repr(error),
+            ) from error
 
     async def watch_deployments(self, seen: dict[str, int], *, seconds: float) -> dict[str, Any]:
         """Wait at ModelPool for a deployment; see :class:`System`."""

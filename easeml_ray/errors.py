@@ -19,7 +19,8 @@
     │   ├── ConditionSyntax                        a CI condition that does not parse
     │   ├── TooFewTestRows                         the test set cannot carry the guarantee
     │   ├── HeldOutOverlap                         rows that a held-out pillar already holds
-    │   └── InvalidAnswer                          an answer outside what was asked
+    │   ├── InvalidAnswer                          an answer outside what was asked
+    │   └── ModelFailed                            a model that cannot answer rows
     ├── Denied                                     who asks may not
     │   ├── Unauthenticated            401     3   no token, or an unknown one
     │   ├── Forbidden                  403     3   the role or the tenant does not allow it
@@ -76,6 +77,7 @@ __all__ = [
     "InvalidTable",
     "MissingColumn",
     "MissingLabels",
+    "ModelFailed",
     "NestedColumn",
     "NoModel",
     "NotFound",
@@ -275,6 +277,12 @@ class InvalidAnswer(BadInput):
     """An answer is not one of those that the request allows."""
 
     request: str
+
+
+class ModelFailed(BadInput):
+    """A model raised, or answered nothing of use, on rows that fit its schema."""
+
+    cause: str
 
 
 class Denied(EasemlError):

@@ -19,8 +19,8 @@ import pyarrow as pa
 from easeml_ray.automl.estimators import estimator_from_bytes, estimator_to_bytes, open_zip
 from easeml_ray.automl.training import class_probabilities
 from easeml_ray.embed import CategoricalColumn, Classes, Encoder
-from easeml_ray.embed.arrays import FloatArray
-from easeml_ray.errors import BadInput, SchemaMismatch, SchemaTooNew, StoreError
+from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.errors import BadInput, ModelFailed, SchemaMismatch, SchemaTooNew, StoreError
 
 __all__ = ["ModelMetadata", "ServableModel", "dump", "load"]
 
@@ -102,6 +102,33 @@ class ServableModel:
         """
         table = rows if isinstance(rows, pa.Table) else table_of(rows, self.encoder)
         return class_probabilities(self.estimator, self.encoder.transform(table), len(self.classes))
+
+    def codes(self, features: pa.Table) -> IntArray:
+        """Return the code of the most probable class of each row; of equal ones the first.
+
+        Parameters
+        ----------
+        features : pyarrow.Table
+            With at least the encoder's columns.
+
+        Returns
+        -------
+        ndarray of int64, shape (n_rows,)
+
+        Raises
+        ------
+        ModelFailed
+            Whatever the model raised: it is the model's own failure.
+        """
+        try:
+            codes: IntArray = self.predict_proba(features).argmax(axis=1)
+        except Exception as error:
+            raise ModelFailed(
+                f"the model cannot answer these rows: {type(error).__name__}: {error}",
+                hint="Train it on rows like these, or take another arm.",
+                cause=repr(error),
+            ) from error
+        return codes
 
     def predict(self, rows: pa.Table | Sequence[Record]) -> list[str]:
         """Return the most probable class of each row; of equal ones the first.

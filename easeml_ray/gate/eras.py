@@ -58,10 +58,8 @@ class Era:
         return self.sealed.adaptivity == "none" and self.old is not None
 
     def room(self, models: int) -> int:
-        """Return how many of so many further models it judges; those fixed beforehand come all or none."""
-        if self.sealed.adaptivity == "none":
-            return models if self.old is None and models <= self.left else 0
-        return min(models, max(self.left, 0))
+        """Return how many of so many further models it judges."""
+        return 0 if self.frozen else min(models, max(self.left, 0))
 
     def ends(self, passed: bool) -> bool:
         """Tell whether the verdict that is given now is the last one."""

@@ -16,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from easeml_ray.embed import Classes
-from easeml_ray.errors import DeadlineExceeded, NotReady, StoreError
+from easeml_ray.errors import ModelFailed
 from easeml_ray.gate.condition import Condition, Subset
 from easeml_ray.gate.estimate import estimate
 from easeml_ray.gate.evaluation import Truth, Verdict, compare_latency
@@ -39,7 +39,6 @@ _TOLD_BYTES = 48 * 1024  # of evidence that a released era tells
 _SEALED_BYTES = 4096  # of evidence, beside the clauses' text
 _FAILURE = 200  # characters of what a model raised
 _SKIPPED = -1  # stands for the label that nobody gave, where labels are kept
-_AWAY = (StoreError, NotReady, DeadlineExceeded, OSError)  # say nothing about a model
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +168,9 @@ def _judge_asking(
         seed=int(body.sealed[:16], 16),
     )
     if isinstance(found, Wanted):
-        wanted = bench.blobs.put_table(job.tenant, features.take(pa.array(found.rows)))
+        rows_of = f"{job.project}:{body.era}:{body.model}"  # no other project may delete this blob
+        chosen = features.take(pa.array(found.rows)).replace_schema_metadata({"rows of": rows_of})
+        wanted = bench.blobs.put_table(job.tenant, chosen)
         answers = body.answers or bench.blobs.put(job.tenant, np.stack([said.old, said.new]).tobytes())
         classes = tuple(schema["classes"])
         return WantTestLabels(body.era, body.model, kept, wanted, found.rows, classes, answers, said.latency)
@@ -189,7 +190,14 @@ def _said(job: Job, bench: Bench, condition: Condition, features: pa.Table) -> _
         kept = np.frombuffer(bytes(bench.blobs.get(job.tenant, body.answers)), dtype=np.int64)
         old, new = kept.reshape(2, -1)
         return _Said(old, new, body.latency_ms)
-    old, _ = _predicted(job, bench, body.old, features)
+    old, broken = _predicted(job, bench, body.old, features)
+    if broken and condition.variables & {"o", "d"}:
+        # Against a model that answers nothing every other one would look good.
+        raise ModelFailed(
+            f"the deployed model cannot answer the test rows: {broken}",
+            hint="Deploy another one, or give a test set of rows that it can answer.",
+            cause=broken,
+        )
     bench.progress(1, 3, "predicting")
     new, failure = _predicted(job, bench, body.model, features)
     bench.progress(2, 3, "predicting")
@@ -214,10 +222,8 @@ def _tried(
     """Return what a model says, or None and what it raised: that is its own failure, whatever it is."""
     try:
         return ask(tenant, model, features), ""
-    except _AWAY:
-        raise
-    except Exception as error:
-        return None, f"{type(error).__name__}: {error}"[:_FAILURE]
+    except ModelFailed as error:
+        return None, error.message[:_FAILURE]
 
 
 def _known(job: Job, bench: Bench, digest: str, fresh: tuple[SealedLabel, ...]) -> dict[int, int | None]:

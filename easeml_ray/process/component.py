@@ -186,11 +186,23 @@ class Bench(Protocol):
         ...
 
     def predict(self, tenant: str, model: str, features: pa.Table) -> NDArray[np.int64]:
-        """Return the class codes that a stored model gives to rows without labels."""
+        """Return the class codes that a stored model gives to rows without labels.
+
+        Raises
+        ------
+        ModelFailed
+            What the model raised; any other error says nothing about the model.
+        """
         ...
 
     def latency(self, tenant: str, model: str, features: pa.Table) -> float:
-        """Return the 95th percentile of the milliseconds that a stored model takes for one row."""
+        """Return the 95th percentile of the milliseconds that a stored model takes for one row.
+
+        Raises
+        ------
+        ModelFailed
+            As :meth:`predict`.
+        """
         ...
 
     def executor(self) -> AbstractContextManager[Executor]:

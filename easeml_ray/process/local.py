@@ -64,16 +64,14 @@ class LocalBench:
         """Return class codes; see :class:`Bench`."""
         from easeml_ray.automl.model import load
 
-        servable = load(bytes(self.blobs.get(tenant, model)))
-        codes: NDArray[np.int64] = servable.predict_proba(features).argmax(axis=1)
-        return codes
+        return load(bytes(self.blobs.get(tenant, model))).codes(features)
 
     def latency(self, tenant: str, model: str, features: pa.Table) -> float:
         """Return milliseconds a row; see :class:`Bench`."""
         from easeml_ray.automl.model import load
         from easeml_ray.gate.latency import row_latency
 
-        return row_latency(load(bytes(self.blobs.get(tenant, model))).predict_proba, features)
+        return row_latency(load(bytes(self.blobs.get(tenant, model))).codes, features)
 
     @contextmanager
     def executor(self) -> Iterator[Executor]:

@@ -32,6 +32,7 @@ from easeml_ray.pool.messages import (
     BatchAdmitted,
     CloseIntake,
     Deployed,
+    ModelMoved,
     RecordVerdict,
     RoundFinished,
     TakeIntoGate,
@@ -49,6 +50,7 @@ from easeml_ray.process.messages import (
     TargetOverridden,
     WorkRejected,
 )
+from easeml_ray.process.model import ModelEvent
 from easeml_ray.process.people import (
     ask_decision,
     ask_option,
@@ -351,8 +353,9 @@ def _pool(state: ComponentState, project: Project, event: Event) -> None:
                 _to_gate(state, project, event, models, old)
         case Deployed() as body:
             project.deployed = body.model
+        case ModelMoved(model, move) if move in (ModelEvent.PASS.value, ModelEvent.FAIL.value):
+            project.verdicts = [verdict for verdict in project.verdicts if verdict.model != model]
         case VerdictRecorded():
-            project.verdicts.pop(0)
             _next_era(state, project, event)
         case RoundFinished() as body if body.asked:
             ask_realtime(state, project, event, body)
@@ -370,6 +373,9 @@ def _to_gate(
 def _gate(state: ComponentState, project: Project, event: Event) -> None:
     match event.body:
         case EraSealed() as body:
+            # The view follows the gate, also where an earlier release had other rules of when to open.
+            project.test_sets = [waiting for waiting in project.test_sets if waiting[0] != body.sealed]
+            project.era_open, project.eras = True, body.era
             project.test_rows = body.required
             if not body.labelled:
                 project.unlabelled.add(body.era)

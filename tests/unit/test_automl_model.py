@@ -19,6 +19,7 @@ from easeml_ray.errors import (
     InvalidArgument,
     InvalidTable,
     MissingColumn,
+    ModelFailed,
     SchemaMismatch,
     SchemaTooNew,
     StoreError,
@@ -118,6 +119,12 @@ def test_records_of_another_form_are_refused(
     assert told in str(caught.value)
     if "too large" not in told:
         assert caught.value.rows == [1]
+
+
+def test_what_a_model_raises_is_its_own_failure(model: ServableModel) -> None:
+    assert model.codes(TABLE).tolist() == model.predict_proba(TABLE).argmax(axis=1).tolist()
+    with pytest.raises(ModelFailed, match="MissingColumn"):
+        model.codes(TABLE.drop_columns(["age"]))
 
 
 def test_an_infinite_cell_is_refused(model: ServableModel) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from easeml_ray.errors import BlobMissing, WorkFailed
+from easeml_ray.errors import BlobMissing, ModelFailed, WorkFailed
 from easeml_ray.gate import new_private_key, public_key
 from easeml_ray.gate.label_messages import SealedLabel, WantTestLabels
 from easeml_ray.gate.labelling import seal_label
@@ -94,14 +94,12 @@ def test_the_length_of_a_sealed_table_does_not_tell_how_often_a_class_occurs(ben
     assert len({len(seal_table(table(labels), SCHEMA, public)) for labels in every}) == 1
 
 
-@pytest.mark.parametrize("error", [ValueError("broken"), WorkFailed("NaN"), MemoryError()])
-@pytest.mark.parametrize("labelled", [True, False])
-def test_a_model_that_cannot_answer_fails_in_every_mode(
-    bench: Bench, error: Exception, labelled: bool
-) -> None:
-    def fail(x: np.ndarray) -> np.ndarray:
-        raise error
+def fail(x: np.ndarray) -> np.ndarray:
+    raise ModelFailed("it says nothing", hint="", cause="")
 
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_a_model_that_cannot_answer_fails_in_every_mode(bench: Bench, labelled: bool) -> None:
     bench.models["new"] = fail
     for mode in ("fp-free", "fn-free"):
         work = job(bench, "n > 0.1 +/- 0.2", labels=truth() if labelled else None, mode=mode)
@@ -109,11 +107,27 @@ def test_a_model_that_cannot_answer_fails_in_every_mode(
         assert isinstance(found, GivesVerdict)
         assert not found.passed
         assert found.evidence is not None
-        assert found.evidence.failure.startswith(type(error).__name__)
+        assert found.evidence.failure == "it says nothing"
+
+
+def test_nothing_is_judged_against_a_model_that_cannot_answer(bench: Bench) -> None:
+    bench.models["old"] = fail
+    with pytest.raises(ModelFailed, match="deployed model"):
+        judge_model(job(bench, "n - o > 0.02 +/- 0.05", labels=truth()), bench)
+    found = judge_model(job(bench, "n > 0.1 +/- 0.2", labels=truth()), bench)
+    assert isinstance(found, GivesVerdict) and found.passed  # what it says is of no matter
+
+
+def test_two_projects_with_the_same_rows_do_not_share_what_people_are_shown(bench: Bench) -> None:
+    work = job(bench, "n - o > 0.02 +/- 0.2", adaptivity="full")
+    first, second = judge_model(work, bench), judge_model(replace(work, project="q"), bench)
+    assert isinstance(first, WantTestLabels) and isinstance(second, WantTestLabels)
+    assert first.rows == second.rows
+    assert first.table != second.table
 
 
 def test_a_store_that_is_away_is_no_failure_of_the_model(bench: Bench) -> None:
-    for error in (BlobMissing("gone", hint=""), ConnectionError("a worker was lost")):
+    for error in (BlobMissing("gone", hint=""), OSError("network"), WorkFailed("a bug", hint="")):
 
         def away(x: np.ndarray, error: Exception = error) -> np.ndarray:
             raise error

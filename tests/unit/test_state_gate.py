@@ -128,11 +128,12 @@ def test_an_era_ends_when_its_fixed_models_are_judged_though_steps_are_left(gate
     assert gate.told(EraReleased)[0].rows == 900
 
 
-def test_a_batch_of_more_models_than_steps_waits_as_a_whole(gate: Driven) -> None:
+def test_of_a_batch_of_more_models_than_steps_the_first_are_fixed(gate: Driven) -> None:
     gate.tell(era(steps=2))
     gate.tell(GateModels(("a", "b", "c"), "floor"))
-    assert waiting(gate) == ["a", "b", "c"]
-    assert shown(gate)["state"] == "SEALED"
+    assert waiting(gate) == ["c"]
+    assert judge_all(gate) == ["a", "b"]
+    assert {wanted.era for wanted in gate.told(TestSetWanted)} == {1}
 
 
 def test_with_fixed_models_the_evidence_is_shown(gate: Driven) -> None:
