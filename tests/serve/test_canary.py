@@ -114,30 +114,31 @@ class Scene:
             yield "metrics", metrics.content
 
 
+def end(actor: Any) -> None:
+    """Kill the gate for good and wait until its name is free."""
+    ray.kill(actor, no_restart=True)
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        try:
+            find_actor(SYSTEM_NAME, "CIGate")
+        except ValueError:
+            return
+        time.sleep(0.1)
+    raise AssertionError("the gate's name is not free")
+
+
 @pytest.fixture(scope="module")
 def scene(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     folder = tmp_path_factory.mktemp("inputs")
     system = connect(SYSTEM_NAME)
-    ray.kill(find_actor(SYSTEM_NAME, "CIGate"), no_restart=True)
+    end(find_actor(SYSTEM_NAME, "CIGate"))
     name = actor_name(SYSTEM_NAME, "CIGate")
     options = {"name": name, "namespace": NAMESPACE, "lifetime": "detached", "max_restarts": -1}
-    until = time.monotonic() + 60
-    while True:
-        try:
-            watched = ray.remote(make_watched(folder)).options(**options, num_cpus=0).remote(system.config)
-            break
-        except ValueError:  # the name is free a moment after the death
-            assert time.monotonic() < until
-            time.sleep(0.1)
+    watched = ray.remote(make_watched(folder)).options(**options, num_cpus=0).remote(system.config)
     ray.get(watched.ready.remote(), timeout=60)
     yield Scene(cluster, system, folder)
-    ray.kill(watched, no_restart=True)
-    while time.monotonic() < until + 600:
-        try:
-            ensure(system.config)
-            return
-        except ValueError:
-            time.sleep(0.1)
+    end(watched)
+    ensure(system.config)
 
 
 def rows_of(count: int, seed: int) -> tuple[np.ndarray, list[str], list[str]]:
