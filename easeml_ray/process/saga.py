@@ -12,18 +12,7 @@ from easeml_ray.automl.arms import ARMS
 from easeml_ray.automl.messages import OpenSearch, SearchOpened, TrialFailed, TrialFinished
 from easeml_ray.cleaning.messages import Propose as ProposeRepairs
 from easeml_ray.feasibility.messages import CancelStudy
-from easeml_ray.gate import leaked_bits, least_accuracy, parse
-from easeml_ray.gate.label_messages import TestLabelsWanted
-from easeml_ray.gate.messages import (
-    EraExhausted,
-    EraReleased,
-    EraSealed,
-    GateModels,
-    ModelsQueued,
-    OpenEra,
-    TestSetWanted,
-    VerdictGiven,
-)
+from easeml_ray.gate import least_accuracy, parse
 from easeml_ray.market.messages import Propose as ProposePurchases
 from easeml_ray.messages import Event
 from easeml_ray.oracle.messages import Kind
@@ -33,14 +22,13 @@ from easeml_ray.pool.messages import (
     CloseIntake,
     Deployed,
     ModelMoved,
-    RecordVerdict,
     RoundFinished,
-    TakeIntoGate,
     VerdictRecorded,
     WindowReleased,
 )
 from easeml_ray.process.beliefs import proposed, studied, study_of
 from easeml_ray.process.component import ComponentState
+from easeml_ray.process.gating import gated, next_era, to_gate
 from easeml_ray.process.messages import (
     ControlChanged,
     GainRealised,
@@ -55,7 +43,6 @@ from easeml_ray.process.people import (
     ask_decision,
     ask_option,
     ask_realtime,
-    ask_test_labels,
     ask_test_set,
     believed,
     enter,
@@ -63,7 +50,7 @@ from easeml_ray.process.people import (
     withdraw,
 )
 from easeml_ray.process.project import Control, Phase, PhaseEvent
-from easeml_ray.process.view import BillLine, Chosen, Project
+from easeml_ray.process.view import Chosen, Project
 from easeml_ray.registry.messages import (
     Absorb,
     Augment,
@@ -117,13 +104,13 @@ def react(state: ComponentState, project: Project, event: Event) -> None:
         case Rejected(kind="pool.RecordVerdict") as body:
             project.verdicts.pop(0)  # they go to it in order
             project.problem = {"component": body.to, "what": body.kind, **body.error}
-            _next_era(state, project, event)
+            next_era(state, project, event)
         case Rejected(to, kind, error) if error.get("kind") != "IllegalTransition":
             _failed(state, project, event, to, kind, error)
             if kind == "gate.OpenEra":
                 project.era_open = False
                 project.eras -= 1
-                _next_era(state, project, event)
+                next_era(state, project, event)
         case WorkRejected(kind, error) if kind in _BESIDE:
             # No phase waits for a check or an audit: it is shown, and the project goes on.
             project.problem = {"component": event.component, "what": kind, **error}
@@ -233,12 +220,12 @@ def _registry(state: ComponentState, project: Project, event: Event) -> None:
             enter(state, event, PhaseEvent.PILLARS_SEALED, "split and sealed", body.version)
             first = (body.stable, body.stable_rows, body.version.schema, body.subset_rows, True)
             project.test_sets.append(first)
-            _next_era(state, project, event)
+            next_era(state, project, event)
         case TestSetAdded() as body if project.version:
             schema = project.version.schema
             added = (body.stable, body.stable_rows, schema, body.subset_rows, body.labelled)
             project.test_sets.append(added)
-            _next_era(state, project, event)
+            next_era(state, project, event)
             project.wanted_rows = 0
             withdraw(state, project, event, Kind.NEW_TEST_SET)
         case Augmented(version):
@@ -253,36 +240,6 @@ def _registry(state: ComponentState, project: Project, event: Event) -> None:
                 enter(state, event, PhaseEvent.ROWS_ADDED, "rows came", body.version)
             else:
                 enter(state, event, PhaseEvent.ANSWERED, "answers are in", body.version)
-
-
-def _next_era(state: ComponentState, project: Project, event: Event) -> None:
-    """Open an era on the next test set, unless one is open: then the set waits for its end.
-
-    It waits for the pool too, which says what is deployed after the last verdict: the new era's ``o``.
-    """
-    if project.era_open or project.verdicts or not project.test_sets:
-        return
-    project.era_open = True
-    project.eras += 1
-    sealed, rows, schema, subsets, labelled = project.test_sets.pop(0)
-    gate = project.task.gate
-    era = OpenEra(
-        sealed,
-        rows,
-        schema,
-        gate.condition,
-        gate.reliability,
-        gate.steps,
-        gate.adaptivity,
-        gate.mode,
-        gate.bound,
-        project.deployed or project.floor,
-        subsets,
-        labelled,
-        gate.meter,
-        project.task.prices.test_bit,
-    )
-    state.owe(event, era, to="gate")
 
 
 # -- models -------------------------------------------------------------------------------
@@ -305,7 +262,7 @@ def _automl(state: ComponentState, project: Project, event: Event) -> None:
             if body.floor:
                 project.floor = body.model
                 if project.ungated:
-                    _to_gate(state, project, event, project.ungated, body.model)
+                    to_gate(state, project, event, project.ungated, body.model)
                     project.ungated = ()
             task = project.task
             project.development[body.model] = body.development_accuracy
@@ -350,63 +307,17 @@ def _pool(state: ComponentState, project: Project, event: Event) -> None:
             if old is None:
                 project.ungated += models
             else:
-                _to_gate(state, project, event, models, old)
+                to_gate(state, project, event, models, old)
         case Deployed() as body:
             project.deployed = body.model
         case ModelMoved(model, move) if move in (ModelEvent.PASS.value, ModelEvent.FAIL.value):
             project.verdicts = [verdict for verdict in project.verdicts if verdict.model != model]
         case VerdictRecorded():
-            _next_era(state, project, event)
+            next_era(state, project, event)
         case RoundFinished() as body if body.asked:
             ask_realtime(state, project, event, body)
         case WindowReleased(window, digest, rows) if rows:
             state.owe(event, Absorb(f"window:{window}", digest, rows), to="registry")
-
-
-def _to_gate(
-    state: ComponentState, project: Project, event: Event, models: tuple[str, ...], old: str
-) -> None:
-    development = tuple(project.development[model] for model in models)
-    state.owe(event, GateModels(models, old, development), to="gate")
-
-
-def _gate(state: ComponentState, project: Project, event: Event) -> None:
-    match event.body:
-        case EraSealed() as body:
-            # The view follows the gate, also where an earlier release had other rules of when to open.
-            project.test_sets = [waiting for waiting in project.test_sets if waiting[0] != body.sealed]
-            project.era_open, project.eras = True, body.era
-            project.test_rows = body.required
-            if not body.labelled:
-                project.unlabelled.add(body.era)
-            if body.adaptivity != "none":
-                bits = leaked_bits(body.adaptivity, verdicts=body.steps, passes=0, bands=len(body.meter) + 1)
-                project.reserved[body.era] = BillLine(body.steps, bits * body.bit_cents, bits)
-        case ModelsQueued(models, _, era) if era is not None:
-            state.owe(event, TakeIntoGate(models), to="pool")
-        case VerdictGiven() as body:
-            verdict = RecordVerdict(body.model, body.passed)
-            project.verdicts.append(verdict)
-            if project.task.gate.adaptivity != "none":
-                state.owe(event, verdict, to="pool")
-        case EraExhausted():
-            if project.task.gate.adaptivity == "none":
-                # Nothing may follow from a verdict while its test set still judges.
-                for verdict in project.verdicts:
-                    state.owe(event, verdict, to="pool")
-            project.era_open = False
-            _next_era(state, project, event)
-        case TestLabelsWanted() as body:
-            ask_test_labels(state, project, event, body)
-        case EraReleased(era, digest, rows, sealed):
-            project.reserved.pop(era, None)
-            # Without any labelled row too: the registry has to know that the set is sealed no longer.
-            # Rows that people labelled because models differ on them are no sample: they do for training.
-            asked = era in project.unlabelled
-            state.owe(event, Absorb(f"era:{era}", digest, rows, sealed, asked), to="registry")
-        # An era that was given to the gate since may do.
-        case TestSetWanted(rows, why, era) if era >= project.eras:
-            ask_test_set(state, project, event, rows, why)
 
 
 _REACTIONS = {
@@ -417,5 +328,5 @@ _REACTIONS = {
     "oracle": hear,
     "automl": _automl,
     "pool": _pool,
-    "gate": _gate,
+    "gate": gated,
 }

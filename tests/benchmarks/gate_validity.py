@@ -1,252 +1,272 @@
-"""Do the promises hold? Rates of wrong verdicts by simulation, for every bound and the sequential gate.
+r"""Do the promises hold? Rates of wrong verdicts by simulation, for every bound and the sequential gate.
 
     python tests/benchmarks/gate_validity.py --json [--runs 20000] [--workers 2]
 
-n - o > 0.02 +/- 0.05 at reliability 0.95 over three steps, discordances 0.025 to 0.6, the true difference
-at c (a PASS is wrong) and at c + 2 eps (a FAIL is wrong; only where the discordance allows it). An era
-counts as wrong when one of its verdicts is. With ``none`` all three models lie on the boundary. With
-``full`` and ``bounded:2`` an adversary first sends two models between the boundaries, where either verdict
-is right, keeps what was lucky (or unlucky), and turns that into a last model that lies on the boundary: its
-verdict is the one that counts.
+The condition is n - o > 0.02 +/- 0.05 at reliability 0.95 and discordances of 0.025 to 0.6, the true
+difference at c (a PASS is wrong) or at c + 2 eps (a FAIL is wrong; only where the discordance allows it). A
+test set judges 32 models, 12 by the sequential gate, and counts as wrong when one of its verdicts is. With
+``none`` all models lie on the boundary. With ``full`` and ``bounded:2`` a sender adapts them to the verdicts:
+majorities, and variants of the lucky, see :mod:`gate_adversary`.
+
+Beside these, mostly a single model: one variable, a tolerance of 0.01, fn-free, ``<``, labels that nobody
+gave, a discordance truly smaller than the given one, a threshold beyond the discordance, a few rows more than
+were asked for, and d < A /\ n - o > c where either clause is at its boundary, or both.
 
 For each case: the rate, and its 99 % lower confidence limit (Clopper-Pearson), which must not exceed 0.05.
-The fixed bounds are also simulated at +/- 0.01 and for one variable, without an adversary. The compiled
-walk of this file is checked against SequentialGate on the first runs of every case.
+Fixed bounds without a sender need only counts, and have ten times the runs.
+
+``mutants`` are test sets that were planned for fewer verdicts than they are attacked by: for M = 1, which
+must be caught (a lower limit above 0.05) for every method and adaptivity, and with ``full`` for M = H.
+The first models of every case are judged by the library too, with rows, labels and mode as a user gives them:
+all models of the first 100 runs by SequentialGate, at least 100 models by ``estimate``, and the two counts
+between which its verdict turns.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
+import math
+import zlib
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
 from decimal import Decimal
+from fractions import Fraction
+from itertools import product
 from typing import Any
 
 import numpy as np
-from numba import njit
+from gate_adversary import INDEPENDENT, LUCKY, MAJORITY, simulate
 from scipy.stats import beta
 
-from easeml_ray.gate import SequentialGate, Verdict, parse, sample_size
-from easeml_ray.gate.adaptivity import log_verdicts
+from easeml_ray.gate import Clause, SequentialGate, Verdict, parse, sample_size
+from easeml_ray.gate.adaptivity import log_verdicts, passes_allowed
 from easeml_ray.gate.bounds import BOUNDS, USES_DISCORDANCE, Ask
 from easeml_ray.gate.bounds.tilted import chernoff, tilted
+from easeml_ray.gate.estimate import estimate
 from easeml_ray.gate.sequential import FALLBACK, fixed_rows
 from easeml_ray.gate.walk import DISTANCES, LARGEST, PRIOR_ROWS, SHARES
 
 DELTA = 0.05
-STEPS = 3
-C = 0.02
-ADAPTIVITY = ("none", "full", "bounded:2")
-DISCORDANCE = (C + 0.005, 0.05, 0.1, 0.3, 0.6)
 CHECKED = 100
+STEPS = {"sequential": 12} | dict.fromkeys(BOUNDS, 32)  # each less one is odd, for a majority
+COUNTED = 10  # times the runs, where only counts are drawn
+MAIN = "n - o > 0.02 +/- 0.05"
+ADAPTIVITY = ("none", "full", "bounded:2")
+DISCORDANCE = (0.025, 0.05, 0.1, 0.3, 0.6)
+METHODS = ("sequential", *(name for name in BOUNDS if name != "coarse_to_fine"))
 
 
-@njit  # type: ignore[untyped-decorator]
-def draw(rows: int, up: float, down: float, out: np.ndarray) -> None:
-    """Draw rows that are 1, 0 or -1."""
-    for i in range(rows):
-        u = np.random.random()
-        out[i] = 1 if u < up else (-1 if u < up + down else 0)
+@dataclass(frozen=True)
+class Case:
+    """What is simulated: a plan for a test set, and what the models are in truth.
+
+    ``q`` is the true discordance, None for one variable; ``given`` the one that the plan knows, q if None.
+    ``value`` is the true v, in the condition's own units, where it is not the boundary. ``planned`` are steps
+    and adaptivity that the rows are planned for, those of the attack if None.
+    """
+
+    method: str
+    adaptivity: str
+    q: float | None
+    at_c: bool
+    steps: int
+    condition: str = MAIN
+    mode: str = "fp-free"
+    given: float | None = None
+    value: str | None = None
+    more_rows: int = 0
+    missing: bool = False
+    planned: tuple[int, str] | None = None
+
+    @property
+    def clause(self) -> Clause:
+        """The clause in n, if there is another."""
+        return parse(self.condition).clauses[-1]
+
+    @property
+    def sign(self) -> int:
+        """-1 where the gate's PASS says that the value is small, or its FAIL that it is large."""
+        return 1 if (self.clause.comparison == ">") == (self.mode == "fp-free") else -1
+
+    def inner(self, value: Fraction) -> Fraction:
+        """Return a value of the clause in units of x."""
+        return self.sign * (value if self.q is not None else 2 * value - 1)
+
+    @property
+    def scale(self) -> tuple[Fraction, Fraction, Fraction]:
+        """c, e and v in units of x."""
+        c, e = self.inner(Fraction(self.clause.threshold)), Fraction(self.clause.epsilon)
+        e = e if self.q is not None else 2 * e
+        v = c if self.at_c else c + 2 * e
+        return c, e, v if self.value is None else self.inner(Fraction(self.value))
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        steps, adaptivity = self.planned or (self.steps, self.adaptivity)
+        return {"reliability": 1 - Decimal(str(DELTA)), "steps": steps, "adaptivity": adaptivity}
+
+    @property
+    def rows(self) -> int:
+        """The rows that the method asks for; for the sequential gate so many that the estimate can end it."""
+        known = self.given or self.q
+        if self.method != "sequential":
+            given = {"discordance": known} if known and self.method in USES_DISCORDANCE else {}
+            size = sample_size(parse(self.condition), **self.plan, bound=self.method, **given)
+            return size.rows + self.more_rows
+        ask = Ask(self.last.log_outcomes, self.last.delta, None if known is None else Decimal(str(known)))
+        needs = [need.rows for b in (tilted, chernoff) if (need := b(self.clause, ask)) is not None]
+        return round(1.5 * min(needs)) + self.more_rows
+
+    @property
+    def last(self) -> Ask:
+        """What the sequential gate's estimate is asked at the end of the rows."""
+        logarithm = log_verdicts(self.plan["steps"], self.plan["adaptivity"])
+        return Ask(logarithm, Decimal(str(DELTA)) * FALLBACK)
+
+    def told(self, wrong: int, runs: int, rows: int) -> dict[str, Any]:
+        """Return the entry: the rate, its lower limit, and whether that is within the promise."""
+        lower = float(beta.ppf(0.01, wrong, runs - wrong + 1)) if wrong else 0.0
+        entry = asdict(self) | {"discordance": self.q, "difference": "c" if self.at_c else "c + 2 eps"}
+        entry |= {"epsilon": float(self.clause.epsilon), "rows": rows, "runs": runs, "rate": wrong / runs}
+        return entry | {"lower_99": lower, "holds": lower <= DELTA}
 
 
-@njit  # type: ignore[untyped-decorator]
-def fixed(x: np.ndarray, count: float) -> int:
-    """Return 1 for PASS: the sum is above n (c + eps)."""
-    return 1 if x.sum() > count else 0
-
-
-@njit  # type: ignore[untyped-decorator]
-def walk(
-    x: np.ndarray,
-    c: float,
-    e: float,
-    exponent: float,
-    carries: np.ndarray,
-    distances: np.ndarray,
-    shares: np.ndarray,
-    largest: float,
-    prior_rows: float,
-) -> int:
-    """Walk the rows in their order; return 1 for PASS."""
-    far = min(c + 2 * e, (c + e + 1) / 2)
-    size = len(distances)
-    above, below = np.log(shares), np.log(shares)
-    cap_above, cap_below = largest / (c + 1), largest / (1 - far)
-    moment, total, differing = prior_rows * (c + 1) * (1 - c), 0, 0
-    grown_above, grown_below = False, False
-    limit = exponent - np.log(size)
-    for t in range(len(x)):
-        second = moment / (prior_rows + t)
-        if x[t] != 0:
-            # Decided before a label is asked for, as the gate does.
-            if above.max() >= limit and np.log(np.exp(above).sum()) >= exponent:
-                grown_above = True
-            if below.max() >= limit and np.log(np.exp(below).sum()) >= exponent:
-                grown_below = True
-            if grown_above or grown_below:
-                return 1 if grown_above else 0
-        for j in range(size):
-            stake = distances[j] * e / second
-            above[j] += np.log1p(min(stake, cap_above) * (x[t] - c))
-            below[j] += np.log1p(min(stake, cap_below) * (far - x[t]))
-        moment += (1 + c) * (1 - c) if x[t] != 0 else c * c if c < 0 else 0.0
-        total += x[t]
-        differing += x[t] != 0
-    if np.log(np.exp(above).sum()) >= exponent:
-        return 1
-    if np.log(np.exp(below).sum()) >= exponent:
-        return 0
-    if carries[differing]:
-        return 1 if total / len(x) - e > c + 1e-9 * e else 0
-    return 0
-
-
-@njit  # type: ignore[untyped-decorator]
-def judge(
-    x: np.ndarray,
-    sequential: bool,
-    c: float,
-    e: float,
-    exponent: float,
-    carries: np.ndarray,
-    distances: np.ndarray,
-    shares: np.ndarray,
-    largest: float,
-    prior_rows: float,
-) -> int:
-    """Return 1 for PASS."""
-    if sequential:
-        return walk(x, c, e, exponent, carries, distances, shares, largest, prior_rows)
-    return fixed(x, len(x) * (c + e) + 1e-9)
-
-
-@njit  # type: ignore[untyped-decorator]
-def simulate(
-    runs: int,
-    seed: int,
-    rows: int,
-    q: float,
-    at_c: bool,
-    steps: int,
-    passes: int,
-    adversary: bool,
-    sequential: bool,
-    c: float,
-    e: float,
-    exponent: float,
-    carries: np.ndarray,
-    distances: np.ndarray,
-    shares: np.ndarray,
-    largest: float,
-    prior_rows: float,
-    kept: np.ndarray,
-    verdicts: np.ndarray,
-) -> int:
-    """Return in how many of the runs a verdict was wrong; the last models of the first runs are kept."""
-    np.random.seed(seed)
-    bound = c if at_c else c + 2 * e
-    between = min(c + e, (c + q) / 2)
-    x, current = np.empty(rows, np.int8), np.empty(rows, np.int8)
-    wrong = 0
-    for run in range(runs):
-        mistaken = 0
-        if not adversary:
-            for _ in range(steps):
-                draw(rows, (q + bound) / 2, (q - bound) / 2, x)
-                passed = judge(x, sequential, c, e, exponent, carries, distances, shares, largest, prior_rows)
-                mistaken += passed if at_c else 1 - passed
-        else:
-            draw(rows, (q + between) / 2, (q - between) / 2, current)
-            passed_so_far = 0
-            for _ in range(steps - 1):
-                draw(rows, (q + between) / 2, (q - between) / 2, x)
-                for i in range(rows):
-                    if np.random.random() < 0.5:
-                        x[i] = current[i]
-                passed = judge(x, sequential, c, e, exponent, carries, distances, shares, largest, prior_rows)
-                passed_so_far += passed
-                if passed == (1 if at_c else 0):
-                    current[:] = x
-            if passed_so_far < passes:
-                # Some answers are turned, without a look at which rows were lucky.
-                share = abs(bound - between) / (q + between if bound < between else q - between)
-                turned = 1 if bound < between else -1
-                for i in range(rows):
-                    x[i] = current[i]
-                    if x[i] == turned and np.random.random() < share:
-                        x[i] = -turned
-                passed = judge(x, sequential, c, e, exponent, carries, distances, shares, largest, prior_rows)
-                mistaken += passed if at_c else 1 - passed
-        if run < len(kept):
-            kept[run, :] = x
-            verdicts[run] = judge(
-                x, sequential, c, e, exponent, carries, distances, shares, largest, prior_rows
-            )
-        wrong += mistaken > 0
-    return wrong
-
-
-def case(task: tuple[str, str, float, bool, int]) -> dict[str, Any]:
+def run(case: Case, runs: int) -> dict[str, Any]:
     """Simulate one case."""
-    method, adaptivity, q, at_c, runs = task
-    e = 0.05
-    condition = parse(f"n - o > {C} +/- {e}")
-    plan: dict[str, Any] = {"reliability": 1 - DELTA, "steps": STEPS, "adaptivity": adaptivity}
-    sequential = method == "sequential"
-    carries = np.zeros(1, dtype=np.bool_)
-    exponent = 0.0
+    seed = zlib.crc32(repr(case).encode())
+    if len(parse(case.condition).clauses) > 1:
+        return conjunction(case, COUNTED * runs, seed)
+    rows, sequential = case.rows, case.method == "sequential"
+    c, e, v = case.scale
+    least = math.floor(rows * (c + e)) + 1
+    if not sequential:
+        check_turn(case, rows, least)
+        if case.adaptivity == "none":
+            return counted(case, COUNTED * runs, seed, rows, least)
+    most, exponent, checked = 0, 0.0, -(-CHECKED // case.steps)
     if sequential:
-        logarithm = log_verdicts(STEPS, adaptivity)
-        exponent = float(Ask(logarithm, Decimal(str(DELTA)) * (1 - FALLBACK)).exponent)
-        last = Ask(logarithm, Decimal(str(DELTA)) * FALLBACK)
-        known = Ask(last.log_outcomes, last.delta, Decimal(str(q)))
-        needs = [
-            need.rows for b in (tilted, chernoff) if (need := b(condition.clauses[0], known)) is not None
-        ]
-        rows = round(1.5 * min(needs))
-        carries = np.array([fixed_rows(condition.clauses[0], last, k, rows) <= rows for k in range(rows + 1)])
-    else:
-        given = {"discordance": q} if method in USES_DISCORDANCE else {}
-        rows = sample_size(condition, **plan, bound=method, **given).rows
-    kept = np.zeros((CHECKED if sequential else 0, rows), dtype=np.int8)
-    verdicts = np.zeros(len(kept), dtype=np.int8)
-    seed = round(1000 * q) + 7 * at_c
+        most, checked = most_differing(case, rows), CHECKED
+        ask = Ask(case.last.log_outcomes, Decimal(str(DELTA)) * (1 - FALLBACK))
+        exponent = float(ask.exponent)
+    seen = np.zeros((min(checked, runs), case.steps, rows), dtype=np.int8)
+    told = np.full(seen.shape[:2], -1)
+    allowed = passes_allowed(case.adaptivity)
     wrong = simulate(
         runs,
         seed,
         rows,
-        q,
-        at_c,
-        STEPS,
-        2 if adaptivity == "bounded:2" else STEPS + 1,
-        adaptivity != "none",
+        1.0 if case.q is None else case.q,
+        float(v),
+        case.at_c,
+        {"none": INDEPENDENT, "full": MAJORITY}.get(case.adaptivity, LUCKY),
+        case.steps,
+        allowed if allowed is not None else case.steps + 1,
         sequential,
-        C,
-        e,
+        least,
+        float(c),
+        float(e),
         exponent,
-        carries,
-        DISTANCES,
-        SHARES,
-        LARGEST,
-        PRIOR_ROWS,
-        kept,
-        verdicts,
+        most,
+        np.array([DISTANCES, SHARES]),
+        np.array([LARGEST, PRIOR_ROWS]),
+        seen,
+        told,
     )
-    for x, passed in zip(kept, verdicts, strict=True):
-        gate = SequentialGate(condition, **plan, rng=InOrder())  # type: ignore[arg-type]
-        decision = gate.decide((x < 0) * 1 + 1, (x > 0) * 1 + 1, lambda row: 2)
-        # Label 2: the old model is right where x is -1, the new one where it is 1.
-        assert (decision.verdict is Verdict.PASS) == passed
-    return {
-        "method": method,
-        "adaptivity": adaptivity,
-        "discordance": q,
-        "difference": "c" if at_c else "c + 2 eps",
-        "epsilon": e,
-        "rows": rows,
-        "runs": runs,
-        **summary(wrong, runs),
-    }
+    for x, passed in zip(seen[told >= 0], told[told >= 0], strict=True):
+        assert library(case, x) == passed, f"the library's verdict is another: {case}"
+    return case.told(wrong, runs, rows)
+
+
+def counted(case: Case, runs: int, seed: int, rows: int, least: int) -> dict[str, Any]:
+    """Simulate a fixed bound by its counts: models that are fixed beforehand."""
+    v, q = float(case.scale[2]), 1.0 if case.q is None else case.q
+    rng, wrong = np.random.default_rng(seed), 0
+    for start in range(0, runs, 20_000):
+        size = (min(20_000, runs - start), case.steps)
+        ups = rng.binomial(rows, (q + v) / 2, size=size)
+        downs = rows - ups
+        if case.q is not None:
+            # What is not 1 is -1 with what is left of q; nothing is left where v = q.
+            downs = rng.binomial(rows - ups, max(0.0, (q - v) / (2 - q - v)))
+        passed = ups - downs >= least
+        wrong += int((passed if case.at_c else ~passed).any(axis=1).sum())
+        if start == 0:
+            some = slice(-(-CHECKED // case.steps))
+            for up, down, verdict in zip(ups[some].flat, downs[some].flat, passed[some].flat, strict=True):
+                assert library(case, spread(up, down, rows)) == verdict, case
+    return case.told(wrong, runs, rows)
+
+
+def conjunction(case: Case, runs: int, seed: int) -> dict[str, Any]:
+    r"""Simulate d < A +/- e' /\ n - o > c +/- e, given q and v: right where q < A and v > c."""
+    condition = parse(case.condition)
+    few, large = condition.clauses
+    rows = max(size.rows for size in sample_size(condition, **case.plan, bound=case.method).clauses)
+    q, v = case.q or 0.0, float(Fraction(case.value or 0))
+    rng = np.random.default_rng(seed)
+    counts = rng.multinomial(rows, [(q + v) / 2, (q - v) / 2, 1 - q], size=(runs, case.steps))
+    ups, downs = counts[..., 0], counts[..., 1]
+    # Exact: the counts from which on a clause is TRUE.
+    most = math.ceil(rows * (Fraction(few.threshold) - Fraction(few.epsilon))) - 1
+    least = math.floor(rows * (Fraction(large.threshold) + Fraction(large.epsilon))) + 1
+    passed = (ups + downs <= most) & (ups - downs >= least)
+    some = slice(-(-CHECKED // case.steps))
+    pairs = [*zip(ups[some].flat, downs[some].flat, passed[some].flat, strict=True)]
+    pairs += [(least + 1, 1, least + 2 <= most), (least, 1, False), (most, 0, True), (most + 1, 0, False)]
+    for up, down, verdict in pairs:
+        assert library(case, spread(up, down, rows)) == verdict, case
+    wrong = int((passed if case.at_c else ~passed).any(axis=1).sum())
+    return case.told(wrong, runs, rows)
+
+
+def most_differing(case: Case, rows: int) -> int:
+    """Return on how many rows the models may differ for the estimate to decide at the end."""
+    if case.q is None:
+        return rows if fixed_rows(case.clause, case.last, rows, rows) <= rows else -1
+    low, high = -1, rows + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        enough = fixed_rows(case.clause, case.last, middle, rows) <= rows
+        low, high = (middle, high) if enough else (low, middle)
+    return low
+
+
+def spread(ups: int, downs: int, rows: int) -> np.ndarray:
+    """Return rows with these counts."""
+    return np.repeat(np.array([1, -1, 0], dtype=np.int8), [ups, downs, rows - ups - downs])
+
+
+def check_turn(case: Case, rows: int, least: int) -> None:
+    """Check that the library's verdict turns where this file's does."""
+    for total in (least - 1, least):
+        if case.q is None:
+            ups = (rows + total + (total == least)) // 2
+            x = spread(ups, rows - ups, rows) if 0 <= ups <= rows else None
+        else:
+            x = spread(max(total, 0), max(-total, 0), rows) if abs(total) <= rows else None
+        if x is not None:
+            assert library(case, x) == (int(x.sum()) >= least), case
+
+
+def library(case: Case, x: np.ndarray) -> int:
+    """Return 1 where the library's verdict on these rows, as users give them, is PASS in units of x."""
+    x = case.sign * x
+    if case.q is None:
+        old, new = np.zeros(len(x), dtype=np.int64), (x > 0) * 1 + 1
+    else:
+        old, new = (x < 0) * 1 + 1, (x > 0) * 1 + 1
+    condition = parse(case.condition)
+    # The label is 2: the new model is right where x is 1, the old one where x is -1.
+    if case.method == "sequential":
+        gate = SequentialGate(condition, mode=case.mode, **case.plan, rng=InOrder())  # type: ignore[arg-type]
+        lost = case.missing & (case.sign * x < 0) & (np.arange(len(x)) % 2 > 0)
+        verdict = gate.decide(old, new, lambda row: None if lost[row] else 2).verdict
+    else:
+        labels = np.full(len(x), 2)
+        verdict = estimate(condition, old, new, labels, members={}, mode=case.mode).verdict
+    return int((verdict is Verdict.PASS) == (case.mode == "fp-free"))
 
 
 class InOrder:
@@ -254,45 +274,91 @@ class InOrder:
 
     @staticmethod
     def permutation(n: int) -> np.ndarray:
-        """Return 0, 1, …"""
         return np.arange(n)
 
 
-def summary(wrong: int, runs: int) -> dict[str, Any]:
-    """Return the rate, its lower limit, and whether that is within the promise."""
-    lower = float(beta.ppf(0.01, wrong, runs - wrong + 1)) if wrong else 0.0
-    return {"rate": wrong / runs, "lower_99": lower, "holds": lower <= DELTA}
+def sides(q: float, c: float, e: float) -> tuple[bool, ...]:
+    """Return the boundaries that a discordance allows."""
+    return (True, False) if c + 2 * e <= q + 1e-12 else (True,)
 
 
-def sharp(method: str, q: float, at_c: bool, runs: int) -> dict[str, Any]:
-    """Simulate a fixed bound at a tolerance of one point by its counts, one step."""
-    e = 0.01
-    given = {"discordance": q} if method in USES_DISCORDANCE else {}
-    condition = parse(f"n - o > {C} +/- {e}")
-    rows = sample_size(
-        condition, reliability=1 - DELTA, steps=1, adaptivity="none", bound=method, **given
-    ).rows  # type: ignore[arg-type]
-    mean = C if at_c else C + 2 * e
-    rng = np.random.default_rng(round(1000 * q))
-    counts = rng.multinomial(rows, [(q + mean) / 2, (q - mean) / 2, 1 - q], size=runs)
-    passed = counts[:, 0] - counts[:, 1] > rows * (C + e) + 1e-9
-    wrong = int((passed if at_c else ~passed).sum())
-    entry = {"method": method, "adaptivity": "none", "discordance": q}
-    entry |= {"difference": "c" if at_c else "c + 2 eps", "epsilon": e, "rows": rows, "runs": runs}
-    return entry | summary(wrong, runs)
+def main_cases() -> list[Case]:
+    """Every method, adaptivity and discordance."""
+    return [
+        Case(method, adaptivity, q, at_c, STEPS[method])
+        for method, adaptivity, q in product(METHODS, ADAPTIVITY, DISCORDANCE)
+        for at_c in sides(q, 0.02, 0.05)
+    ]
 
 
-def single(method: str, at_c: bool, runs: int) -> dict[str, Any]:
-    """Simulate a bound for one variable by its counts: n > 0.95 +/- 0.02, three steps, no adversary."""
-    c, e = 0.95, 0.02
-    plan: dict[str, Any] = {"reliability": 1 - DELTA, "steps": STEPS, "adaptivity": "none", "bound": method}
-    rows = sample_size(parse(f"n > {c} +/- {e}"), **plan).rows
-    right = np.random.default_rng(1).binomial(rows, c if at_c else c + 2 * e, size=(runs, STEPS))
-    passed = right > rows * (c + e) + 1e-9
-    wrong = int((passed if at_c else ~passed).any(axis=1).sum())
-    entry = {"method": method, "adaptivity": "none", "discordance": None}
-    entry |= {"difference": "c" if at_c else "c + 2 eps", "epsilon": e, "rows": rows, "runs": runs}
-    return entry | summary(wrong, runs)
+def other_cases() -> list[Case]:
+    """What else the promise speaks of; where nothing is said, a single model."""
+    one = functools.partial(Case, adaptivity="none", steps=1)
+    known = [method for method in METHODS if method in USES_DISCORDANCE]
+    modes, both = ("fp-free", "fn-free"), (True, False)
+    # A tolerance of one point, and one variable.
+    cases = [
+        one(method, q=q, at_c=at_c, condition="n - o > 0.02 +/- 0.01")
+        for method, q in product(METHODS, DISCORDANCE)
+        for at_c in sides(q, 0.02, 0.01)
+        if method != "sequential" or q in (0.05, 0.1)
+    ]
+    cases += [
+        one(method, q=None, at_c=at_c, condition="n > 0.95 +/- 0.02")
+        for method, at_c in product(BOUNDS, both)
+        if method != "bennett"
+    ]
+    cases += [
+        Case("sequential", adaptivity, None, at_c, STEPS["sequential"], "n > 0.8 +/- 0.05")
+        for adaptivity, at_c in product(ADAPTIVITY, both)
+    ]
+    # fn-free: a FAIL at c and a PASS at c - 2 eps are wrong; the comparison turned; and both.
+    for method, at_c in product(("sequential", "hoeffding_paired", "tilted", "best"), both):
+        cases += [
+            one(method, q=0.3, at_c=at_c, condition=f"n - o {than} {c} +/- 0.05", mode=mode)
+            for than, mode, c in product("><", modes, (0.02, -0.02))
+            if (than, mode) != (">", "fp-free")
+        ]
+        cases.append(one(method, q=None, at_c=at_c, condition="n < 0.2 +/- 0.05"))
+        cases.append(Case(method, "full", 0.3, at_c, STEPS[method], "n - o > -0.02 +/- 0.05", "fn-free"))
+    # Labels that nobody gave: on half of the rows where the worst that is taken for them is the truth.
+    cases += [
+        one("sequential", q=q, at_c=True, mode=mode, missing=True) for q, mode in product((0.1, 0.3), modes)
+    ]
+    # Models that differ on fewer rows than was said, and a threshold up to which no difference comes.
+    cases += [
+        one(method, q=q, at_c=at_c, given=0.3)
+        for method, q in product(known, (0.05, 0.12, 0.25))
+        for at_c in sides(q, 0.02, 0.05)
+    ]
+    for method, c in product(("sequential", *known), ("0.15", "0.105", "0.1")):
+        beyond = functools.partial(one, method, q=0.1, at_c=True)
+        cases.append(beyond(condition=f"n - o > {c} +/- 0.01", value="0.1"))
+        cases.append(beyond(condition=f"n - o > -{c} +/- 0.01", value="-0.1", mode="fn-free"))
+    # A few rows more: an exact tail is no monotone function of the rows.
+    cases += [
+        one(method, q=q, at_c=at_c, more_rows=more)
+        for method, q, more in product(("tilted", "best"), (0.05, 0.3), (1, 2, 5, 9, 14, 20))
+        for at_c in sides(q, 0.02, 0.05)
+    ]
+    # One clause is at its boundary and the other true, or both are, or the condition is met.
+    pair = "d < 0.2 +/- 0.05 /\\ n - o > 0.02 +/- 0.02"
+    wrong = [(0.1, "0.02", True), (0.15, "0.02", True), (0.2, "0.02", True), (0.2, "0.1", True)]
+    cases += [
+        one("best", q=q, at_c=at_c, condition=pair, value=v) for q, v, at_c in [*wrong, (0.1, "0.06", False)]
+    ]
+    return cases
+
+
+def mutants() -> list[Case]:
+    """Plans for fewer verdicts than are given; each bound where it is sharp."""
+    found = []
+    for method, adaptivity in product(METHODS, ADAPTIVITY):
+        loose = method.startswith("hoeffding")
+        q, text, steps = None if loose else 0.3, "n > 0.5 +/- 0.05" if loose else MAIN, STEPS[method]
+        for planned in (1, steps) if adaptivity == "full" else (1,):
+            found.append(Case(method, adaptivity, q, True, steps, text, planned=(planned, "none")))
+    return found
 
 
 def main() -> None:
@@ -302,41 +368,28 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=20_000)
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
-    methods = ["sequential", *(name for name in BOUNDS if name != "coarse_to_fine")]
-    sides = [(q, at_c, e) for q in DISCORDANCE for at_c in (True, False) for e in (0.01, 0.05)]
-    tasks = [
-        (method, adaptivity, q, at_c, options.runs)
-        for method in methods
-        for adaptivity in ADAPTIVITY
-        for q, at_c, e in sides
-        if e == 0.05 and (at_c or C + 2 * e <= q)
-    ]
+    cases, changed = [*main_cases(), *other_cases()], mutants()
     with ProcessPoolExecutor(options.workers) as pool:
-        found = list(pool.map(case, tasks))
-    found += [
-        sharp(method, q, at_c, options.runs)
-        for method in methods[1:]
-        for q, at_c, e in sides
-        if e == 0.01 and (at_c or C + 2 * e <= q)
-    ]
-    found += [
-        single(method, at_c, options.runs)
-        for method in BOUNDS
-        if method != "bennett"
-        for at_c in (True, False)
-    ]
+        every = list(pool.map(functools.partial(run, runs=options.runs), [*cases, *changed]))
+    found, caught = every[: len(cases)], every[len(cases) :]
+    for entry in caught:
+        entry["verdicts_planned"] = entry["planned"][0]
+        entry["caught"] = not entry["holds"]
     result = {
         "delta": DELTA,
         "cases": found,
         "all_hold": all(entry["holds"] for entry in found),
         "largest_lower_99": max(entry["lower_99"] for entry in found),
+        "mutants": caught,
+        "mutants_caught": all(entry["caught"] for entry in caught if entry["verdicts_planned"] == 1),
     }
     if options.json:
         print(json.dumps(result))
         return
-    for entry in found:
+    for entry in every:
         print(entry)
     print(len(found), "cases, all hold:", result["all_hold"], "largest:", result["largest_lower_99"])
+    print(len(caught), "mutants, those for M = 1 caught:", result["mutants_caught"])
 
 
 if __name__ == "__main__":

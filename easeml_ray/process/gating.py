@@ -1,0 +1,103 @@
+"""How a project moves with its test sets: when an era opens, what follows from verdicts, what is released.
+
+Beside the saga, which says when models come: here stands what the gate is given and what it tells.
+"""
+
+from __future__ import annotations
+
+from easeml_ray.gate import leaked_bits
+from easeml_ray.gate.label_messages import TestLabelsWanted
+from easeml_ray.gate.messages import (
+    EraExhausted,
+    EraReleased,
+    EraSealed,
+    GateModels,
+    ModelsQueued,
+    OpenEra,
+    TestSetWanted,
+    VerdictGiven,
+)
+from easeml_ray.messages import Event
+from easeml_ray.pool.messages import RecordVerdict, TakeIntoGate
+from easeml_ray.process.component import ComponentState
+from easeml_ray.process.people import ask_test_labels, ask_test_set
+from easeml_ray.process.view import BillLine, Project
+from easeml_ray.registry.messages import Absorb
+
+__all__ = ["gated", "next_era", "to_gate"]
+
+
+def next_era(state: ComponentState, project: Project, event: Event) -> None:
+    """Open an era on the next test set, unless one is open: then the set waits for its end.
+
+    It waits for the pool too, which says what is deployed after the last verdict: the new era's ``o``.
+    """
+    if project.era_open or project.verdicts or not project.test_sets:
+        return
+    project.era_open = True
+    project.eras += 1
+    sealed, rows, schema, subsets, labelled = project.test_sets.pop(0)
+    gate = project.task.gate
+    era = OpenEra(
+        sealed,
+        rows,
+        schema,
+        gate.condition,
+        gate.reliability,
+        gate.steps,
+        gate.adaptivity,
+        gate.mode,
+        gate.bound,
+        project.deployed or project.floor,
+        subsets,
+        labelled,
+        gate.meter,
+        project.task.prices.test_bit,
+    )
+    state.owe(event, era, to="gate")
+
+
+def to_gate(state: ComponentState, project: Project, event: Event, models: tuple[str, ...], old: str) -> None:
+    """Send models to the gate, with what they reach on development."""
+    development = tuple(project.development[model] for model in models)
+    state.owe(event, GateModels(models, old, development), to="gate")
+
+
+def gated(state: ComponentState, project: Project, event: Event) -> None:
+    """Take one event of the gate into a project."""
+    match event.body:
+        case EraSealed() as body:
+            # The view follows the gate, also where an earlier release had other rules of when to open.
+            project.test_sets = [waiting for waiting in project.test_sets if waiting[0] != body.sealed]
+            project.era_open, project.eras = True, body.era
+            project.test_rows = body.required
+            if not body.labelled:
+                project.unlabelled.add(body.era)
+            if body.adaptivity != "none":
+                bits = leaked_bits(body.adaptivity, verdicts=body.steps, passes=0, bands=len(body.meter) + 1)
+                project.reserved[body.era] = BillLine(body.steps, bits * body.bit_cents, bits)
+        case ModelsQueued(models, _, era) if era is not None:
+            state.owe(event, TakeIntoGate(models), to="pool")
+        case VerdictGiven() as body:
+            verdict = RecordVerdict(body.model, body.passed)
+            project.verdicts.append(verdict)
+            if project.task.gate.adaptivity != "none":
+                state.owe(event, verdict, to="pool")
+        case EraExhausted():
+            if project.task.gate.adaptivity == "none":
+                # Nothing may follow from a verdict while its test set still judges.
+                for verdict in project.verdicts:
+                    state.owe(event, verdict, to="pool")
+            project.era_open = False
+            next_era(state, project, event)
+        case TestLabelsWanted() as body:
+            ask_test_labels(state, project, event, body)
+        case EraReleased(era, digest, rows, sealed):
+            project.reserved.pop(era, None)
+            # Without any labelled row too: the registry has to know that the set is sealed no longer.
+            # Rows that people labelled because models differ on them are no sample: they do for training.
+            asked = era in project.unlabelled
+            state.owe(event, Absorb(f"era:{era}", digest, rows, sealed, asked), to="registry")
+        # An era that was given to the gate since may do.
+        case TestSetWanted(rows, why, era) if era >= project.eras:
+            ask_test_set(state, project, event, rows, why)
