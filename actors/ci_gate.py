@@ -14,14 +14,14 @@ from actors.call import unwrapped
 from actors.config import SystemConfig
 from actors.data import TaskBench
 from actors.shell import Shell, awaited
+from easeml_ray.component.base import Job
 from easeml_ray.errors import DeadlineExceeded, InvalidArgument, InvalidSpec, NotReady, StoreError
 from easeml_ray.gate.messages import AnnounceKey
-from easeml_ray.gate.sealing import new_private_key, public_key
 from easeml_ray.gate.state import GateState
 from easeml_ray.messages import SYSTEM, Principal, Role
-from easeml_ray.process.component import Job
-from easeml_ray.process.components import work_of
-from easeml_ray.process.keys import read_or_make_key
+from easeml_ray.runtime.components import work_of
+from easeml_ray.runtime.keys import read_or_make_key
+from easeml_ray.sealing import new_private_key, public_key
 
 if TYPE_CHECKING:
     import numpy as np

@@ -21,12 +21,12 @@ from ray.exceptions import (
 from actors.call import find_actor, unwrapped
 from actors.config import SystemConfig
 from actors.tasks.fan_out import TaskExecutor
+from easeml_ray.component.base import Progress
 from easeml_ray.errors import DeadlineExceeded
 from easeml_ray.messages import DatasetRef
-from easeml_ray.process.component import Progress
-from easeml_ray.process.components import ACTORS
-from easeml_ray.process.keys import new_key, read_or_make_key
 from easeml_ray.registry.capability import Capability, mint
+from easeml_ray.runtime.components import ACTORS
+from easeml_ray.runtime.keys import new_key, read_or_make_key
 from easeml_ray.store import open_blob_store
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def resolve(system: str, ref: DatasetRef, capability: Capability) -> pa.Table:
 
 
 class TaskBench:
-    """The :class:`easeml_ray.process.component.Bench` of a task: one component's rights.
+    """The :class:`easeml_ray.component.base.Bench` of a task: one component's rights.
 
     Parameters
     ----------
@@ -117,13 +117,13 @@ class TaskBench:
 
     def predict(self, tenant: str, model: str, features: pa.Table) -> NDArray[np.int64]:
         """Return the class codes that a stored model gives to rows without labels."""
-        from easeml_ray.automl.model import load
+        from easeml_ray.arms.model import load
 
         return load(bytes(self.blobs.get(tenant, model))).codes(features)
 
     def latency(self, tenant: str, model: str, features: pa.Table) -> float:
         """Return the 95th percentile of the milliseconds that a stored model takes for one row."""
-        from easeml_ray.automl.model import load
+        from easeml_ray.arms.model import load
         from easeml_ray.gate.latency import row_latency
 
         return row_latency(load(bytes(self.blobs.get(tenant, model))).codes, features)

@@ -19,12 +19,12 @@ from ray.exceptions import RayError, RayTaskError
 
 from actors.call import call, unwrapped
 from actors.config import SystemConfig
+from easeml_ray.component.base import ComponentState, Job, Progress
 from easeml_ray.errors import BlobCorrupt, BlobMissing, EasemlError, StaleIncarnation, WorkFailed
 from easeml_ray.messages import Action, Command, Principal, kind_of
-from easeml_ray.process.component import ComponentState, Job, Progress
-from easeml_ray.process.components import ACTORS
-from easeml_ray.process.host import Host
-from easeml_ray.process.issue import command_of, is_final, refusal
+from easeml_ray.runtime.components import ACTORS
+from easeml_ray.runtime.host import Host
+from easeml_ray.runtime.issue import command_of, is_final, refusal
 from easeml_ray.store import open_stores
 
 __all__ = ["Shell", "awaited"]

@@ -15,9 +15,9 @@ from actors.call import call, unwrapped
 from actors.config import NAMESPACE, SystemConfig, actor_name
 from easeml_ray.errors import DeadlineExceeded, StartupFailed, StoreError, WorkFailed
 from easeml_ray.messages import DatasetRef, Principal
-from easeml_ray.process.components import ACTORS
-from easeml_ray.process.system import System
 from easeml_ray.registry.capability import mint
+from easeml_ray.runtime.components import ACTORS
+from easeml_ray.runtime.system import System
 from easeml_ray.store import open_blob_store
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class ActorSystem(System):
         """Run a preparation as a task; see :class:`System`."""
         from actors.shell import awaited
         from actors.tasks.work import prepare
-        from easeml_ray.gate.sealing import new_private_key, public_key, seal
+        from easeml_ray.sealing import new_private_key, public_key, seal
 
         key = new_private_key()
         sealed = await asyncio.to_thread(seal, data, public_key(key))

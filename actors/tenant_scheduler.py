@@ -11,8 +11,8 @@ from actors.shell import Shell, awaited
 from actors.trials.worker import TrialWorker
 from easeml_ray.automl.messages import SetSlots
 from easeml_ray.automl.state import SchedulerState
+from easeml_ray.component.base import Job
 from easeml_ray.messages import SYSTEM, Principal, Role
-from easeml_ray.process.component import Job
 
 __all__ = ["TenantScheduler", "TenantSchedulerActor"]
 

@@ -43,11 +43,11 @@ def study_file(
         The file or the task cannot be used.
     """
     from easeml_ray.augment import alternatives
+    from easeml_ray.component.data import most_probable
     from easeml_ray.embed import Classes, Encoder
     from easeml_ray.feasibility import study
     from easeml_ray.feasibility.work import SEED
     from easeml_ray.messages import Pillar
-    from easeml_ray.registry.data import most_probable
 
     prepared = parted(project_name(file.stem), contents(file), task)
     names = [column.name for column in prepared.schema]

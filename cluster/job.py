@@ -51,9 +51,9 @@ from easeml_ray.messages import Principal, Role
 from easeml_ray.oracle.messages import Answer, AnswerRequests, ListRequests, Skip
 from easeml_ray.pool.messages import ShowPool
 from easeml_ray.process.messages import CreateProject, ShowBill, ShowProject
-from easeml_ray.process.rows import rows_of
-from easeml_ray.process.system import System
 from easeml_ray.process.task import parse_task
+from easeml_ray.runtime.rows import rows_of
+from easeml_ray.runtime.system import System
 
 __all__ = ["JobSpec", "load_spec", "main", "run_job"]
 

@@ -27,7 +27,7 @@ from typing import Any
 import psutil
 
 from easeml_ray.errors import EasemlError, NotReady, StartupFailed
-from easeml_ray.process.keys import private_folder, read_or_make_key
+from easeml_ray.runtime.keys import private_folder, read_or_make_key
 
 __all__ = ["Endpoint", "Options", "down", "endpoint", "ray_environment", "status", "up"]
 

@@ -33,7 +33,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from easeml_ray.errors import Forbidden, InvalidArgument, NotFound, Unauthenticated
 from easeml_ray.messages import SYSTEM, Principal, Role
 from easeml_ray.process.messages import ShowProject, ShowTenants
-from easeml_ray.process.system import System
+from easeml_ray.runtime.system import System
 
 __all__ = [
     "Access",

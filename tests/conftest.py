@@ -40,7 +40,7 @@ def pytest_sessionfinish() -> None:
 @pytest.fixture(scope="module")
 def quick_probes() -> Iterator[None]:
     """Studies without their three slowest probes, for tests of what happens around a study."""
-    from easeml_ray.feasibility.probes import PROBES
+    from easeml_ray.probes.models import PROBES
 
     with pytest.MonkeyPatch.context() as patch:
         for name in ("boosted", "kernel", "forest"):

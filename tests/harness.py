@@ -15,6 +15,7 @@ import pytest
 from easeml_ray.automl.messages import RunTrial, TrialDone
 from easeml_ray.cleaning.messages import Belief, CompareVersions, ProposeRepairs, ReportCheck
 from easeml_ray.cleaning.messages import Suggest as SuggestRepairs
+from easeml_ray.component.base import ComponentState, Job
 from easeml_ray.errors import EasemlError, WorkFailed
 from easeml_ray.feasibility.messages import Report, Studied, StudyVersion
 from easeml_ray.gate.messages import (
@@ -49,11 +50,6 @@ from easeml_ray.pool.messages import (
     ShowPool,
     StoreSegment,
 )
-from easeml_ray.process.component import ComponentState, Job
-from easeml_ray.process.components import STATES
-from easeml_ray.process.host import Host
-from easeml_ray.process.issue import command_of, refusal
-from easeml_ray.process.local import LocalSystem
 from easeml_ray.process.messages import CreateProject, ShowBill, ShowNext, ShowProject
 from easeml_ray.registry.messages import (
     AddTestSet,
@@ -65,6 +61,10 @@ from easeml_ray.registry.messages import (
     ReviseVersion,
     Seal,
 )
+from easeml_ray.runtime.components import STATES
+from easeml_ray.runtime.host import Host
+from easeml_ray.runtime.issue import command_of, refusal
+from easeml_ray.runtime.local import LocalSystem
 from easeml_ray.store.memory import MemoryEventStore
 
 START = 1_000_000.0

@@ -26,7 +26,7 @@ def apply(function: Callable[..., Any], *args: Any) -> Any:
 
 
 class TaskExecutor:
-    """The :class:`easeml_ray.process.component.Executor` of a task.
+    """The :class:`easeml_ray.component.base.Executor` of a task.
 
     What it submits are tasks of the task that submits them: they end with it, however it ends.
     """
@@ -48,7 +48,7 @@ class TaskExecutor:
             future.cancel()
 
     def submit(self, function: Callable[..., Any], /, *args: Any) -> Future[Any]:
-        """Run a function as a task; see :class:`easeml_ray.process.component.Executor`."""
+        """Run a function as a task; see :class:`easeml_ray.component.base.Executor`."""
         future = _TaskFuture(apply.options(name=function.__qualname__).remote(function, *args))
         self._pending.add(future)
         future.add_done_callback(self._pending.discard)

@@ -8,8 +8,8 @@ import ray
 
 from actors.config import SystemConfig
 from actors.data import TaskBench
-from easeml_ray.process.component import Job
-from easeml_ray.process.components import work_of
+from easeml_ray.component.base import Job
+from easeml_ray.runtime.components import work_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,9 +49,9 @@ def prepare(config: SystemConfig, name: str, sealed: bytes, key: bytes, options:
     They come sealed to a key of this one call: Ray may write a large argument to disk, and labels of a
     test set are among them. The key is too small to be written anywhere.
     """
-    from easeml_ray.gate.sealing import unseal
-    from easeml_ray.process.keys import new_key, read_or_make_key
     from easeml_ray.registry import work
+    from easeml_ray.runtime.keys import new_key, read_or_make_key
+    from easeml_ray.sealing import unseal
     from easeml_ray.store import open_blob_store
 
     data, data_key = unseal(sealed, key), read_or_make_key(config.data_key_file, new_key)

@@ -9,7 +9,7 @@ import ray
 
 from actors.config import SystemConfig
 from actors.tasks.work import perform
-from easeml_ray.process.component import Job
+from easeml_ray.component.base import Job
 
 __all__ = ["TrialWorker"]
 

@@ -21,11 +21,11 @@ from easeml_ray.automl.messages import (
     TrialFailed,
     TrialFinished,
 )
+from easeml_ray.automl.search import SEARCH, SearchEvent, SearchState
+from easeml_ray.component.base import ComponentState
+from easeml_ray.component.messages import WorkRejected
 from easeml_ray.errors import Conflict, NotFound
 from easeml_ray.messages import Command, DataVersion, Decision, Event, LedgerLine
-from easeml_ray.process.component import ComponentState
-from easeml_ray.process.messages import WorkRejected
-from easeml_ray.process.search import SEARCH, SearchEvent, SearchState
 
 __all__ = ["SchedulerState"]
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from easeml_ray.automl.arms import FLOOR
+from easeml_ray.arms.arms import FLOOR
+from easeml_ray.arms.model import ModelMetadata, ServableModel, dump
+from easeml_ray.arms.training import train
 from easeml_ray.automl.messages import RunTrial, TrialDone
-from easeml_ray.automl.model import ModelMetadata, ServableModel, dump
-from easeml_ray.automl.training import train
+from easeml_ray.component.base import Bench, Job, Perform
+from easeml_ray.component.data import encoded, load_encoder, load_schema
 from easeml_ray.embed import Classes
 from easeml_ray.messages import Pillar
-from easeml_ray.process.component import Bench, Job, Perform
-from easeml_ray.registry.data import encoded, load_encoder, load_schema
 
 __all__ = ["WORK", "run_trial"]
 

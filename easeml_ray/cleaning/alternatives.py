@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from easeml_ray.embed.arrays import FloatArray, IntArray, as_features, as_labels, count_classes
+from easeml_ray.arrays import FloatArray, IntArray, as_features, as_labels, count_classes
 from easeml_ray.errors import InvalidArgument
 
 __all__ = ["Alternatives", "check_neighbours", "read_alternatives"]

@@ -25,10 +25,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.cleaning.incidence import Incidence
 from easeml_ray.cleaning.pointwise import information
 from easeml_ray.cleaning.ranking import RankedPoints
-from easeml_ray.embed.arrays import FloatArray, IntArray
 from easeml_ray.errors import InvalidArgument
 
 __all__ = ["Batch", "choose_batch"]

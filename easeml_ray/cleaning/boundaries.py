@@ -31,9 +31,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from easeml_ray.arrays import FloatArray
 from easeml_ray.cleaning.counting import Counting, Group, counting
 from easeml_ray.cleaning.shortlists import Shortlist
-from easeml_ray.embed.arrays import FloatArray
 
 __all__ = ["ConditionalVotes", "conditional_votes", "vote_probabilities", "vote_support"]
 

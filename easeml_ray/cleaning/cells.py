@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.cleaning.pointwise import CONDITIONAL, Swept, entropy, slots, sweep
 from easeml_ray.cleaning.ranking import RankedPoints
-from easeml_ray.embed.arrays import FloatArray, IntArray
 from easeml_ray.errors import InvalidArgument
 
 if TYPE_CHECKING:

@@ -19,13 +19,13 @@ from math import sqrt
 import numpy as np
 from numpy.typing import ArrayLike
 
-from easeml_ray.automl.training import class_probabilities, train
+from easeml_ray.arms.training import class_probabilities, train
 from easeml_ray.cleaning.messages import CompareVersions, ReportCheck
+from easeml_ray.component.base import Bench, Job
+from easeml_ray.component.data import encoded, load_encoder, load_schema, most_probable
 from easeml_ray.embed import Classes
 from easeml_ray.errors import InvalidArgument
 from easeml_ray.messages import Gain, Pillar
-from easeml_ray.process.component import Bench, Job
-from easeml_ray.registry.data import encoded, load_encoder, load_schema, most_probable
 
 __all__ = ["compare_versions", "paired_gain"]
 

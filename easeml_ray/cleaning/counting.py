@@ -18,9 +18,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.cleaning.shortlists import Shortlist
 from easeml_ray.cleaning.tallies import Coefficients, label_votes, leave_one_out, product, tally_algebra
-from easeml_ray.embed.arrays import FloatArray, IntArray
 
 __all__ = ["Counting", "Group", "JointTallies", "SeparateTallies", "counting"]
 

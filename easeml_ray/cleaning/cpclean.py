@@ -19,13 +19,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from easeml_ray.arrays import FloatArray, IntArray, as_features, as_labels
 from easeml_ray.cleaning.alternatives import check_neighbours, read_alternatives
 from easeml_ray.cleaning.batches import Batch, choose_batch
 from easeml_ray.cleaning.knowledge import Knowledge
 from easeml_ray.cleaning.pointwise import CERTAINTY, CONDITIONAL, PROBABILITY, outcomes
 from easeml_ray.cleaning.ranking import rank_points
 from easeml_ray.cleaning.worlds import CleaningBelief, believe
-from easeml_ray.embed.arrays import FloatArray, IntArray, as_features, as_labels
 from easeml_ray.errors import InvalidArgument, OneClass
 
 __all__ = ["CPClean"]

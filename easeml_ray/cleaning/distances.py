@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.arrays import FloatArray, IntArray
 
 __all__ = ["Distances", "squared_distances"]
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.cleaning.ranking import RankedPoints
-from easeml_ray.embed.arrays import FloatArray, IntArray
 
 __all__ = ["Incidence"]
 

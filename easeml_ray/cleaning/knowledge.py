@@ -14,11 +14,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.cleaning.incidence import Incidence
 from easeml_ray.cleaning.pointwise import CERTAINTY, CONDITIONAL, Swept, row_information, sweep
 from easeml_ray.cleaning.ranking import RankedPoints, replace_row
 from easeml_ray.cleaning.shortlists import shortlist
-from easeml_ray.embed.arrays import FloatArray, IntArray
 from easeml_ray.errors import InvalidAnswer, InvalidArgument
 
 __all__ = ["Knowledge"]

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.cleaning.boundaries import conditional_votes, vote_probabilities, vote_support
 from easeml_ray.cleaning.ranking import RankedPoints
 from easeml_ray.cleaning.shortlists import Shortlist, shortlist
-from easeml_ray.embed.arrays import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from easeml_ray.cleaning.sweeps import Found

@@ -21,10 +21,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from easeml_ray.arrays import FloatArray, as_features
 from easeml_ray.cleaning.alternatives import Alternatives, check_neighbours, read_alternatives
 from easeml_ray.cleaning.pointwise import CERTAINTY, CONDITIONAL, PROBABILITY, Swept, sweep
 from easeml_ray.cleaning.ranking import RankedPoints, rank_points
-from easeml_ray.embed.arrays import FloatArray, as_features
 
 __all__ = ["conditional_label_probabilities", "label_probabilities", "possible_labels"]
 

@@ -24,9 +24,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.cleaning.alternatives import Alternatives
 from easeml_ray.cleaning.distances import Distances
-from easeml_ray.embed.arrays import FloatArray, IntArray
 
 __all__ = ["RankedPoints", "nearest_first", "rank_points", "replace_row"]
 

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.cleaning.alternatives import Alternatives
-from easeml_ray.embed.arrays import FloatArray, IntArray
 
 __all__ = ["Shortlist", "shortlist"]
 

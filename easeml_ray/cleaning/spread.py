@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from easeml_ray.arrays import FloatArray
 from easeml_ray.cleaning.cpclean import CPClean
-from easeml_ray.embed.arrays import FloatArray
 
 if TYPE_CHECKING:
-    from easeml_ray.process.component import Executor
+    from easeml_ray.component.base import Executor
 
 __all__ = ["SPREAD_POINTS", "part_information", "spread_information"]
 

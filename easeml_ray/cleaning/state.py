@@ -22,9 +22,9 @@ from easeml_ray.cleaning.messages import (
     ShowCleaning,
     Suggest,
 )
+from easeml_ray.component.base import ComponentState
 from easeml_ray.errors import NotFound
 from easeml_ray.messages import Command, Decision, Event, LedgerLine, Option
-from easeml_ray.process.component import ComponentState
 
 __all__ = ["CleaningState", "CurvePoint"]
 

@@ -30,7 +30,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from easeml_ray.embed.arrays import IntArray
+from easeml_ray.arrays import IntArray
 from easeml_ray.errors import InvalidArgument
 
 __all__ = ["Coefficients", "TallyAlgebra", "label_votes", "leave_one_out", "product", "tally_algebra"]

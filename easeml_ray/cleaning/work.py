@@ -16,15 +16,15 @@ from easeml_ray.cleaning.cells import cell_gain
 from easeml_ray.cleaning.check import compare_versions
 from easeml_ray.cleaning.cpclean import CPClean
 from easeml_ray.cleaning.gain import RelabelEvidence, RowEvidence, to_gain
-from easeml_ray.cleaning.labels import estimate_noise, label_beliefs, suspicious
 from easeml_ray.cleaning.messages import Belief, CompareVersions, ProposeRepairs, Suggest
 from easeml_ray.cleaning.pointwise import entropy
 from easeml_ray.cleaning.spread import spread_information
-from easeml_ray.cleaning.witnesses import Hearing, hear
+from easeml_ray.component.base import Bench, Job, Perform
+from easeml_ray.component.data import encoded, load_encoder, load_schema
+from easeml_ray.doubts.labels import estimate_noise, label_beliefs, suspicious
+from easeml_ray.doubts.witnesses import Hearing, hear
 from easeml_ray.embed import Classes
 from easeml_ray.messages import Option, Pillar
-from easeml_ray.process.component import Bench, Job, Perform
-from easeml_ray.registry.data import encoded, load_encoder, load_schema
 from easeml_ray.uncertain import UncertainTable
 
 __all__ = ["WORK", "propose_repairs"]

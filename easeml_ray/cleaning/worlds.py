@@ -20,11 +20,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.cleaning.alternatives import Alternatives
 from easeml_ray.cleaning.knowledge import Knowledge
 from easeml_ray.cleaning.pointwise import PROBABILITY, outcomes, world_hits
 from easeml_ray.cleaning.ranking import RankedPoints
-from easeml_ray.embed.arrays import FloatArray, IntArray
 
 __all__ = [
     "CleaningBelief",

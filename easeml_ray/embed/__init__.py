@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from easeml_ray.embed.arrays import as_features, as_labels, count_classes
 from easeml_ray.embed.base import Embedding, FittedEmbedding
 from easeml_ray.embed.classes import Classes
 from easeml_ray.embed.custom import FunctionEmbedding, TransformerEmbedding
@@ -26,10 +25,7 @@ __all__ = [
     "RowSchema",
     "Standardise",
     "TransformerEmbedding",
-    "as_features",
-    "as_labels",
     "available_embeddings",
-    "count_classes",
     "default_embeddings",
     "embedding_named",
     "modality_of",

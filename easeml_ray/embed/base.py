@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from numpy.typing import ArrayLike
 
-from easeml_ray.embed.arrays import FloatArray
+from easeml_ray.arrays import FloatArray
 from easeml_ray.embed.rows import Modality, Rows
 
 if TYPE_CHECKING:

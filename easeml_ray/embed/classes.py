@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike
 
-from easeml_ray.embed.arrays import IntArray, as_labels
+from easeml_ray.arrays import IntArray, as_labels
 from easeml_ray.errors import InvalidArgument, MissingLabels
 
 __all__ = ["Classes"]

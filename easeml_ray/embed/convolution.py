@@ -21,7 +21,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.embed.recipe import Sized, in_blocks
 from easeml_ray.embed.rows import Modality, unit_floats
 from easeml_ray.embed.tfidf import unit_rows

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.embed.recipe import Recipe
 from easeml_ray.embed.rows import Modality, flat_pixels, unit_floats
 from easeml_ray.errors import EasemlError, InvalidArgument

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
-from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.embed.extras import require
 from easeml_ray.embed.recipe import Recipe, in_blocks
 from easeml_ray.embed.rows import Modality, unit_floats

@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from easeml_ray.embed.arrays import FloatArray
+from easeml_ray.arrays import FloatArray
 from easeml_ray.embed.standardise import column_scale
 from easeml_ray.errors import (
     DuplicateIds,

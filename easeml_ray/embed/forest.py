@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.embed.linear import Linear
 from easeml_ray.embed.recipe import Sized
 from easeml_ray.embed.standardise import standardisation

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from easeml_ray.embed.arrays import FloatArray
+from easeml_ray.arrays import FloatArray
 from easeml_ray.embed.recipe import in_blocks
 
 __all__ = ["Linear", "principal_directions"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.embed.linear import Linear, principal_directions
 from easeml_ray.embed.recipe import Sized
 from easeml_ray.embed.standardise import standardisation

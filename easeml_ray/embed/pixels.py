@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.embed.linear import Linear, principal_directions
 from easeml_ray.embed.recipe import Recipe, Sized, in_blocks
 from easeml_ray.embed.rows import Modality, flat_pixels

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.embed.linear import Linear
 from easeml_ray.embed.recipe import Sized
 from easeml_ray.embed.standardise import standardisation

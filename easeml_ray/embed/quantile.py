@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.embed.recipe import Recipe
 
 __all__ = ["MOST_KNOTS", "Quantile"]

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from easeml_ray.embed.arrays import FloatArray, IntArray, as_labels
+from easeml_ray.arrays import FloatArray, IntArray, as_labels
 from easeml_ray.embed.rows import Modality, Rows, RowSchema
 from easeml_ray.errors import InvalidArgument
 

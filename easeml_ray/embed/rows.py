@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from easeml_ray.embed.arrays import FloatArray, as_features
+from easeml_ray.arrays import FloatArray, as_features
 from easeml_ray.errors import InvalidArgument
 
 __all__ = [

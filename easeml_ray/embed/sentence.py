@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.embed.extras import require
 from easeml_ray.embed.recipe import Recipe
 from easeml_ray.embed.rows import Modality

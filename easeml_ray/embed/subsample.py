@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from easeml_ray.embed.arrays import IntArray
+from easeml_ray.arrays import IntArray
 
 __all__ = ["stratified_rows"]
 

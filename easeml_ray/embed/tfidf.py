@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.embed.recipe import Recipe, Sized
 from easeml_ray.embed.rows import Modality
 from easeml_ray.errors import InvalidArgument

@@ -5,7 +5,6 @@ from __future__ import annotations
 from easeml_ray.feasibility.bounds import (
     NoiseConvention,
     clean_bayes_error,
-    clopper_pearson,
     cover_hart_lower_bound,
     cover_hart_upper_bound,
     noise_rate,
@@ -14,8 +13,6 @@ from easeml_ray.feasibility.bounds import (
 )
 from easeml_ray.feasibility.calibration import BayesBelief, Calibration, Summary, shipped_calibration
 from easeml_ray.feasibility.gain import to_gain
-from easeml_ray.feasibility.nearest import NearestNeighbor
-from easeml_ray.feasibility.neighbors import Found, NearestNeighbors, Votes, vote
 from easeml_ray.feasibility.picture import draw
 from easeml_ray.feasibility.report import (
     Advice,
@@ -26,6 +23,7 @@ from easeml_ray.feasibility.report import (
     Step,
 )
 from easeml_ray.feasibility.study import Study, study
+from easeml_ray.neighbors.nearest import NearestNeighbor
 
 __all__ = [
     "Advice",
@@ -34,17 +32,13 @@ __all__ = [
     "CurvePoint",
     "FeasibilityDecision",
     "FeasibilityReport",
-    "Found",
     "NearestNeighbor",
-    "NearestNeighbors",
     "NoiseConvention",
     "SamplesNeeded",
     "Step",
     "Study",
     "Summary",
-    "Votes",
     "clean_bayes_error",
-    "clopper_pearson",
     "cover_hart_lower_bound",
     "cover_hart_upper_bound",
     "draw",
@@ -54,5 +48,4 @@ __all__ = [
     "shipped_calibration",
     "study",
     "to_gain",
-    "vote",
 ]

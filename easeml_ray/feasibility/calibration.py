@@ -54,7 +54,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from easeml_ray.embed.arrays import FloatArray
+from easeml_ray.arrays import FloatArray
 
 __all__ = ["BayesBelief", "Calibration", "Summary", "shipped_calibration"]
 

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from easeml_ray.arrays import FloatArray, IntArray
+from easeml_ray.component.executor import LocalExecutor
 from easeml_ray.embed import Embedding
-from easeml_ray.embed.arrays import FloatArray, IntArray
 from easeml_ray.feasibility.consensus import PARTS
 from easeml_ray.feasibility.evidence import Evidence
-from easeml_ray.feasibility.nearest import NearestNeighbor
-from easeml_ray.feasibility.neighbors import Found, NearestNeighbors
-from easeml_ray.feasibility.probes import PROBES, predictions
 from easeml_ray.feasibility.race import StopRule, Strategy
-from easeml_ray.process.executor import LocalExecutor
+from easeml_ray.neighbors.nearest import NearestNeighbor
+from easeml_ray.neighbors.neighbors import Found, NearestNeighbors
+from easeml_ray.probes.models import PROBES, predictions
 
 if TYPE_CHECKING:
-    from easeml_ray.process.component import Executor
+    from easeml_ray.component.base import Executor
 
 __all__ = [
     "Pending",

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.arrays import FloatArray, IntArray
 
 __all__ = ["PARTS", "Consensus", "consensus", "pool", "pool_weights"]
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.feasibility.bounds import cover_hart_lower_bound
 
 __all__ = ["CAP", "bootstrap_errors", "decay_exponents", "extrapolate", "prefixes"]

@@ -20,12 +20,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from easeml_ray.embed.arrays import IntArray, as_labels
+from easeml_ray.arrays import IntArray, as_labels
 from easeml_ray.errors import InvalidArgument, OneClass
 from easeml_ray.feasibility.bounds import cover_hart_lower_bound
 from easeml_ray.feasibility.calibration import Summary
 from easeml_ray.feasibility.consensus import Consensus
-from easeml_ray.feasibility.neighbors import Found
+from easeml_ray.neighbors.neighbors import Found
 
 __all__ = ["Curve", "Evidence"]
 

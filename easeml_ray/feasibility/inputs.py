@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from easeml_ray.embed import Embedding, as_labels, count_classes, default_embeddings, embedding_named
-from easeml_ray.embed.arrays import IntArray
+from easeml_ray.arrays import IntArray, as_labels, count_classes
+from easeml_ray.embed import Embedding, default_embeddings, embedding_named
 from easeml_ray.errors import InvalidArgument, OneClass, TooFewRows
 
 __all__ = ["checked_labels", "checked_target", "chosen_embeddings"]

@@ -23,9 +23,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.feasibility.advice import advise
-from easeml_ray.feasibility.bounds import clopper_pearson, cover_hart_lower_bound
+from easeml_ray.feasibility.bounds import cover_hart_lower_bound
 from easeml_ray.feasibility.calibration import (
     CONFIDENCE,
     Z_95,
@@ -35,8 +35,9 @@ from easeml_ray.feasibility.calibration import (
 )
 from easeml_ray.feasibility.curves import CAP, bootstrap_errors, decay_exponents, extrapolate
 from easeml_ray.feasibility.evidence import Evidence
-from easeml_ray.feasibility.probes import MAX_PROBE_FEATURES
 from easeml_ray.feasibility.report import CurvePoint, FeasibilityDecision, FeasibilityReport, SamplesNeeded
+from easeml_ray.probes.models import MAX_PROBE_FEATURES
+from easeml_ray.statistics import clopper_pearson
 
 __all__ = ["decide", "judge"]
 

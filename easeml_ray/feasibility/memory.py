@@ -19,10 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.feasibility.consensus import PARTS, Consensus
 from easeml_ray.feasibility.evidence import Curve, Evidence
-from easeml_ray.feasibility.neighbors import Found
+from easeml_ray.neighbors.neighbors import Found
 
 __all__ = ["Memory", "prints_of"]
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from easeml_ray.embed.arrays import FloatArray
+from easeml_ray.arrays import FloatArray
 from easeml_ray.feasibility.curves import CAP, extrapolate
 from easeml_ray.feasibility.report import CurvePoint, FeasibilityReport
 from easeml_ray.pictures import FONT, picture

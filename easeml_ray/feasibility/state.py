@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, replace
 from typing import Any, ClassVar
 
+from easeml_ray.component.base import ComponentState, Progress
 from easeml_ray.errors import Conflict, NotFound
 from easeml_ray.feasibility.messages import (
     CancelStudy,
@@ -18,7 +19,6 @@ from easeml_ray.feasibility.messages import (
     StudyVersion,
 )
 from easeml_ray.messages import Command, Decision, Event, LedgerLine
-from easeml_ray.process.component import ComponentState, Progress
 
 __all__ = ["FeasibilityState"]
 

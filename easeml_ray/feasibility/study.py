@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from easeml_ray.embed import Embedding, RowSchema, as_labels, modality_of
-from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.arrays import FloatArray, IntArray, as_labels
+from easeml_ray.embed import Embedding, RowSchema, modality_of
 from easeml_ray.errors import InvalidArgument
 from easeml_ray.feasibility.calibration import Calibration
 from easeml_ray.feasibility.collect import (
@@ -40,12 +40,12 @@ from easeml_ray.feasibility.curves import prefixes
 from easeml_ray.feasibility.evidence import Curve, Evidence
 from easeml_ray.feasibility.inputs import checked_labels, checked_target, chosen_embeddings
 from easeml_ray.feasibility.judge import judge
-from easeml_ray.feasibility.probes import MAX_PROBE_ROWS, PROBES, probe_view
 from easeml_ray.feasibility.race import StopRule, strategy_named
 from easeml_ray.feasibility.report import FeasibilityReport
+from easeml_ray.probes.models import MAX_PROBE_ROWS, PROBES, probe_view
 
 if TYPE_CHECKING:
-    from easeml_ray.process.component import Executor
+    from easeml_ray.component.base import Executor
 
 __all__ = ["Study", "study"]
 

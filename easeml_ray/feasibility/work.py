@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 
+from easeml_ray.arrays import IntArray
+from easeml_ray.component.base import Bench, Executor, Job, Perform
+from easeml_ray.component.data import Encoded, encoded
+from easeml_ray.component.executor import LocalExecutor
 from easeml_ray.embed import default_embeddings
-from easeml_ray.embed.arrays import IntArray
 from easeml_ray.feasibility.memory import Memory, prints_of
 from easeml_ray.feasibility.messages import Report, Studied, StudyVersion
 from easeml_ray.feasibility.report import FeasibilityReport
 from easeml_ray.feasibility.study import Study
 from easeml_ray.messages import Pillar
-from easeml_ray.process.component import Bench, Executor, Job, Perform
-from easeml_ray.process.executor import LocalExecutor
-from easeml_ray.registry.data import Encoded, encoded
 
 __all__ = ["WORK", "study_version"]
 

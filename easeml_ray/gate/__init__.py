@@ -16,7 +16,6 @@ from easeml_ray.gate.evaluation import (
 )
 from easeml_ray.gate.language import parse
 from easeml_ray.gate.meter import MeterReading, OverfittingMeter
-from easeml_ray.gate.sealing import new_private_key, public_key, seal, unseal
 from easeml_ray.gate.sequential import GateDecision, SequentialGate
 from easeml_ray.gate.sizes import ClauseSize, SampleSize, sample_size
 from easeml_ray.gate.subsets import judgeable, members, subset_rows
@@ -43,14 +42,10 @@ __all__ = [
     "leaked_bits",
     "least_accuracy",
     "members",
-    "new_private_key",
     "parse",
-    "public_key",
     "reachable",
     "require",
     "sample_size",
-    "seal",
     "subset_rows",
-    "unseal",
     "ways_out",
 ]

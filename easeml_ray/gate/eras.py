@@ -8,11 +8,11 @@ from typing import Any
 
 from easeml_ray.gate.adaptivity import leaked_bits, passes_allowed
 from easeml_ray.gate.contradictions import contradictions
+from easeml_ray.gate.era import ERA, EraState
 from easeml_ray.gate.label_messages import SealedLabel, TestLabelsWanted
 from easeml_ray.gate.language import parse
 from easeml_ray.gate.messages import EraSealed, Evidence, JudgeModel, VerdictGiven
 from easeml_ray.gate.meter import OverfittingMeter
-from easeml_ray.process.era import ERA, EraState
 
 __all__ = ["Era", "GatedProject"]
 

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from easeml_ray.gate.condition import Condition, Subset
 from easeml_ray.gate.estimate import NO_LABEL, estimate, wants_label
 from easeml_ray.gate.evaluation import Truth, Verdict
-from easeml_ray.gate.sealing import seal, unseal
 from easeml_ray.gate.sequential import SequentialGate
+from easeml_ray.sealing import seal, unseal
 
 __all__ = ["Judged", "Wanted", "judge_asking", "seal_label", "unseal_label"]
 

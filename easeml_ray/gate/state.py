@@ -11,7 +11,10 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
+from easeml_ray.component.base import ComponentState
+from easeml_ray.component.messages import WorkRejected
 from easeml_ray.errors import Conflict, NotReady
+from easeml_ray.gate.era import ERA, EraEvent, EraState
 from easeml_ray.gate.eras import Era, GatedProject
 from easeml_ray.gate.label_messages import (
     LearnTestLabels,
@@ -43,9 +46,6 @@ from easeml_ray.gate.messages import (
 from easeml_ray.gate.subsets import judgeable
 from easeml_ray.gate.ways import require
 from easeml_ray.messages import SYSTEM, Command, Decision, Event, LedgerLine
-from easeml_ray.process.component import ComponentState
-from easeml_ray.process.era import ERA, EraEvent, EraState
-from easeml_ray.process.messages import WorkRejected
 
 __all__ = ["GateState"]
 

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from easeml_ray.component.base import Bench, Job, Perform
 from easeml_ray.embed import Classes
 from easeml_ray.errors import ModelFailed
 from easeml_ray.gate.condition import Condition, Subset
@@ -25,9 +26,8 @@ from easeml_ray.gate.labelling import Wanted, judge_asking, unseal_label
 from easeml_ray.gate.language import parse
 from easeml_ray.gate.messages import Evidence, GivesVerdict, JudgeModel, ReleasedEra, ReleaseEra
 from easeml_ray.gate.meter import OverfittingMeter
-from easeml_ray.gate.sealing import public_key, seal, unseal
 from easeml_ray.gate.subsets import members
-from easeml_ray.process.component import Bench, Job, Perform
+from easeml_ray.sealing import public_key, seal, unseal
 
 __all__ = ["WORK", "judge_model", "release_era", "seal_table", "unseal_table"]
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.errors import InvalidArgument
 from easeml_ray.market.ranking import nearest
 from easeml_ray.market.shapley import checked

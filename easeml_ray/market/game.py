@@ -22,8 +22,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.compiling import may_keep
-from easeml_ray.embed.arrays import FloatArray, IntArray
 
 __all__ = ["add_games", "play_orders"]
 

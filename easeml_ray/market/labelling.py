@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from easeml_ray.component.base import Bench, Job
+from easeml_ray.component.data import load_schema
 from easeml_ray.market.label_messages import CompleteLabels, LabelRows, WantLabels
-from easeml_ray.process.component import Bench, Job
-from easeml_ray.registry.data import load_schema
 
 __all__ = ["label_rows"]
 

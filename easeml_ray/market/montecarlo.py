@@ -27,14 +27,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.errors import InvalidArgument
 from easeml_ray.market.ranking import nearest_of_each
 from easeml_ray.market.sellers import Owned
 from easeml_ray.market.shapley import Utility, checked
 
 if TYPE_CHECKING:
-    from easeml_ray.process.component import Executor
+    from easeml_ray.component.base import Executor
 
 __all__ = ["SampledValues", "sampled_seller_shapley", "score_orders", "truncated_monte_carlo"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from easeml_ray.embed import as_features, as_labels
+from easeml_ray.arrays import as_features, as_labels
 from easeml_ray.market.payment import whole_cents
 
 __all__ = ["CurvePoint", "Offer", "OfferValue", "PurchasePlan", "PurchaseStep"]

@@ -32,8 +32,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.compiling import may_keep
-from easeml_ray.embed.arrays import FloatArray, IntArray
 
 __all__ = ["add_exact", "add_truncated", "kept_of_each", "nearest_rows"]
 

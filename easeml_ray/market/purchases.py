@@ -29,8 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from easeml_ray.embed import as_features, count_classes
-from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.arrays import FloatArray, IntArray, as_features, count_classes
 from easeml_ray.errors import DuplicateIds
 from easeml_ray.market.offers import CurvePoint, Offer, OfferValue, PurchasePlan, PurchaseStep
 from easeml_ray.market.payment import whole_cents

@@ -19,7 +19,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.arrays import FloatArray, IntArray
 
 __all__ = ["Block", "blocks", "nearest", "nearest_of_each", "rounding_bound", "sealed"]
 

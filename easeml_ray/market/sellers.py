@@ -35,7 +35,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.errors import InvalidArgument
 from easeml_ray.market.ranking import nearest_of_each
 from easeml_ray.market.shapley import Utility, checked

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from easeml_ray.embed import as_features
+from easeml_ray.arrays import as_features
 from easeml_ray.errors import InvalidArgument
 from easeml_ray.market.montecarlo import sampled_seller_shapley
 from easeml_ray.market.payment import split_payment

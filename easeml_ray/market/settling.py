@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from easeml_ray.component.base import Bench, Job
+from easeml_ray.component.data import encoded, load_encoder, load_schema
 from easeml_ray.embed import Classes
 from easeml_ray.errors import WorkFailed
 from easeml_ray.market.messages import (
@@ -23,8 +25,6 @@ from easeml_ray.market.messages import (
 from easeml_ray.market.settlement import settle
 from easeml_ray.market.shapley import Utility
 from easeml_ray.messages import DataVersion, Pillar
-from easeml_ray.process.component import Bench, Job
-from easeml_ray.registry.data import encoded, load_encoder, load_schema
 
 __all__ = ["recompute_payments", "settle_purchase"]
 

@@ -36,8 +36,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from easeml_ray.embed import as_features, as_labels, count_classes
-from easeml_ray.embed.arrays import FloatArray, IntArray
+from easeml_ray.arrays import FloatArray, IntArray, as_features, as_labels, count_classes
 from easeml_ray.errors import InvalidArgument
 from easeml_ray.market.ranking import blocks, sealed
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from easeml_ray.embed.arrays import FloatArray
+from easeml_ray.arrays import FloatArray
 from easeml_ray.market.shapley import Utility, checked, shard_values
 
 if TYPE_CHECKING:
-    from easeml_ray.process.component import Executor
+    from easeml_ray.component.base import Executor
 
 __all__ = ["PART_ROWS", "part_values", "spread_values"]
 

@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar
 
+from easeml_ray.component.base import ComponentState
+from easeml_ray.component.messages import WorkRejected
 from easeml_ray.errors import AlreadyExists, Conflict, NotFound, QuotaExceeded, TooLarge
 from easeml_ray.market.chain import GENESIS, link, verify
 from easeml_ray.market.label_messages import (
@@ -53,8 +55,6 @@ from easeml_ray.market.messages import (
 )
 from easeml_ray.market.privacy import MOST_OFFERS_A_DAY, coarse
 from easeml_ray.messages import Command, Decision, Event, LedgerLine, Option
-from easeml_ray.process.component import ComponentState
-from easeml_ray.process.messages import WorkRejected
 
 __all__ = ["MarketState"]
 

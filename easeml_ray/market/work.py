@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from easeml_ray.component.base import Bench, Job, Perform
+from easeml_ray.component.data import encoded, load_encoder, load_schema
 from easeml_ray.embed import Classes
 from easeml_ray.market import Offer, PurchasePlan, plan_purchases
 from easeml_ray.market.curves import retained_curves, vote_accuracy
@@ -27,8 +29,6 @@ from easeml_ray.market.messages import (
 from easeml_ray.market.settling import recompute_payments, settle_purchase
 from easeml_ray.market.spread import spread_values
 from easeml_ray.messages import Option, Pillar
-from easeml_ray.process.component import Bench, Job, Perform
-from easeml_ray.registry.data import encoded, load_encoder, load_schema
 
 __all__ = ["WORK", "value_offers", "value_rows"]
 

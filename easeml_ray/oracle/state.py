@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from easeml_ray.component.base import ComponentState
 from easeml_ray.errors import BudgetExceeded, Conflict, InvalidAnswer, NotFound, RequestClosed
-from easeml_ray.gate.sealing import HEADER
 from easeml_ray.messages import Command, Decision, Event
 from easeml_ray.oracle.messages import (
     Answer,
@@ -38,7 +38,7 @@ from easeml_ray.oracle.messages import (
     Volunteer,
     Volunteered,
 )
-from easeml_ray.process.component import ComponentState
+from easeml_ray.sealing import HEADER
 
 __all__ = ["OracleState", "Request", "RequestState"]
 

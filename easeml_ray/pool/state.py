@@ -6,6 +6,8 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
+from easeml_ray.component.base import ComponentState
+from easeml_ray.component.messages import WorkRejected
 from easeml_ray.errors import Conflict, NotFound
 from easeml_ray.messages import Command, Decision, Event, LedgerLine
 from easeml_ray.pool.messages import (
@@ -36,11 +38,9 @@ from easeml_ray.pool.messages import (
     WindowDecided,
     WindowReleased,
 )
+from easeml_ray.pool.model import MODEL, ModelEvent, ModelState
 from easeml_ray.pool.picker import posterior
-from easeml_ray.process.component import ComponentState
-from easeml_ray.process.messages import WorkRejected
-from easeml_ray.process.model import MODEL, ModelEvent, ModelState
-from easeml_ray.process.window import WINDOW, WindowEvent, WindowState
+from easeml_ray.pool.window import WINDOW, WindowEvent, WindowState
 
 __all__ = ["PoolState"]
 

@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from easeml_ray.automl.model import load
+from easeml_ray.arms.model import load
+from easeml_ray.component.base import Bench, Job, Perform
 from easeml_ray.pool.messages import AskedRow, CollectWindow, FinishRound, PickRound, ReleaseWindow
 from easeml_ray.pool.picker import ModelPicker
-from easeml_ray.process.component import Bench, Job, Perform
 
 __all__ = ["WORK", "collect_window", "pick_round"]
 

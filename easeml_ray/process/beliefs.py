@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from easeml_ray.cleaning.messages import CheckRepairs
 from easeml_ray.cleaning.messages import Proposed as RepairsProposed
+from easeml_ray.component.base import ComponentState
 from easeml_ray.feasibility.messages import Studied, Study, StudyCancelled
 from easeml_ray.market.label_messages import Labelled, LabelPurchase, LabelsWanted
 from easeml_ray.market.messages import Proposed as PurchasesProposed
 from easeml_ray.market.messages import Purchased
 from easeml_ray.messages import DataVersion, Event
-from easeml_ray.process.component import ComponentState
 from easeml_ray.process.messages import Choose, RecordGain
 from easeml_ray.process.people import ask_labels, enter
 from easeml_ray.process.project import Phase, PhaseEvent

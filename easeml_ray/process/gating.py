@@ -5,6 +5,7 @@ Beside the saga, which says when models come: here stands what the gate is given
 
 from __future__ import annotations
 
+from easeml_ray.component.base import ComponentState
 from easeml_ray.gate import leaked_bits
 from easeml_ray.gate.label_messages import TestLabelsWanted
 from easeml_ray.gate.messages import (
@@ -19,7 +20,6 @@ from easeml_ray.gate.messages import (
 )
 from easeml_ray.messages import Event
 from easeml_ray.pool.messages import RecordVerdict, TakeIntoGate
-from easeml_ray.process.component import ComponentState
 from easeml_ray.process.people import ask_test_labels, ask_test_set
 from easeml_ray.process.view import BillLine, Project
 from easeml_ray.registry.messages import Absorb

@@ -29,7 +29,6 @@ __all__ = [
     "ShowTenants",
     "TargetOverridden",
     "TenantCreated",
-    "WorkRejected",
 ]
 
 
@@ -187,14 +186,6 @@ class Rejected:
     """A component refused a command that Lifecycle sent; the action is settled by it."""
 
     to: str
-    kind: str
-    error: dict[str, Any]
-
-
-@message
-class WorkRejected:
-    """A piece of work ended with a typed error; stands in the stream of its component."""
-
     kind: str
     error: dict[str, Any]
 

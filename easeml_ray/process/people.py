@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from easeml_ray.cleaning.messages import AnsweredItem, Learn
+from easeml_ray.component.base import ComponentState
 from easeml_ray.gate.label_messages import LearnTestLabels, SealedLabel, TestLabelsWanted
 from easeml_ray.market.label_messages import LabelsWanted, LearnLabels, PlacedLabel
 from easeml_ray.market.messages import Buy, Decline
@@ -27,7 +28,6 @@ from easeml_ray.pool.messages import (
     ObserveLabels,
     RoundFinished,
 )
-from easeml_ray.process.component import ComponentState
 from easeml_ray.process.messages import (
     EnterPhase,
     OverrideTarget,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from easeml_ray.process.machine import Machine
+from easeml_ray.component.machine import Machine
 
 __all__ = ["CONTROL", "PHASE", "Control", "ControlEvent", "Phase", "PhaseEvent"]
 

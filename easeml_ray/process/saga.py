@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from easeml_ray.automl.arms import ARMS
+from easeml_ray.arms.arms import ARMS
 from easeml_ray.automl.messages import OpenSearch, SearchOpened, TrialFailed, TrialFinished
 from easeml_ray.cleaning.messages import Propose as ProposeRepairs
+from easeml_ray.component.base import ComponentState
+from easeml_ray.component.messages import WorkRejected
 from easeml_ray.feasibility.messages import CancelStudy
 from easeml_ray.gate import least_accuracy, parse
 from easeml_ray.market.messages import Propose as ProposePurchases
@@ -26,8 +28,8 @@ from easeml_ray.pool.messages import (
     VerdictRecorded,
     WindowReleased,
 )
+from easeml_ray.pool.model import ModelEvent
 from easeml_ray.process.beliefs import proposed, studied, study_of
-from easeml_ray.process.component import ComponentState
 from easeml_ray.process.gating import gated, next_era, to_gate
 from easeml_ray.process.messages import (
     ControlChanged,
@@ -36,9 +38,7 @@ from easeml_ray.process.messages import (
     PhaseEntered,
     Rejected,
     TargetOverridden,
-    WorkRejected,
 )
-from easeml_ray.process.model import ModelEvent
 from easeml_ray.process.people import (
     ask_decision,
     ask_option,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, ClassVar
 
+from easeml_ray.component.base import ComponentState
 from easeml_ray.errors import AlreadyExists, InvalidSpec, NotFound
 from easeml_ray.feasibility.messages import CancelStudy
 from easeml_ray.messages import (
@@ -20,7 +21,6 @@ from easeml_ray.messages import (
     LedgerLine,
     Role,
 )
-from easeml_ray.process.component import ComponentState
 from easeml_ray.process.messages import (
     Choose,
     ControlChanged,

@@ -8,9 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from easeml_ray.component.data import most_probable
 from easeml_ray.embed import Encoder
 from easeml_ray.messages import DatasetRef, DataVersion, Pillar
-from easeml_ray.registry.data import most_probable
 from easeml_ray.registry.messages import Part
 from easeml_ray.store.base import BlobStore
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
+from easeml_ray.component.base import ComponentState
 from easeml_ray.errors import AlreadyExists, Conflict, NotFound
 from easeml_ray.messages import Command, DatasetRef, DataVersion, Decision, Event, Pillar
-from easeml_ray.process.component import ComponentState
 from easeml_ray.registry.capability import Capability, check
 from easeml_ray.registry.messages import (
     Absorb,

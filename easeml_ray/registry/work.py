@@ -14,6 +14,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from easeml_ray.augment import alternatives
+from easeml_ray.component.base import Bench, Job, Perform
+from easeml_ray.component.data import load_schema
 from easeml_ray.errors import (
     Conflict,
     HeldOutOverlap,
@@ -27,9 +29,7 @@ from easeml_ray.gate.work import seal_table
 from easeml_ray.ingest import Digests, contained, join, pack, prepare, read, row_digests, validate
 from easeml_ray.market.messages import MakeOffer
 from easeml_ray.messages import DataVersion, Pillar
-from easeml_ray.process.component import Bench, Job, Perform
 from easeml_ray.process.task import TaskSpec
-from easeml_ray.registry.data import load_schema
 from easeml_ray.registry.digests import put_digests, seen, settled_cells, table_digests
 from easeml_ray.registry.manifest import make_version
 from easeml_ray.registry.messages import (

@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 
-from easeml_ray.process.system import System
+from easeml_ray.runtime.system import System
 from serve.auth import Access
 from serve.bodies import JSON_BYTES, UPLOAD_BYTES, BoundedBodies
 from serve.control import beliefs, data, health, market, projects, requests, tenants

@@ -19,7 +19,7 @@ from easeml_ray.process.messages import (
     ShowProject,
 )
 from easeml_ray.process.project import ControlEvent
-from easeml_ray.process.system import System
+from easeml_ray.runtime.system import System
 from serve.auth import CommandId, Grant, Running, allow, on_project
 
 __all__ = ["router"]

@@ -20,8 +20,8 @@ from easeml_ray.oracle.messages import (
 )
 from easeml_ray.oracle.state import RequestState
 from easeml_ray.process.messages import ListProjects
-from easeml_ray.process.rows import rows_of
-from easeml_ray.process.system import System
+from easeml_ray.runtime.rows import rows_of
+from easeml_ray.runtime.system import System
 from serve.auth import CommandId, Grant, Known, Running, allow, on_project
 
 __all__ = ["router"]

@@ -18,11 +18,11 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from easeml_ray.automl.model import ServableModel, table_of
+from easeml_ray.arms.model import ServableModel, table_of
 from easeml_ray.errors import InvalidAnswer, InvalidArgument, NotFound, NotReady
 from easeml_ray.messages import Role
 from easeml_ray.oracle.messages import Volunteer
-from easeml_ray.process.system import System
+from easeml_ray.runtime.system import System
 from serve.auth import Access, CommandId, Grant, Known, on_project
 from serve.bodies import BoundedBodies
 from serve.prediction.models import ModelCache, Served

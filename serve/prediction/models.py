@@ -15,9 +15,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from easeml_ray.automl.model import ServableModel, load
+from easeml_ray.arms.model import ServableModel, load
 from easeml_ray.errors import NoModel, NotReady
-from easeml_ray.process.system import System
+from easeml_ray.runtime.system import System
 
 __all__ = ["Deployment", "ModelCache", "Served"]
 

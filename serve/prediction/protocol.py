@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from easeml_ray.automl.model import ServableModel
+from easeml_ray.arms.model import ServableModel
 from easeml_ray.embed import CategoricalColumn
 from easeml_ray.errors import InvalidArgument, SchemaMismatch
 from serve.prediction.models import Served

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from easeml_ray.errors import BadInput, Conflict, NotFound
-from easeml_ray.process.system import System
+from easeml_ray.runtime.system import System
 
 __all__ = ["Segments"]
 

@@ -20,9 +20,9 @@ from actors.system import ActorSystem, connect, ensure
 from easeml_ray import errors
 from easeml_ray.errors import CapabilityDenied, EasemlError, InvalidSpec, NotFound, TooLarge
 from easeml_ray.messages import SYSTEM, Principal, Role
-from easeml_ray.process.components import ACTORS
 from easeml_ray.process.messages import CreateProject, ShowProject
 from easeml_ray.registry.capability import Capability, mint
+from easeml_ray.runtime.components import ACTORS
 
 pytestmark = pytest.mark.ray
 

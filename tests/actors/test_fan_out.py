@@ -26,11 +26,11 @@ from actors.data import TaskBench
 from actors.feasibility_estimator import FeasibilityEstimatorActor
 from actors.shell import awaited
 from actors.tasks.fan_out import TaskExecutor
+from easeml_ray.component.base import Job, Progress
 from easeml_ray.errors import Conflict, InvalidArgument, NotFound, WorkFailed
 from easeml_ray.feasibility.messages import CancelStudy, Report, ShowReport, Studied, Study, StudyCancelled
 from easeml_ray.feasibility.state import FeasibilityState
 from easeml_ray.messages import Principal, Role
-from easeml_ray.process.component import Job, Progress
 from easeml_ray.store import open_event_store
 
 pytestmark = pytest.mark.ray

@@ -7,11 +7,11 @@ import pytest
 from actors.ci_gate import CIGateActor, gate_key
 from actors.config import SystemConfig
 from actors.market import MarketActor
+from easeml_ray.component.messages import WorkRejected
 from easeml_ray.errors import BlobMissing, InvalidSpec, ModelFailed, NotReady, StoreError
-from easeml_ray.gate import new_private_key
 from easeml_ray.gate.messages import JudgeModel
 from easeml_ray.messages import Action
-from easeml_ray.process.messages import WorkRejected
+from easeml_ray.sealing import new_private_key
 
 
 def action() -> Action:

@@ -22,10 +22,10 @@ from easeml_ray.gate.messages import ShowGate
 from easeml_ray.messages import Principal, Role
 from easeml_ray.oracle.messages import Answer, AnswerRequests, ListRequests
 from easeml_ray.pool.messages import ShowPool
-from easeml_ray.process.components import ACTORS
-from easeml_ray.process.local import LocalSystem
 from easeml_ray.process.messages import CreateProject, ShowBill, ShowProject
 from easeml_ray.registry.messages import FindLatest
+from easeml_ray.runtime.components import ACTORS
+from easeml_ray.runtime.local import LocalSystem
 from easeml_ray.store import open_event_store
 from easeml_ray.store.blobs import ArrowBlobStore
 from easeml_ray.store.memory import MemoryEventStore

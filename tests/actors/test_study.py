@@ -19,19 +19,19 @@ from actors.config import NAMESPACE, SystemConfig, actor_name
 from actors.data_registry import DataRegistry
 from actors.feasibility_estimator import FeasibilityEstimator
 from actors.system import ActorSystem
+from easeml_ray.component.base import Job
+from easeml_ray.component.data import encoded
 from easeml_ray.feasibility.collect import Work
 from easeml_ray.feasibility.memory import Memory
 from easeml_ray.feasibility.messages import ShowReport, Studied, Study, StudyStarted, StudyVersion
 from easeml_ray.feasibility.report import FeasibilityReport
 from easeml_ray.feasibility.study import Study as WholeStudy
 from easeml_ray.feasibility.work import SEED, SPREAD_ROWS, study_version
-from easeml_ray.gate.sealing import new_private_key, public_key
 from easeml_ray.messages import Command, DataVersion, Pillar, Principal, Role
-from easeml_ray.process.component import Job
-from easeml_ray.process.local import LocalBench, LocalSystem
 from easeml_ray.process.task import parse_task
-from easeml_ray.registry.data import encoded
 from easeml_ray.registry.messages import Correction, Revise
+from easeml_ray.runtime.local import LocalBench, LocalSystem
+from easeml_ray.sealing import new_private_key, public_key
 from easeml_ray.store import open_blob_store, open_event_store
 from easeml_ray.store.memory import MemoryEventStore
 

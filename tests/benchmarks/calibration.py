@@ -43,7 +43,7 @@ def summarise(arguments: tuple) -> dict:
     from easeml_ray.feasibility.collect import fit_embedding, search
     from easeml_ray.feasibility.consensus import PARTS, consensus
     from easeml_ray.feasibility.evidence import Curve, Evidence
-    from easeml_ray.feasibility.probes import PROBES, predictions, probe_view
+    from easeml_ray.probes.models import PROBES, predictions, probe_view
 
     p = problem(*arguments)
     order = np.random.default_rng(0).permutation(p.n_train)
@@ -118,8 +118,9 @@ def fitted(rows: list[dict]) -> Calibration:
 
 def judged(task: tuple[tuple, str]) -> dict:
     """Study one problem with a calibration that has not seen its family."""
-    from easeml_ray.feasibility.bounds import clopper_pearson, cover_hart_lower_bound
+    from easeml_ray.feasibility.bounds import cover_hart_lower_bound
     from easeml_ray.feasibility.study import Study
+    from easeml_ray.statistics import clopper_pearson
 
     arguments, calibration = task
     name, n_train, *rest = arguments

@@ -26,7 +26,6 @@ from pathlib import Path
 
 import numpy as np
 
-from easeml_ray.feasibility.nearest import NearestNeighbor
 from easeml_ray.feasibility.race import (
     STRATEGIES,
     Contenders,
@@ -35,6 +34,7 @@ from easeml_ray.feasibility.race import (
     run_race,
     strategy_named,
 )
+from easeml_ray.neighbors.nearest import NearestNeighbor
 
 Curves = dict[str, list[int]]
 GOLDEN = Path(__file__).parents[1] / "data" / "embedding_race.json"

@@ -17,7 +17,8 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 import numpy as np  # noqa: E402
 
 from easeml_ray.embed import FunctionEmbedding  # noqa: E402
-from easeml_ray.feasibility import Study, clopper_pearson, cover_hart_lower_bound  # noqa: E402
+from easeml_ray.feasibility import Study, cover_hart_lower_bound  # noqa: E402
+from easeml_ray.statistics import clopper_pearson  # noqa: E402
 
 EMBEDDINGS = 8
 

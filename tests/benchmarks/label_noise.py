@@ -36,7 +36,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import cross_val_predict
 from sklearn.preprocessing import StandardScaler
 
-from easeml_ray.cleaning import estimate_noise, hear, label_beliefs
+from easeml_ray.doubts import estimate_noise, hear, label_beliefs
 from easeml_ray.market import knn_shapley
 
 SETS = ("breast_cancer", "digits", "magic", "optdigits", "penbased", "phoneme", "ring", "satimage",

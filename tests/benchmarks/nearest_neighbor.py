@@ -33,11 +33,12 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from easeml_ray.feasibility import passes
-from easeml_ray.feasibility.bounds import clopper_pearson, cover_hart_lower_bound
-from easeml_ray.feasibility.kernel import TEST_BLOCK, TRAIN_BLOCK
-from easeml_ray.feasibility.nearest import NearestNeighbor
-from easeml_ray.feasibility.neighbors import Found, NearestNeighbors
+from easeml_ray.feasibility.bounds import cover_hart_lower_bound
+from easeml_ray.neighbors import passes
+from easeml_ray.neighbors.kernel import TEST_BLOCK, TRAIN_BLOCK
+from easeml_ray.neighbors.nearest import NearestNeighbor
+from easeml_ray.neighbors.neighbors import Found, NearestNeighbors
+from easeml_ray.statistics import clopper_pearson
 
 FloatRows = NDArray[np.float32]
 WIDTH = 64

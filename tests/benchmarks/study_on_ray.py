@@ -102,8 +102,8 @@ class Bench:
 
     def upload(self, project: str, data: bytes, shares: dict[str, float]) -> Any:
         """Prepare a file as a task, seal it, and return its first version."""
-        from easeml_ray.gate.sealing import new_private_key, public_key
         from easeml_ray.process.task import parse_task
+        from easeml_ray.sealing import new_private_key, public_key
 
         task = {"label": "y", "target_accuracy": 0.9, "shares": shares}
         options = {

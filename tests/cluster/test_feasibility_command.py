@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from cluster.command import app
 from cluster.command.verb import Session
+from easeml_ray.component.base import Progress
 from easeml_ray.feasibility import FeasibilityReport
 from easeml_ray.feasibility.messages import StudyVersion
 from easeml_ray.feasibility.picture import draw
-from easeml_ray.process.component import Progress
 from tests.serve.house import TASK, House, table
 
 

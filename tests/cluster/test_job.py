@@ -11,7 +11,7 @@ import yaml
 
 from cluster.job import load_spec, main, run_job
 from easeml_ray.errors import BadInput, InvalidSpec, NoModel, NotReady, UnreadableFile
-from easeml_ray.process.local import LocalSystem
+from easeml_ray.runtime.local import LocalSystem
 from easeml_ray.store import open_stores
 from tests.serve.house import TASK, table
 

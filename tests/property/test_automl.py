@@ -10,7 +10,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from easeml_ray.automl import ModelMetadata, ServableModel, dump, load, train
+from easeml_ray.arms import ModelMetadata, ServableModel, dump, load, train
 from easeml_ray.embed import Classes, Encoder
 from easeml_ray.errors import StoreError, TooLarge
 

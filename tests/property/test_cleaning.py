@@ -9,21 +9,13 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from easeml_ray.cleaning import (
-    CPClean,
-    conditional_label_probabilities,
-    estimate_noise,
-    hear,
-    label_beliefs,
-    label_probabilities,
-    possible_labels,
-    suspicious,
-)
+from easeml_ray.cleaning import CPClean, conditional_label_probabilities, label_probabilities, possible_labels
 from easeml_ray.cleaning.alternatives import read_alternatives
 from easeml_ray.cleaning.boundaries import conditional_votes
 from easeml_ray.cleaning.pointwise import entropy, information
 from easeml_ray.cleaning.ranking import rank_points
 from easeml_ray.cleaning.shortlists import shortlist
+from easeml_ray.doubts import estimate_noise, hear, label_beliefs, suspicious
 
 N_CLASSES = 3
 

@@ -4,8 +4,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from easeml_ray.feasibility import NearestNeighbor, clopper_pearson, cover_hart_lower_bound
+from easeml_ray.feasibility import NearestNeighbor, cover_hart_lower_bound
 from easeml_ray.feasibility.curves import bootstrap_errors, decay_exponents, extrapolate
+from easeml_ray.statistics import clopper_pearson
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from easeml_ray.feasibility import kernel, passes
-from easeml_ray.feasibility.distances import Metric, directions
-from easeml_ray.feasibility.nearest import NearestNeighbor
-from easeml_ray.feasibility.neighbors import NearestNeighbors
+from easeml_ray.neighbors import kernel, passes
+from easeml_ray.neighbors.distances import Metric, directions
+from easeml_ray.neighbors.nearest import NearestNeighbor
+from easeml_ray.neighbors.neighbors import NearestNeighbors
 
 few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 seeds = st.integers(0, 2**32 - 1)

@@ -18,8 +18,8 @@ from fastapi import FastAPI
 from easeml_ray import Client
 from easeml_ray.errors import NotReady
 from easeml_ray.messages import SYSTEM, Principal, Role
-from easeml_ray.process.local import LocalSystem
 from easeml_ray.process.messages import CreateTenant
+from easeml_ray.runtime.local import LocalSystem
 from easeml_ray.store import open_stores
 from serve.auth import make_token, token_hash
 from serve.control import build as build_control

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from easeml_ray import Client
+from easeml_ray.component.base import Progress
 from easeml_ray.errors import BadInput, Conflict, NotFound, NotReady
 from easeml_ray.feasibility import FeasibilityReport
 from easeml_ray.feasibility.messages import StudyVersion
 from easeml_ray.feasibility.picture import draw
-from easeml_ray.process.component import Progress
 from tests.serve.house import TASK, House, table
 
 

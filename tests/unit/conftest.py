@@ -8,7 +8,7 @@ import pytest
 from harness import House
 
 from easeml_ray.messages import Principal, Role
-from easeml_ray.process import local
+from easeml_ray.runtime import local
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from easeml_ray.automl import ARMS, ModelMetadata, ServableModel, dump, estimators, load, train
-from easeml_ray.automl.estimators import estimator_from_bytes, estimator_to_bytes
+from easeml_ray.arms import ARMS, ModelMetadata, ServableModel, dump, estimators, load, train
+from easeml_ray.arms.estimators import estimator_from_bytes, estimator_to_bytes
 from easeml_ray.embed import Classes, Encoder
 from easeml_ray.errors import (
     InvalidArgument,

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-from easeml_ray.automl import (
+from easeml_ray.arms import (
     ARM_NAMES,
     ARMS,
     FLOOR,

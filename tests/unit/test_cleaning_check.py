@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from projects import small_project
 
-from easeml_ray.automl.training import train
+from easeml_ray.arms.training import train
 from easeml_ray.cleaning.check import compare_versions, paired_gain
 from easeml_ray.cleaning.messages import CompareVersions
+from easeml_ray.component.base import Job
+from easeml_ray.component.data import encoded
 from easeml_ray.errors import InvalidArgument
 from easeml_ray.messages import Pillar, Principal, Role
-from easeml_ray.process.component import Job
-from easeml_ray.process.local import LocalBench, LocalSystem
 from easeml_ray.process.messages import CreateProject
-from easeml_ray.registry.data import encoded
+from easeml_ray.runtime.local import LocalBench, LocalSystem
 from easeml_ray.store.blobs import ArrowBlobStore
 from easeml_ray.store.memory import MemoryEventStore
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from easeml_ray.cleaning import estimate_noise, hear, label_beliefs, suspicious
-from easeml_ray.cleaning.witnesses import neighbour_counts
+from easeml_ray.doubts import estimate_noise, hear, label_beliefs, suspicious
+from easeml_ray.doubts.witnesses import neighbour_counts
 from easeml_ray.errors import InvalidArgument
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from easeml_ray.cleaning import WITNESSES, Hearing, confusion, hear, label_beliefs, suspicious
+from easeml_ray.doubts import WITNESSES, Hearing, confusion, hear, label_beliefs, suspicious
 from easeml_ray.errors import InvalidArgument
 
 
@@ -126,7 +126,7 @@ def test_labels_that_agree_more_are_doubted_less() -> None:
 
 
 def test_the_linear_witness_is_left_out_where_it_would_take_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    from easeml_ray.cleaning import witnesses
+    from easeml_ray.doubts import witnesses
 
     X, y = blobs()
     monkeypatch.setattr(witnesses, "LINEAR_VALUES", 1000)

@@ -19,11 +19,11 @@ from easeml_ray.cleaning import CPClean, work
 from easeml_ray.cleaning.messages import ProposeRepairs, Suggest
 from easeml_ray.cleaning.spread import part_information, spread_information
 from easeml_ray.cleaning.work import propose_repairs
+from easeml_ray.component.base import Job
+from easeml_ray.component.executor import LocalExecutor
 from easeml_ray.messages import Principal, Role
-from easeml_ray.process.component import Job
-from easeml_ray.process.executor import LocalExecutor
-from easeml_ray.process.local import LocalBench, LocalSystem
 from easeml_ray.process.messages import CreateProject
+from easeml_ray.runtime.local import LocalBench, LocalSystem
 from easeml_ray.store.blobs import ArrowBlobStore
 from easeml_ray.store.memory import MemoryEventStore
 

@@ -4,7 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from easeml_ray.embed import Classes, as_features, as_labels, count_classes
+from easeml_ray.arrays import as_features, as_labels, count_classes
+from easeml_ray.embed import Classes
 from easeml_ray.errors import InvalidArgument, MissingLabels
 
 

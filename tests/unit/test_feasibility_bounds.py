@@ -9,13 +9,13 @@ from scipy.stats import binom
 from easeml_ray.errors import InvalidArgument
 from easeml_ray.feasibility import (
     clean_bayes_error,
-    clopper_pearson,
     cover_hart_lower_bound,
     cover_hart_upper_bound,
     noise_rate,
     noisy_bayes_error,
     noisy_nearest_neighbor_error,
 )
+from easeml_ray.statistics import clopper_pearson
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10, 1000])

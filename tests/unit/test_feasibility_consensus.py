@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from easeml_ray.feasibility.consensus import PARTS, RIDGE, Consensus, consensus, pool, pool_weights
-from easeml_ray.feasibility.probes import PROBES, floored, predictions, probe_view
+from easeml_ray.probes.models import PROBES, floored, predictions, probe_view
 
 
 def rows(seed: int = 0, n: int = 300, T: int = 200, spread: float = 0.2) -> tuple[np.ndarray, ...]:

@@ -8,10 +8,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from easeml_ray.feasibility import kernel, passes
-from easeml_ray.feasibility.distances import directions, first_of_equals, pair_distances, take_nearer
-from easeml_ray.feasibility.kernel import Queries, offer
-from easeml_ray.feasibility.passes import FloatPass, IntegerPass, Pass, Scaled
+from easeml_ray.neighbors import kernel, passes
+from easeml_ray.neighbors.distances import directions, first_of_equals, pair_distances, take_nearer
+from easeml_ray.neighbors.kernel import Queries, offer
+from easeml_ray.neighbors.passes import FloatPass, IntegerPass, Pass, Scaled
 
 PRODUCTS = ["int8", "float32", "float64"]
 

@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 
 from easeml_ray.errors import InvalidArgument
 from easeml_ray.feasibility import NearestNeighbor, cover_hart_lower_bound
-from easeml_ray.feasibility.neighbors import NearestNeighbors
+from easeml_ray.neighbors.neighbors import NearestNeighbors
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "data" / "one_nn_errors.json").read_text())
 EXACT = [case for case in GOLDEN["cases"] if not case["embedding"].startswith("nca")]

@@ -8,7 +8,7 @@ import pytest
 from sklearn import neighbors
 
 from easeml_ray.errors import InvalidArgument
-from easeml_ray.feasibility.neighbors import NearestNeighbors, vote
+from easeml_ray.neighbors.neighbors import NearestNeighbors, vote
 
 
 def test_neighbours_are_those_of_scikit_learn() -> None:

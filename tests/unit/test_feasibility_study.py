@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
+from easeml_ray.component.executor import LocalExecutor
 from easeml_ray.embed import FunctionEmbedding, Raw
 from easeml_ray.errors import InvalidArgument, OneClass, TooFewRows
 from easeml_ray.feasibility import (
@@ -18,7 +19,6 @@ from easeml_ray.feasibility import (
     NearestNeighbor,
     Step,
     Study,
-    clopper_pearson,
     cover_hart_lower_bound,
     shipped_calibration,
     study,
@@ -26,7 +26,7 @@ from easeml_ray.feasibility import (
 )
 from easeml_ray.feasibility.judge import decide
 from easeml_ray.messages import Gain
-from easeml_ray.process.executor import LocalExecutor
+from easeml_ray.statistics import clopper_pearson
 
 MIXTURES = json.loads((Path(__file__).parents[1] / "data" / "gmm_known_ber.json").read_text())["cases"]
 

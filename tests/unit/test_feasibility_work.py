@@ -13,6 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from easeml_ray.component.base import Job
+from easeml_ray.component.executor import LocalExecutor
 from easeml_ray.embed import Encoder
 from easeml_ray.feasibility import collect, memory, work
 from easeml_ray.feasibility.memory import Memory
@@ -20,8 +22,6 @@ from easeml_ray.feasibility.messages import Studied, StudyVersion
 from easeml_ray.feasibility.report import FeasibilityReport
 from easeml_ray.feasibility.work import SEED, Study, study_version
 from easeml_ray.messages import DatasetRef, DataVersion
-from easeml_ray.process.component import Job
-from easeml_ray.process.executor import LocalExecutor
 from easeml_ray.registry.manifest import make_version
 from easeml_ray.registry.messages import Correction, Part, ReviseVersion
 from easeml_ray.registry.work import revise_version

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from easeml_ray import sealing
 from easeml_ray.errors import InvalidArgument, StoreError, TooLarge
-from easeml_ray.gate import new_private_key, public_key, seal, sealing, unseal
+from easeml_ray.sealing import new_private_key, public_key, seal, unseal
 
 PRIVATE = new_private_key()
 PUBLIC = public_key(PRIVATE)

@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from easeml_ray.component.base import Job
 from easeml_ray.errors import BlobMissing, ModelFailed, WorkFailed
-from easeml_ray.gate import new_private_key, public_key
 from easeml_ray.gate.label_messages import SealedLabel, WantTestLabels
 from easeml_ray.gate.labelling import seal_label
 from easeml_ray.gate.messages import GivesVerdict, JudgeModel, ReleasedEra, ReleaseEra
 from easeml_ray.gate.work import judge_model, release_era, seal_table, unseal_table
-from easeml_ray.process.component import Job
+from easeml_ray.sealing import new_private_key, public_key
 from easeml_ray.store.blobs import ArrowBlobStore
 
 ROWS = 200

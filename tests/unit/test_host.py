@@ -10,6 +10,7 @@ from harness import START, Driven, option, replayed, seal, version
 
 from easeml_ray.automl.messages import OpenSearch, RunTrial, SetSlots, TrialDone, TrialFailed
 from easeml_ray.automl.state import SchedulerState
+from easeml_ray.component.messages import WorkRejected
 from easeml_ray.errors import (
     AlreadyExists,
     BlobMissing,
@@ -45,19 +46,13 @@ from easeml_ray.pool.messages import (
     WindowDecided,
 )
 from easeml_ray.pool.state import PoolState
-from easeml_ray.process.components import ACTORS, STATES, work_of
-from easeml_ray.process.host import Host
-from easeml_ray.process.issue import command_of, is_final, refusal
-from easeml_ray.process.messages import (
-    CreateProject,
-    CreateTenant,
-    ProjectCreated,
-    RecordRejection,
-    WorkRejected,
-)
+from easeml_ray.process.messages import CreateProject, CreateTenant, ProjectCreated, RecordRejection
 from easeml_ray.process.state import LifecycleState
 from easeml_ray.registry.messages import Absorb, Augment, Uploaded
 from easeml_ray.registry.state import RegistryState
+from easeml_ray.runtime.components import ACTORS, STATES, work_of
+from easeml_ray.runtime.host import Host
+from easeml_ray.runtime.issue import command_of, is_final, refusal
 from easeml_ray.store.memory import MemoryEventStore
 
 WHO = Principal("lab", Role.TENANT, "ann")

@@ -48,7 +48,7 @@ def test_ray_serve_is_imported_under_one_name_only() -> None:
 
 def test_importing_the_science_brings_no_ray_and_no_heavy_library() -> None:
     code = (
-        "import sys, easeml_ray, easeml_ray.process.components, easeml_ray.process.local;"
+        "import sys, easeml_ray, easeml_ray.runtime.components, easeml_ray.runtime.local;"
         "heavy = ('ray', 'torch', 'sklearn', 'scipy', 'matplotlib', 'fastapi', 'numba');"
         "print(sorted(m for m in heavy if m in sys.modules))"
     )

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from market_oracle import games_by_brute_force
 
+from easeml_ray.component.executor import LocalExecutor
 from easeml_ray.errors import InvalidArgument
 from easeml_ray.market import knn_shapley, spread
 from easeml_ray.market.montecarlo import sampled_seller_shapley, truncated_monte_carlo
 from easeml_ray.market.sellers import seller_shapley
 from easeml_ray.market.spread import spread_values
-from easeml_ray.process.executor import LocalExecutor
 
 
 def problem(seed: int, n: int, t: int) -> list[np.ndarray]:

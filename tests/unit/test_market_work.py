@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from projects import small_project
 
+from easeml_ray.component.data import encoded, load_encoder, load_schema
 from easeml_ray.embed import Classes
 from easeml_ray.errors import (
     Conflict,
@@ -30,10 +31,9 @@ from easeml_ray.market.label_messages import (
 )
 from easeml_ray.market.messages import Audit, Buy, Propose, ShowMarket
 from easeml_ray.messages import Pillar, Principal, Role
-from easeml_ray.process.local import LocalBench, LocalSystem
 from easeml_ray.process.messages import CreateProject
-from easeml_ray.registry.data import encoded, load_encoder, load_schema
 from easeml_ray.registry.messages import VersionAdded
+from easeml_ray.runtime.local import LocalBench, LocalSystem
 from easeml_ray.store.blobs import ArrowBlobStore
 from easeml_ray.store.memory import MemoryEventStore
 

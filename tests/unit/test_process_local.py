@@ -24,7 +24,6 @@ from easeml_ray.errors import (
     TooFewTestRows,
 )
 from easeml_ray.feasibility.messages import ShowReport
-from easeml_ray.gate import unseal
 from easeml_ray.gate.labelling import unseal_label
 from easeml_ray.gate.messages import GateModels, ShowGate
 from easeml_ray.ingest import prepare
@@ -32,11 +31,12 @@ from easeml_ray.market.messages import ShowMarket
 from easeml_ray.messages import Pillar, Principal
 from easeml_ray.oracle.messages import Answer, AnswerRequests, Kind, ListRequests
 from easeml_ray.pool.messages import ShowPool
-from easeml_ray.process.components import STATES
-from easeml_ray.process.local import LocalBench, LocalSystem, open_local
 from easeml_ray.process.messages import CreateProject, ShowBill, ShowProject
-from easeml_ray.process.rows import rows_of
 from easeml_ray.registry.messages import Revise, ShowVersions
+from easeml_ray.runtime.components import STATES
+from easeml_ray.runtime.local import LocalBench, LocalSystem, open_local
+from easeml_ray.runtime.rows import rows_of
+from easeml_ray.sealing import unseal
 
 CANARY_COLUMN = "y"
 

@@ -4,13 +4,13 @@ import pickle
 
 import pytest
 
+from easeml_ray.automl.search import SEARCH
+from easeml_ray.component.machine import Machine
 from easeml_ray.errors import IllegalTransition
-from easeml_ray.process.era import ERA
-from easeml_ray.process.machine import Machine
-from easeml_ray.process.model import MODEL
+from easeml_ray.gate.era import ERA
+from easeml_ray.pool.model import MODEL
+from easeml_ray.pool.window import WINDOW
 from easeml_ray.process.project import CONTROL, PHASE
-from easeml_ray.process.search import SEARCH
-from easeml_ray.process.window import WINDOW
 
 MACHINES = [PHASE, CONTROL, SEARCH, MODEL, ERA, WINDOW]
 IDS = [machine.name for machine in MACHINES]

@@ -15,11 +15,9 @@ import pyarrow as pa
 import pytest
 from projects import csv_bytes, small_project, table_of
 
+from easeml_ray.component.base import Job
 from easeml_ray.errors import AlreadyExists, Conflict, HeldOutOverlap, TooLarge
 from easeml_ray.messages import Principal, Role
-from easeml_ray.process import system as system_module
-from easeml_ray.process.component import Job
-from easeml_ray.process.local import LocalBench, LocalSystem
 from easeml_ray.process.messages import CreateProject
 from easeml_ray.process.task import parse_task
 from easeml_ray.registry.messages import (
@@ -34,6 +32,8 @@ from easeml_ray.registry.messages import (
     VersionAdded,
 )
 from easeml_ray.registry.work import prepare_test_set, revise_version
+from easeml_ray.runtime import system as system_module
+from easeml_ray.runtime.local import LocalBench, LocalSystem
 from easeml_ray.store.blobs import ArrowBlobStore
 from easeml_ray.store.memory import MemoryEventStore
 

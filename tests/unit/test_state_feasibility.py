@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from harness import TASK, Driven, House, replayed, seal, version
 
+from easeml_ray.component.base import Progress
+from easeml_ray.component.executor import LocalExecutor
 from easeml_ray.errors import Conflict, InvalidArgument, NotFound, WorkFailed
 from easeml_ray.feasibility.messages import (
     CancelStudy,
@@ -23,11 +25,9 @@ from easeml_ray.feasibility.messages import (
 )
 from easeml_ray.feasibility.state import FeasibilityState
 from easeml_ray.messages import Action, Principal, Role, dump, kind_of, load
-from easeml_ray.process import local
-from easeml_ray.process.component import Progress
-from easeml_ray.process.executor import LocalExecutor
-from easeml_ray.process.local import LocalBench
 from easeml_ray.process.messages import ControlProject, CreateProject, OverrideTarget, Rejected
+from easeml_ray.runtime import local
+from easeml_ray.runtime.local import LocalBench
 from easeml_ray.store.memory import MemoryEventStore
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from harness import Driven
 
+from easeml_ray.component.messages import WorkRejected
 from easeml_ray.errors import Conflict, InvalidArgument, NotReady, TooFewTestRows
 from easeml_ray.gate import parse
 from easeml_ray.gate.label_messages import LearnTestLabels, SealedLabel, TestLabelsLearnt, WantTestLabels
@@ -32,7 +33,6 @@ from easeml_ray.gate.messages import (
     VerdictGiven,
 )
 from easeml_ray.gate.state import GateState
-from easeml_ray.process.messages import WorkRejected
 
 EVIDENCE = Evidence(900, 700, 650, 80, "TRUE")
 

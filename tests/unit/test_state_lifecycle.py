@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from harness import HOUR, TASK, Driven, House, digest, option, relabel, seal, version
 
-from easeml_ray.automl.arms import ARMS
+from easeml_ray.arms.arms import ARMS
 from easeml_ray.automl.messages import OpenSearch, RunTrial, SetSlots, TrialDone
 from easeml_ray.automl.state import SchedulerState
 from easeml_ray.cleaning.messages import CompareVersions, ProposeRepairs, ShowCleaning
@@ -27,8 +27,6 @@ from easeml_ray.market.messages import MakeOffer, ShowMarket, ValueOffers
 from easeml_ray.messages import Command, Principal, Role
 from easeml_ray.oracle.messages import Answer, AnswerRequests, Lease, Opened, Volunteer
 from easeml_ray.pool.messages import CloseIntake, FinishRound, PickRound
-from easeml_ray.process.host import Host
-from easeml_ray.process.issue import command_of, refusal
 from easeml_ray.process.messages import (
     ControlProject,
     CreateProject,
@@ -48,6 +46,8 @@ from easeml_ray.process.messages import (
 from easeml_ray.process.state import LifecycleState
 from easeml_ray.process.task import parse_task
 from easeml_ray.registry.messages import RepairAlternatives, ReviseVersion, ShowVersions
+from easeml_ray.runtime.host import Host
+from easeml_ray.runtime.issue import command_of, refusal
 
 START_PHASES = ["INGESTING", "SEALED", "AUGMENTING", "FEASIBILITY"]
 

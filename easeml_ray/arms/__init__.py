@@ -1,0 +1,25 @@
+"""Arms, their training, and models as they are stored and served."""
+
+from __future__ import annotations
+
+from easeml_ray.arms.arms import ARM_NAMES, ARMS, FLOOR, arm_named, available_arms
+from easeml_ray.arms.base import Arm, Limits
+from easeml_ray.arms.model import ModelMetadata, ServableModel, dump, load
+from easeml_ray.arms.training import TrainedModel, class_probabilities, train
+
+__all__ = [
+    "ARMS",
+    "ARM_NAMES",
+    "FLOOR",
+    "Arm",
+    "Limits",
+    "ModelMetadata",
+    "ServableModel",
+    "TrainedModel",
+    "arm_named",
+    "available_arms",
+    "class_probabilities",
+    "dump",
+    "load",
+    "train",
+]

@@ -1,0 +1,324 @@
+"""A model as it is stored and served: classifier, encoder, class names and what is known of it.
+
+The container is a zip file of ``manifest.json`` (format, encoder, classes, metadata) and
+``estimator.skops``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import io
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from easeml_ray.arms.estimators import estimator_from_bytes, estimator_to_bytes, open_zip
+from easeml_ray.arms.training import class_probabilities
+from easeml_ray.arrays import FloatArray, IntArray
+from easeml_ray.embed import CategoricalColumn, Classes, Encoder
+from easeml_ray.errors import BadInput, ModelFailed, SchemaMismatch, SchemaTooNew, StoreError
+
+__all__ = ["ModelMetadata", "ServableModel", "dump", "load"]
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+ESTIMATOR = "estimator.skops"
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMetadata:
+    """Where a model comes from.
+
+    Parameters
+    ----------
+    arm, project : str
+        What was trained, and for whom.
+    data_version : int
+        The project's data version that it was trained on.
+    dev_accuracy, dev_lower : float
+        Accuracy on that version's development rows and its one-sided 95 % lower limit.
+    dev_rows : int
+        Number of those rows.
+    seed : int
+        Of the training.
+    """
+
+    arm: str
+    project: str
+    data_version: int
+    dev_accuracy: float
+    dev_lower: float
+    dev_rows: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServableModel:
+    """A fitted classifier together with all that it needs to answer raw rows.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted on features of the encoder and codes of the classes.
+    encoder : Encoder
+        Turns rows into features.
+    classes : Classes
+        Names of the class codes.
+    metadata : ModelMetadata
+        Where the model comes from.
+    """
+
+    estimator: Any
+    encoder: Encoder
+    classes: Classes
+    metadata: ModelMetadata
+
+    def predict_proba(self, rows: pa.Table | Sequence[Record]) -> FloatArray:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        rows : pyarrow.Table or sequence of dict
+            A table with at least the encoder's columns, or one JSON object a row with exactly
+            these, null where a cell is missing.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_classes)
+            In the order of ``classes.names``; each row sums to 1.
+
+        Raises
+        ------
+        SchemaMismatch
+            If a record lacks a column, has an unknown one, or a value of another kind.
+        InvalidTable
+            If a table lacks a column or a cell cannot be encoded.
+        """
+        table = rows if isinstance(rows, pa.Table) else table_of(rows, self.encoder)
+        return class_probabilities(self.estimator, self.encoder.transform(table), len(self.classes))
+
+    def codes(self, features: pa.Table) -> IntArray:
+        """Return the code of the most probable class of each row; of equal ones the first.
+
+        Parameters
+        ----------
+        features : pyarrow.Table
+            With at least the encoder's columns.
+
+        Returns
+        -------
+        ndarray of int64, shape (n_rows,)
+
+        Raises
+        ------
+        ModelFailed
+            Whatever the model raised: it is the model's own failure.
+        """
+        try:
+            codes: IntArray = self.predict_proba(features).argmax(axis=1)
+        except Exception as error:
+            raise ModelFailed(
+                f"the model cannot answer these rows: {type(error).__name__}: {error}",
+                hint="Train it on rows like these, or take another arm.",
+                cause=repr(error),
+            ) from error
+        return codes
+
+    def predict(self, rows: pa.Table | Sequence[Record]) -> list[str]:
+        """Return the most probable class of each row; of equal ones the first.
+
+        Parameters
+        ----------
+        rows : pyarrow.Table or sequence of dict
+            As in :meth:`predict_proba`.
+
+        Returns
+        -------
+        list of str, length n_rows
+            Class names.
+
+        Raises
+        ------
+        InvalidTable
+            As in :meth:`predict_proba`.
+        """
+        return self.classes.decode(self.predict_proba(rows).argmax(axis=1))
+
+
+def table_of(records: Sequence[Record], encoder: Encoder) -> pa.Table:
+    """Turn JSON records into a table of the encoder's columns.
+
+    Parameters
+    ----------
+    records : sequence of dict
+        One a row, with exactly the encoder's columns; null where a cell is missing.
+    encoder : Encoder
+        Knows the columns and their kinds.
+
+    Returns
+    -------
+    pyarrow.Table
+        Columns of float64 and of text.
+
+    Raises
+    ------
+    SchemaMismatch
+        If a record lacks a column, has an unknown one, or a value of another kind.
+    """
+    known = encoder.features
+    for i, record in enumerate(records):
+        if not isinstance(record, Mapping):
+            raise SchemaMismatch(
+                f"record {i} is {type(record).__name__}, not an object of column names and values",
+                hint=f"give each row as an object of {', '.join(known)}",
+                rows=[i],
+            )
+        if record.keys() != set(known):
+            raise _wrong_columns(i, record, known)
+    columns = {}
+    for column in encoder.columns:
+        cells = [record[column.name] for record in records]
+        if isinstance(column, CategoricalColumn):
+            columns[column.name] = pa.array(_texts(column.name, cells), pa.string())
+        else:
+            columns[column.name] = pa.array(_floats(column.name, cells), pa.float64())
+    return pa.table(columns)
+
+
+def dump(model: ServableModel) -> bytes:
+    """Write a model.
+
+    Parameters
+    ----------
+    model : ServableModel
+        The model.
+
+    Returns
+    -------
+    bytes
+        What :func:`load` takes. Writing a model twice may give different bytes.
+
+    Raises
+    ------
+    InvalidArgument
+        If the classifier holds types that are not trusted.
+    """
+    manifest = {
+        "format": FORMAT,
+        "encoder": model.encoder.to_json(),
+        "classes": list(model.classes.names),
+        "metadata": asdict(model.metadata),
+    }
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression=zipfile.ZIP_DEFLATED) as container:
+        container.writestr(MANIFEST, json.dumps(manifest, sort_keys=True))
+        # Compressed here, as a whole: a forest's trees share most of their text.
+        container.writestr(ESTIMATOR, estimator_to_bytes(model.estimator))
+    return buffer.getvalue()
+
+
+def load(data: bytes) -> ServableModel:
+    """Read a model.
+
+    Parameters
+    ----------
+    data : bytes
+        From :func:`dump`.
+
+    Returns
+    -------
+    ServableModel
+        Gives the same probabilities as the one written.
+
+    Raises
+    ------
+    StoreError
+        If the bytes are no model, are damaged, or name a type that is not trusted.
+    SchemaTooNew
+        If a newer easeml_ray wrote them.
+    TooLarge
+        If they unpack to more than 2 GiB.
+    """
+    with open_zip(data) as container:
+        try:
+            manifest = json.loads(container.read(MANIFEST))
+            stored = container.read(ESTIMATOR)
+            found = int(manifest["format"])
+        except Exception as error:
+            # What damaged bytes raise depends on where they are damaged.
+            raise _no_model(error) from error
+    if found > FORMAT:
+        raise SchemaTooNew(
+            f"the stored model is of format {found}, and this easeml_ray reads up to {FORMAT}",
+            hint="upgrade easeml_ray",
+            found=found,
+            known=FORMAT,
+        )
+    try:
+        encoder = Encoder.from_json(manifest["encoder"])
+        classes = Classes(tuple(manifest["classes"]))
+        metadata = ModelMetadata(**manifest["metadata"])
+    except (KeyError, TypeError, BadInput) as error:
+        raise _no_model(error) from error
+    estimator = estimator_from_bytes(stored, n_features=encoder.n_features)
+    codes = [int(code) for code in estimator.classes_]
+    if not set(codes) <= set(range(len(classes))):
+        raise _no_model(ValueError(f"class codes {codes} for {len(classes)} classes"))
+    return ServableModel(estimator, encoder, classes, metadata)
+
+
+def _no_model(error: Exception) -> StoreError:
+    return StoreError(
+        f"the bytes are not a stored model: {type(error).__name__}: {error}", hint="train the model again"
+    )
+
+
+def _wrong_columns(i: int, record: Record, known: list[str]) -> SchemaMismatch:
+    missing = [name for name in known if name not in record]
+    if missing:
+        return SchemaMismatch(
+            f"record {i} lacks the column(s) {', '.join(missing)}",
+            hint="give null where the value is not known",
+            column=missing[0],
+            rows=[i],
+        )
+    unknown = sorted(str(name) for name in record if name not in known)
+    near = difflib.get_close_matches(unknown[0], known, n=1)
+    return SchemaMismatch(
+        f"record {i} has the unknown column(s) {', '.join(unknown)}",
+        hint=f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}",
+        column=unknown[0],
+        rows=[i],
+    )
+
+
+def _floats(name: str, cells: list[Any]) -> list[float | None]:
+    wrong = [i for i, cell in enumerate(cells) if not isinstance(cell, int | float | None)]
+    if wrong:
+        raise _wrong_kind(name, wrong, cells, "a number")
+    try:
+        return [None if cell is None else float(cell) for cell in cells]
+    except OverflowError as error:
+        raise SchemaMismatch(f"column {name!r} has a number too large for a float", column=name) from error
+
+
+def _texts(name: str, cells: list[Any]) -> list[str | None]:
+    wrong = [i for i, cell in enumerate(cells) if not isinstance(cell, str | None)]
+    if wrong:
+        raise _wrong_kind(name, wrong, cells, "a text")
+    return cells
+
+
+def _wrong_kind(name: str, wrong: list[int], cells: list[Any], kind: str) -> SchemaMismatch:
+    return SchemaMismatch(
+        f"column {name!r} holds {type(cells[wrong[0]]).__name__} in record {wrong[0]}, not {kind}",
+        hint=f"give {kind}, or null where it is not known",
+        column=name,
+        rows=wrong[:20],
+    )

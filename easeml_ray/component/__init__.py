@@ -1,0 +1,1 @@
+"""The contract of a component: its state, its work, and the data that its work starts from."""

@@ -1,0 +1,8 @@
+"""Doubts about labels: which are likely wrong, and how many are."""
+
+from __future__ import annotations
+
+from easeml_ray.doubts.labels import confusion, estimate_noise, label_beliefs, suspicious
+from easeml_ray.doubts.witnesses import WITNESSES, Hearing, hear
+
+__all__ = ["WITNESSES", "Hearing", "confusion", "estimate_noise", "hear", "label_beliefs", "suspicious"]

@@ -1,0 +1,8 @@
+"""Exact nearest neighbours at the speed of a matrix product."""
+
+from __future__ import annotations
+
+from easeml_ray.neighbors.nearest import NearestNeighbor
+from easeml_ray.neighbors.neighbors import Found, NearestNeighbors, Votes, vote
+
+__all__ = ["Found", "NearestNeighbor", "NearestNeighbors", "Votes", "vote"]

@@ -1,0 +1,1 @@
+"""What runs the components anywhere, and what comes to them from outside."""
