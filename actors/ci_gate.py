@@ -106,7 +106,10 @@ class CIGateActor(Shell):
         self.key = await asyncio.to_thread(gate_key, self.config)
         public = public_key(self.key).hex()
         await self.handle(
-            f"gate-key-{public}", SYSTEM, Principal(SYSTEM, Role.SYSTEM, "gate"), AnnounceKey(public)
+            f"gate-key-{public}",
+            SYSTEM,
+            Principal(SYSTEM, Role.SYSTEM, "gate"),
+            AnnounceKey(public_key=public),
         )
 
     async def perform(self, job: Job) -> Any:

@@ -31,7 +31,7 @@ class DataRegistryActor(Shell):
 
     async def fetch(self, ref: DatasetRef, capability: dict[str, Any]) -> list[Any]:
         """Return references to the parts of a pillar, after the one check of the capability."""
-        found = await self.read(ref.project, FindParts(ref, capability))
+        found = await self.read(ref.project, FindParts(ref=ref, capability=capability))
         return [await self._part(found["tenant"], digest) for digest in found["parts"]]
 
     async def _part(self, tenant: str, digest: str) -> Any:

@@ -17,6 +17,7 @@ from easeml_ray.errors import DeadlineExceeded, StartupFailed, StoreError, WorkF
 from easeml_ray.messages import DatasetRef, Principal
 from easeml_ray.registry.capability import mint
 from easeml_ray.runtime.components import ACTORS
+from easeml_ray.runtime.intake import Offering, TestSet, Upload
 from easeml_ray.runtime.system import System
 from easeml_ray.store import open_blob_store
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ActorSystem", "connect", "ensure"]
 
-_PREPARE_SECONDS = 600.0
+_TAKE_SECONDS = 600.0
 
 _MODULES = {
     "Lifecycle": "lifecycle",
@@ -143,25 +144,25 @@ class ActorSystem(System):
         capability = mint(ref.project, ref.pillar, holder)
         return await asyncio.to_thread(resolve, self.config.name, ref, capability)
 
-    async def prepare(self, name: str, data: bytes, options: dict[str, Any]) -> Any:
-        """Run a preparation as a task; see :class:`System`."""
+    async def take(self, asked: Upload | TestSet | Offering, data: bytes) -> Any:
+        """Check bytes from outside in a task; see :class:`System`."""
         from actors.shell import awaited
-        from actors.tasks.work import prepare
+        from actors.tasks.work import take
         from easeml_ray.sealing import new_private_key, public_key, seal
 
         key = new_private_key()
         sealed = await asyncio.to_thread(seal, data, public_key(key))
         try:
             return await asyncio.wait_for(
-                awaited(prepare.remote(self.config, name, sealed, key, options), force=True), _PREPARE_SECONDS
+                awaited(take.remote(self.config, asked, sealed, key), force=True), _TAKE_SECONDS
             )
         except RayTaskError as error:
             raise unwrapped(error) from error
         except TimeoutError as error:
             raise DeadlineExceeded(
-                f"the file was not read within {_PREPARE_SECONDS:.0f} s",
+                f"the file was not read within {_TAKE_SECONDS:.0f} s",
                 hint="Is the system overloaded? Try again later, or give fewer rows.",
-                seconds=_PREPARE_SECONDS,
+                seconds=_TAKE_SECONDS,
             ) from error
         except ConnectionError as error:
             raise WorkFailed(

@@ -32,7 +32,7 @@ class TenantSchedulerActor(Shell):
         if state.slots != self.config.slots:
             who = Principal(SYSTEM, Role.SYSTEM, "automl")
             identity = f"slots-{self.host.epoch}-{self.config.slots}"
-            await self.handle(identity, SYSTEM, who, SetSlots(self.config.slots))
+            await self.handle(identity, SYSTEM, who, SetSlots(slots=self.config.slots))
 
     async def perform(self, job: Job) -> Any:
         """Run a trial on the next free worker; a worker that died is replaced."""

@@ -66,7 +66,9 @@ async def ensure_admin(system: ActorSystem, token: str) -> None:
     known = await system.read("process", SYSTEM, ShowTenants())
     if digest not in known["tenants"].get(ADMIN, {}):
         who = Principal(ADMIN, Role.SYSTEM, "boot")
-        await system.handle("process", SYSTEM, who, CreateTenant(ADMIN, Role.ADMIN.value, digest))
+        await system.handle(
+            "process", SYSTEM, who, CreateTenant(name=ADMIN, role=Role.ADMIN.value, token_hash=digest)
+        )
 
 
 def serve_http(system: str, port: int) -> None:

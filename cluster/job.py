@@ -191,7 +191,9 @@ class _Job:
         spec = self._spec
         data = _bytes(spec.data)
         try:
-            await self._system.handle("process", spec.name, self._who, CreateProject(spec.name, spec.task))
+            await self._system.handle(
+                "process", spec.name, self._who, CreateProject(name=spec.name, task=spec.task)
+            )
             self._say(f"{spec.name}: created")
         except AlreadyExists:
             self._say(f"{spec.name}: goes on")
@@ -232,13 +234,15 @@ class _Job:
         for request, row in zip(mine, await rows_of(self._system, self._spec.name, mine), strict=True):
             request["row"] = row
         values = {r["id"]: self._annotator.answer(r) for r in mine} if self._annotator else {}
-        known = tuple(Answer(number, value) for number, value in values.items() if value is not None)
+        known = tuple(
+            Answer(request=number, value=value) for number, value in values.items() if value is not None
+        )
         if known:
-            given = AnswerRequests(self._annotator_name, known)
+            given = AnswerRequests(annotator=self._annotator_name, answers=known)
             await self._system.answer(self._spec.name, self._who, given)
         unknown = tuple(number for number, value in values.items() if value is None)
         if unknown and isinstance(self._annotator, TruthTable):
-            await self._send(Skip(self._annotator_name, unknown))
+            await self._send(Skip(annotator=self._annotator_name, requests=unknown))
         elif not known:
             raise self._waits()
         self._say(

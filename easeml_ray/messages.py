@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar, dataclass_transform
@@ -38,6 +39,7 @@ __all__ = [
     "kind_of",
     "load",
     "message",
+    "value",
 ]
 
 MAX_MESSAGE_BYTES = 64 * 1024
@@ -48,31 +50,37 @@ SYSTEM = "_system"
 
 T = TypeVar("T")
 
-_kinds: dict[str, type[Any]] = {}
+_bodies: dict[str, type[Any]] = {}
+_kinds: dict[type[Any], str] = {}
 _adapters: dict[type[Any], TypeAdapter[Any]] = {}
 
 
-@dataclass_transform(frozen_default=True)
-def message(cls: type[T]) -> type[T]:
-    """Make a class a message body: frozen, slotted, and known to the codec by its kind.
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def message(kind: str) -> Callable[[type[T]], type[T]]:
+    """Make a class a message body: frozen, keyword-only, and known to the codec by ``kind``.
 
-    The kind is ``<component>.<ClassName>``, where the component is the package that the
-    class stands in.
+    A kind is ``<component>.<Name>`` and stands in stores for ever: it stays when a class moves or is renamed.
     """
-    made = dataclass(frozen=True, slots=True)(cls)
-    component = made.__module__.split(".")[-2]
-    kind = f"{component}.{made.__name__}"
-    known = _kinds.get(kind)
-    if known is not None and known.__qualname__ != made.__qualname__:
-        raise TypeError(f"two messages of kind {kind}")
-    _kinds[kind] = made
+
+    def made(cls: type[T]) -> type[T]:
+        body = value(cls)
+        if kind in _bodies:
+            raise TypeError(f"two messages of kind {kind}")
+        _bodies[kind], _kinds[body] = body, kind
+        return body
+
     return made
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def value(cls: type[T]) -> type[T]:
+    """Make a class a part of messages: frozen and keyword-only, never sent by itself."""
+    return dataclass(frozen=True, slots=True, kw_only=True)(cls)
+
+
 def kind_of(body: object) -> str:
-    """Return the kind of a message body, ``<component>.<ClassName>``."""
-    cls = type(body)
-    return f"{cls.__module__.split('.')[-2]}.{cls.__name__}"
+    """Return the kind of a message body."""
+    return _kinds[type(body)]
 
 
 def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
@@ -108,7 +116,7 @@ def dump(body: object) -> dict[str, Any]:
 
 def load(kind: str, value: dict[str, Any]) -> Any:
     """Rebuild a body from its kind and the values that :func:`dump` gave."""
-    cls = _kinds.get(kind)
+    cls = _bodies.get(kind)
     if cls is None:
         raise InvalidArgument(
             f"no message of kind {kind!r} is known",

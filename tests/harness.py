@@ -93,12 +93,22 @@ def version(number: int = 1, *, project: str = "p", uncertain: int = 0) -> DataV
 
 
 def parts(number: int) -> tuple[Part, ...]:
-    return (Part(digest(("part", number)), 100, 1000),)
+    return (Part(digest=digest(("part", number)), records=100, bytes=1000),)
 
 
 def seal(project: str = "p", *, rows: int = 1000) -> Seal:
     made = version(1, project=project)
-    return Seal("upload", "csv", 500, made, parts(1), parts(1), "stable-1", rows, "held-out-1")
+    return Seal(
+        upload="upload",
+        format="csv",
+        rows=500,
+        version=made,
+        train=parts(1),
+        development=parts(1),
+        stable="stable-1",
+        stable_rows=rows,
+        held_out="held-out-1",
+    )
 
 
 def replayed(state_type: type[ComponentState], store: MemoryEventStore) -> ComponentState:
@@ -283,7 +293,7 @@ class House(LocalSystem):
 
     def begin(self, project: str = "p", **changes: Any) -> None:
         """Create a project and upload its data."""
-        self.tell("process", CreateProject(project, {**TASK, **changes}), project=project)
+        self.tell("process", CreateProject(name=project, task={**TASK, **changes}), project=project)
         self.tell("registry", seal(project), project=project)
 
     def show(self, project: str = "p") -> dict[str, Any]:
@@ -313,22 +323,36 @@ class House(LocalSystem):
     def answer(self, value: Any, kind: str | None = None, *, actor: str = "ann") -> int:
         """Answer all open requests of a kind with one value; return how many."""
         asked = self.requests(kind)
-        answers = tuple(Answer(r["id"], value) for r in asked)
-        self.tell("oracle", AnswerRequests(actor, answers))
+        answers = tuple(Answer(request=r["id"], value=value) for r in asked)
+        self.tell("oracle", AnswerRequests(annotator=actor, answers=answers))
         return len(asked)
 
     def skip(self, kind: str | None = None) -> int:
         asked = tuple(r["id"] for r in self.requests(kind))
-        self.tell("oracle", Skip("ann", asked))
+        self.tell("oracle", Skip(annotator="ann", requests=asked))
         return len(asked)
 
     def segment(self, name: str, rows: int = 4, *, window_rows: int = 8, labels: int = 4) -> None:
-        self.tell("pool", StoreSegment(name, digest(name), rows, 0, window_rows, labels))
+        self.tell(
+            "pool",
+            StoreSegment(
+                segment=name, digest=digest(name), rows=rows, lost=0, window_rows=window_rows, labels=labels
+            ),
+        )
 
     def test_set(self, number: int) -> None:
         checked = self.hosts["registry"].state.read("p", FindLatest())["came"]
         held_out = f"held-{number}"
-        self.tell("registry", AddTestSet(f"upload-{number}", f"stable-{number}", 1000, held_out, checked))
+        self.tell(
+            "registry",
+            AddTestSet(
+                upload=f"upload-{number}",
+                stable=f"stable-{number}",
+                stable_rows=1000,
+                held_out=held_out,
+                checked=checked,
+            ),
+        )
 
     def phases(self) -> list[str]:
         """Return the phases in which the project was, in order."""
@@ -353,36 +377,63 @@ def _study(house: House, body: StudyVersion) -> Report:
     error = {"FEASIBLE": 0.05, "UNDECIDED": 0.1}.get(decision, 0.3) - 0.001 * body.version.number
     bounds = (error - 0.02, error + 0.02)
     return Report(
-        Studied(
-            body.version.number,
-            body.target_accuracy,
-            decision,
-            0.5,
-            bounds[0],
-            bounds[1],
-            bounds,
-            "raw",
-            (),
-            "test",
-            "report",
+        outcome=Studied(
+            number=body.version.number,
+            target_accuracy=body.target_accuracy,
+            decision=decision,
+            belief=0.5,
+            ber_lower=bounds[0],
+            ber_upper=bounds[1],
+            ber_interval=bounds,
+            best_embedding="raw",
+            advice=(),
+            method="test",
+            report="report",
             model_error=error / 2,
         )
     )
 
 
 def _repairs(house: House, body: ProposeRepairs) -> SuggestRepairs:
-    belief = Belief(0, 0.1, 0.1, None, None, None, None, None, 0.0)
-    return SuggestRepairs(body.version.number, house.script.repairs(body), belief)
+    belief = Belief(
+        uncertain_rows=0,
+        source_noise=0.1,
+        noise=0.1,
+        lower=None,
+        upper=None,
+        expected=None,
+        potential=None,
+        certain_fraction=None,
+        entropy=0.0,
+    )
+    return SuggestRepairs(number=body.version.number, options=house.script.repairs(body), belief=belief)
 
 
 def _check(house: House, body: CompareVersions) -> ReportCheck:
     gain = Gain(0.02, -0.01, 0.05)
-    return ReportCheck(body.option, body.kind, body.arm, body.after.number, 100, 0.8, 0.82, gain)
+    return ReportCheck(
+        option=body.option,
+        kind=body.kind,
+        arm=body.arm,
+        number=body.after.number,
+        rows=100,
+        before=0.8,
+        after=0.82,
+        gain=gain,
+    )
 
 
 def _row_values(house: House, body: ValueRows) -> ReportValues:
     return ReportValues(
-        body.version.number, 2, (0.5, 1.0), (0.9, 0.8), (0.6, 0.8), (0.7, 0.8), (), (), "test"
+        number=body.version.number,
+        rows=2,
+        kept=(0.5, 1.0),
+        best=(0.9, 0.8),
+        worst=(0.6, 0.8),
+        any=(0.7, 0.8),
+        highest=(),
+        lowest=(),
+        method="test",
     )
 
 
@@ -391,9 +442,11 @@ def _labels(house: House, body: LabelRows) -> WantLabels | CompleteLabels:
     before = int(body.known or 0) + len(body.fresh)
     if before < body.made.rows:
         count = min(2, body.made.rows - before)
-        return WantLabels(body.made.offer, str(before), before, count, ("no", "yes"))
+        return WantLabels(
+            offer=body.made.offer, known=str(before), first=before, count=count, classes=("no", "yes")
+        )
     rows = 0 if house.script.none_labelled else body.made.rows
-    return CompleteLabels(body.made.offer, digest("labelled"), rows)
+    return CompleteLabels(offer=body.made.offer, digest=digest("labelled"), rows=rows)
 
 
 def _purchases(house: House, body: ValueOffers) -> SuggestPurchases:
@@ -409,14 +462,20 @@ def _purchases(house: House, body: ValueOffers) -> SuggestPurchases:
         )
         for made in body.offers
     )
-    return SuggestPurchases(body.version.number, options)
+    return SuggestPurchases(number=body.version.number, options=options)
 
 
 def _revise(house: House, body: ReviseVersion) -> AddVersion:
     number = body.version.number + 1
     made = version(number, project=body.version.project)
     added = 10.0 * (len(body.purchases) + len(body.absorbed))
-    return AddVersion(made, parts(number), parts(number), body.reason, {"added": added})
+    return AddVersion(
+        version=made,
+        train=parts(number),
+        development=parts(number),
+        reason=body.reason,
+        counts={"added": added},
+    )
 
 
 def _trial(house: House, body: RunTrial) -> TrialDone:
@@ -424,12 +483,26 @@ def _trial(house: House, body: RunTrial) -> TrialDone:
     house.arms[model] = body.arm
     lower = house.script.quality.get(body.arm, 0.5)
     floor = body.arm == "dummy"
-    return TrialDone(body.version.number, body.arm, model, floor, lower + 0.05, lower, 2.0)
+    return TrialDone(
+        version=body.version.number,
+        arm=body.arm,
+        model=model,
+        floor=floor,
+        development_accuracy=lower + 0.05,
+        development_lower=lower,
+        seconds=2.0,
+    )
 
 
 def _judge(house: House, body: JudgeModel) -> GivesVerdict:
     passed = house.script.passes(house.arms.get(body.model, body.model))
-    return GivesVerdict(body.era, body.model, passed, Evidence(1000, 800, 700, 90, "TRUE"), "")
+    return GivesVerdict(
+        era=body.era,
+        model=body.model,
+        passed=passed,
+        evidence=Evidence(rows=1000, new_correct=800, old_correct=700, different=90, truth="TRUE"),
+        sealed_evidence="",
+    )
 
 
 def _pick(house: House, body: PickRound) -> FinishRound:
@@ -437,16 +510,23 @@ def _pick(house: House, body: PickRound) -> FinishRound:
     said = tuple(j % 2 for j in range(len(body.candidates)))
     wanted = min(house.script.asks, body.labels_left, rows - body.start)
     if wanted == 0:
-        return FinishRound(body.window, body.start, rows, (), ("no", "yes"))
+        return FinishRound(window=body.window, start=body.start, stop=rows, asked=(), classes=("no", "yes"))
     asked = tuple(
-        AskedRow(body.start + i, f"{body.window}:{body.start + i}", 0.5, said) for i in range(wanted)
+        AskedRow(
+            row=body.start + i, request=f"{body.window}:{body.start + i}", probability=0.5, predictions=said
+        )
+        for i in range(wanted)
     )
-    return FinishRound(body.window, body.start, body.start + wanted, asked, ("no", "yes"))
+    return FinishRound(
+        window=body.window, start=body.start, stop=body.start + wanted, asked=asked, classes=("no", "yes")
+    )
 
 
 def _collect(house: House, body: CollectWindow) -> ReleaseWindow:
     rows = len(body.labelled)
-    return ReleaseWindow(body.window, digest(("window", body.window)) if rows else "", rows)
+    return ReleaseWindow(
+        window=body.window, digest=digest(("window", body.window)) if rows else "", rows=rows
+    )
 
 
 _WORK: dict[type, Callable[[House, Any], Any]] = {
@@ -456,11 +536,11 @@ _WORK: dict[type, Callable[[House, Any], Any]] = {
     LabelRows: _labels,
     ValueOffers: _purchases,
     ValueRows: _row_values,
-    RepairAlternatives: lambda house, body: KeepVersion(body.version.number),
+    RepairAlternatives: lambda house, body: KeepVersion(number=body.version.number),
     ReviseVersion: _revise,
     RunTrial: _trial,
     JudgeModel: _judge,
-    ReleaseEra: lambda house, body: ReleasedEra(body.era, digest(("era", body.era)), 100),
+    ReleaseEra: lambda house, body: ReleasedEra(era=body.era, digest=digest(("era", body.era)), rows=100),
     PickRound: _pick,
     CollectWindow: _collect,
 }

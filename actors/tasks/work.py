@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-__all__ = ["perform", "predict", "prepare", "run"]
+    from easeml_ray.runtime.intake import Offering, TestSet, Upload
+
+__all__ = ["perform", "predict", "run", "take"]
 
 
 def perform(config: SystemConfig, component: str, job: Job) -> Any:
@@ -43,16 +45,16 @@ def latency(config: SystemConfig, tenant: str, model: str, features: pa.Table) -
 
 
 @ray.remote(num_cpus=0.5, max_retries=0)
-def prepare(config: SystemConfig, name: str, sealed: bytes, key: bytes, options: dict[str, Any]) -> Any:
+def take(config: SystemConfig, asked: Upload | TestSet | Offering, sealed: bytes, key: bytes) -> Any:
     """Parse and check bytes from outside, away from every actor.
 
     They come sealed to a key of this one call: Ray may write a large argument to disk, and labels of a
     test set are among them. The key is too small to be written anywhere.
     """
-    from easeml_ray.registry import work
+    from easeml_ray.runtime import intake
     from easeml_ray.runtime.keys import new_key, read_or_make_key
     from easeml_ray.sealing import unseal
     from easeml_ray.store import open_blob_store
 
     data, data_key = unseal(sealed, key), read_or_make_key(config.data_key_file, new_key)
-    return getattr(work, name)(data, **options, data_key=data_key, blobs=open_blob_store(config.blobs))
+    return intake.take(asked, data, blobs=open_blob_store(config.blobs), data_key=data_key)

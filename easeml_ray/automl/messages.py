@@ -17,21 +17,21 @@ __all__ = [
 ]
 
 
-@message
+@message("automl.SetSlots")
 class SetSlots:
     """Tell how many trials can run at once."""
 
     slots: int
 
 
-@message
+@message("automl.SlotsSet")
 class SlotsSet:
     """So many trials can run at once from now on."""
 
     slots: int
 
 
-@message
+@message("automl.OpenSearch")
 class OpenSearch:
     """Search for models on a version; searches on older versions are closed."""
 
@@ -41,7 +41,7 @@ class OpenSearch:
     gpu_second_cents: float
 
 
-@message
+@message("automl.SearchOpened")
 class SearchOpened:
     """A search is open."""
 
@@ -51,7 +51,7 @@ class SearchOpened:
     gpu_second_cents: float
 
 
-@message
+@message("automl.RunTrial")
 class RunTrial:
     """Work: train one arm on a warm worker."""
 
@@ -60,7 +60,7 @@ class RunTrial:
     seed: int
 
 
-@message
+@message("automl.TrialDone")
 class TrialDone:
     """Result of work: a trained model by digest, measured on development."""
 
@@ -73,7 +73,7 @@ class TrialDone:
     seconds: float
 
 
-@message
+@message("automl.TrialFinished")
 class TrialFinished:
     """A trial ended; the model is in the blob store."""
 
@@ -87,7 +87,7 @@ class TrialFinished:
     ledger: LedgerLine
 
 
-@message
+@message("automl.TrialFailed")
 class TrialFailed:
     """A trial ended with a typed error; the search goes on without the arm."""
 
@@ -96,6 +96,6 @@ class TrialFailed:
     why: str
 
 
-@message
+@message("automl.ShowSearches")
 class ShowSearches:
     """Query: searches and trials of a project."""

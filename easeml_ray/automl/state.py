@@ -59,15 +59,17 @@ class SchedulerState(ComponentState):
     def decide(self, command: Command) -> Decision:
         """Judge a command; see :class:`ComponentState`."""
         match command.body:
-            case SetSlots(slots):
-                return Decision((SlotsSet(slots),), {"slots": slots})
-            case OpenSearch(version, arms, seed, cents):
+            case SetSlots(slots=slots):
+                return Decision((SlotsSet(slots=slots),), {"slots": slots})
+            case OpenSearch(version=version, arms=arms, seed=seed, gpu_second_cents=cents):
                 if (command.project, version.number) in self.searches:
                     raise Conflict(
                         f"a search on version {version.number} of {command.project} is open already",
                         hint="Wait for it: easeml models shows its trials.",
                     )
-                return Decision((SearchOpened(version, arms, seed, cents),))
+                return Decision(
+                    (SearchOpened(version=version, arms=arms, seed=seed, gpu_second_cents=cents),)
+                )
             case TrialDone() as body:
                 return self._trial_done(command, body)
         raise TypeError(f"{type(command.body).__name__} is no command of the scheduler")
@@ -75,14 +77,14 @@ class SchedulerState(ComponentState):
     def _trial_done(self, command: Command, body: TrialDone) -> Decision:
         search = self.searches[command.project, body.version]
         finished = TrialFinished(
-            body.version,
-            body.arm,
-            body.model,
-            body.floor,
-            body.development_accuracy,
-            body.development_lower,
-            body.seconds,
-            LedgerLine(
+            version=body.version,
+            arm=body.arm,
+            model=body.model,
+            floor=body.floor,
+            development_accuracy=body.development_accuracy,
+            development_lower=body.development_lower,
+            seconds=body.seconds,
+            ledger=LedgerLine(
                 variable=f"quality of {body.arm} on version {body.version}",
                 entropy_before=0.0,
                 entropy_after=0.0,
@@ -95,14 +97,16 @@ class SchedulerState(ComponentState):
     def rejected(self, project: str, work: Any, rejection: WorkRejected) -> tuple[Any, ...]:
         """Count the trial as failed."""
         assert isinstance(work, RunTrial)
-        return (TrialFailed(work.version.number, work.arm, str(rejection.error.get("message"))),)
+        return (
+            TrialFailed(version=work.version.number, arm=work.arm, why=str(rejection.error.get("message"))),
+        )
 
     def apply(self, event: Event) -> None:
         """Take in one event; see :class:`ComponentState`."""
         match event.body:
-            case SlotsSet(slots):
+            case SlotsSet(slots=slots):
                 self.slots = slots
-            case SearchOpened(version, arms, seed, cents):
+            case SearchOpened(version=version, arms=arms, seed=seed, gpu_second_cents=cents):
                 for (project, _), older in self.searches.items():
                     if project == event.project and older.state is not SearchState.BLOCKED:
                         older.state = SEARCH.next(
@@ -117,7 +121,7 @@ class SchedulerState(ComponentState):
                 search.running.pop(event.command_id, None)
                 search.finished[body.arm] = body
                 self._settle_search(event, search)
-            case TrialFailed(version, arm, why):
+            case TrialFailed(version=version, arm=arm, why=why):
                 search = self.searches[event.project, version]
                 search.running.pop(event.command_id, None)
                 search.failed[arm] = why
@@ -136,7 +140,7 @@ class SchedulerState(ComponentState):
                 return
             (project, _), search = min(candidates, key=lambda item: self._rank(item[0][0], item[1]))
             arm = search.waiting.pop(0)
-            trial = RunTrial(search.version, arm, search.seed)
+            trial = RunTrial(version=search.version, arm=arm, seed=search.seed)
             search.running[self.owe(event, trial, project=project, tenant=search.tenant)] = arm
             for name in (search.tenant, f"{search.tenant}/{project}"):
                 if name in self.served:

@@ -45,13 +45,13 @@ def run_trial(job: Job, bench: Bench) -> TrialDone:
         ),
     )
     return TrialDone(
-        version.number,
-        body.arm,
-        bench.blobs.put(job.tenant, dump(model)),
-        body.arm == FLOOR,
-        trained.dev_accuracy,
-        trained.dev_lower,
-        trained.seconds,
+        version=version.number,
+        arm=body.arm,
+        model=bench.blobs.put(job.tenant, dump(model)),
+        floor=body.arm == FLOOR,
+        development_accuracy=trained.dev_accuracy,
+        development_lower=trained.dev_lower,
+        seconds=trained.seconds,
     )
 
 

@@ -100,4 +100,13 @@ def compare_versions(job: Job, bench: Bench) -> ReportCheck:
         right.append(answers == y)
     gain = paired_gain(*right, target=body.target_accuracy)
     before, after = (float(one.mean()) for one in right)
-    return ReportCheck(body.option, body.kind, body.arm, body.after.number, len(y), before, after, gain)
+    return ReportCheck(
+        option=body.option,
+        kind=body.kind,
+        arm=body.arm,
+        number=body.after.number,
+        rows=len(y),
+        before=before,
+        after=after,
+        gain=gain,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from easeml_ray.messages import DataVersion, Gain, LedgerLine, Option, message
+from easeml_ray.messages import DataVersion, Gain, LedgerLine, Option, message, value
 
 __all__ = [
     "AnsweredItem",
@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-@message
+@value
 class Belief:
     """What cleaning can reach, as far as a nearest-neighbour proxy can tell.
 
@@ -55,7 +55,7 @@ class Belief:
     reason: str = ""
 
 
-@message
+@message("cleaning.Propose")
 class Propose:
     """Rank what could be cleaned or relabelled in a version.
 
@@ -72,7 +72,7 @@ class Propose:
     items: int
 
 
-@message
+@message("cleaning.ProposalStarted")
 class ProposalStarted:
     """Ranking began."""
 
@@ -85,7 +85,7 @@ class ProposalStarted:
     items: int
 
 
-@message
+@message("cleaning.ProposeRepairs")
 class ProposeRepairs:
     """Work: label beliefs, certain predictions, gains. ``skipped`` items are left out.
 
@@ -106,7 +106,7 @@ class ProposeRepairs:
     continued: bool = False
 
 
-@message
+@message("cleaning.Suggest")
 class Suggest:
     """Result of work: the options and the belief."""
 
@@ -115,7 +115,7 @@ class Suggest:
     belief: Belief
 
 
-@message
+@message("cleaning.Proposed")
 class Proposed:
     """What could be cleaned or relabelled, with gains and costs."""
 
@@ -124,7 +124,7 @@ class Proposed:
     belief: Belief
 
 
-@message
+@value
 class AnsweredItem:
     """An answer to CLEAN_CELL or RELABEL, or a skip (``value`` None)."""
 
@@ -134,7 +134,7 @@ class AnsweredItem:
     cost_cents: float
 
 
-@message
+@message("cleaning.Learn")
 class Learn:
     """Take in a round of answers."""
 
@@ -142,7 +142,7 @@ class Learn:
     items: tuple[AnsweredItem, ...]
 
 
-@message
+@message("cleaning.Learned")
 class Learned:
     """What a round of answers removed; skipped items are not proposed again."""
 
@@ -152,7 +152,7 @@ class Learned:
     ledger: LedgerLine
 
 
-@message
+@message("cleaning.CheckRepairs")
 class CheckRepairs:
     """Compare an arm trained on a version with the same arm trained on the one before a step.
 
@@ -167,7 +167,7 @@ class CheckRepairs:
     target_accuracy: float
 
 
-@message
+@message("cleaning.CheckStarted")
 class CheckStarted:
     """The comparison began."""
 
@@ -179,7 +179,7 @@ class CheckStarted:
     target_accuracy: float
 
 
-@message
+@message("cleaning.CompareVersions")
 class CompareVersions:
     """Work: train the arm on both versions, ask both about the newer development rows."""
 
@@ -191,7 +191,7 @@ class CompareVersions:
     target_accuracy: float
 
 
-@message
+@message("cleaning.ReportCheck")
 class ReportCheck:
     """Result of work; see :class:`RepairsChecked`."""
 
@@ -205,7 +205,7 @@ class ReportCheck:
     gain: Gain
 
 
-@message
+@message("cleaning.RepairsChecked")
 class RepairsChecked:
     """What a step brought a model of the tenant's own best arm.
 
@@ -223,6 +223,6 @@ class RepairsChecked:
     gain: Gain
 
 
-@message
+@message("cleaning.ShowCleaning")
 class ShowCleaning:
     """Query: belief, options and what was asked so far."""

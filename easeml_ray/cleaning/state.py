@@ -92,18 +92,18 @@ class CleaningState(ComponentState):
         match command.body:
             case Propose() as body:
                 started = ProposalStarted(
-                    body.version,
-                    body.accuracy,
-                    body.error,
-                    body.target_accuracy,
-                    body.price_label,
-                    body.price_cell,
-                    body.items,
+                    version=body.version,
+                    accuracy=body.accuracy,
+                    error=body.error,
+                    target_accuracy=body.target_accuracy,
+                    price_label=body.price_label,
+                    price_cell=body.price_cell,
+                    items=body.items,
                 )
                 return Decision((started,))
-            case Suggest(number, options, belief):
-                return Decision((Proposed(number, options, belief),))
-            case Learn(kind, items):
+            case Suggest(number=number, options=options, belief=belief):
+                return Decision((Proposed(number=number, options=options, belief=belief),))
+            case Learn(kind=kind, items=items):
                 given = [item for item in items if item.value is not None]
                 ledger = LedgerLine(
                     variable=f"{kind} answers of {command.project}",
@@ -116,12 +116,17 @@ class CleaningState(ComponentState):
                 )
                 answered = tuple(item.key for item in given)
                 skipped = tuple(item.key for item in items if item.value is None)
-                return Decision((Learned(kind, answered, skipped, ledger),))
+                return Decision((Learned(kind=kind, answered=answered, skipped=skipped, ledger=ledger),))
             case CheckRepairs() as body:
                 return Decision(
                     (
                         CheckStarted(
-                            body.option, body.kind, body.arm, body.before, body.after, body.target_accuracy
+                            option=body.option,
+                            kind=body.kind,
+                            arm=body.arm,
+                            before=body.before,
+                            after=body.after,
+                            target_accuracy=body.target_accuracy,
                         ),
                     )
                 )
@@ -129,14 +134,14 @@ class CleaningState(ComponentState):
                 return Decision(
                     (
                         RepairsChecked(
-                            body.option,
-                            body.kind,
-                            body.arm,
-                            body.number,
-                            body.rows,
-                            body.before,
-                            body.after,
-                            body.gain,
+                            option=body.option,
+                            kind=body.kind,
+                            arm=body.arm,
+                            number=body.number,
+                            rows=body.rows,
+                            before=body.before,
+                            after=body.after,
+                            gain=body.gain,
                         ),
                     )
                 )
@@ -151,19 +156,19 @@ class CleaningState(ComponentState):
                 self.owe(
                     event,
                     ProposeRepairs(
-                        body.version,
-                        body.accuracy,
-                        body.error,
-                        body.target_accuracy,
-                        body.price_label,
-                        body.price_cell,
-                        body.items,
-                        tuple(project.skipped),
-                        project.belief.source_noise if project.belief else None,
-                        bool(project.curve),
+                        version=body.version,
+                        accuracy=body.accuracy,
+                        error=body.error,
+                        target_accuracy=body.target_accuracy,
+                        price_label=body.price_label,
+                        price_cell=body.price_cell,
+                        items=body.items,
+                        skipped=tuple(project.skipped),
+                        noise=project.belief.source_noise if project.belief else None,
+                        continued=bool(project.curve),
                     ),
                 )
-            case Proposed(number, options, belief):
+            case Proposed(number=number, options=options, belief=belief):
                 project.number, project.options, project.belief = number, options, belief
                 point = _point(number, project.cells, belief)
                 if point is not None:
@@ -177,7 +182,12 @@ class CleaningState(ComponentState):
                 self.owe(
                     event,
                     CompareVersions(
-                        body.option, body.kind, body.arm, body.before, body.after, body.target_accuracy
+                        option=body.option,
+                        kind=body.kind,
+                        arm=body.arm,
+                        before=body.before,
+                        after=body.after,
+                        target_accuracy=body.target_accuracy,
                     ),
                 )
             case RepairsChecked() as body:

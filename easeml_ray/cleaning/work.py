@@ -46,7 +46,7 @@ def propose_repairs(job: Job, bench: Bench) -> Suggest:
     labels, relabel = _relabel_option(job, bench, body, verified, done)
     clean, belief = _cell_option(job, bench, body, done, labels)
     options = tuple(option for option in (relabel, clean) if option is not None)
-    return Suggest(body.version.number, options, belief)
+    return Suggest(number=body.version.number, options=options, belief=belief)
 
 
 # -- labels -------------------------------------------------------------------------------
@@ -166,7 +166,17 @@ def _cell_option(
 ) -> tuple[Option | None, Belief]:
     version = body.version
     if version.uncertain_rows == 0 and not body.continued:
-        return None, Belief(0, labels.source_noise, labels.noise, None, None, None, None, None, 0.0)
+        return None, Belief(
+            uncertain_rows=0,
+            source_noise=labels.source_noise,
+            noise=labels.noise,
+            lower=None,
+            upper=None,
+            expected=None,
+            potential=None,
+            certain_fraction=None,
+            entropy=0.0,
+        )
     records = bench.table(version.train)
     # A version that never had a doubt has no probabilities.
     doubted = "probability" in records.column_names
@@ -187,21 +197,24 @@ def _cell_option(
     # Where every cell is known there is nothing to advise: the belief ends the curve.
     advice = advise(believed, body.target_accuracy) if version.uncertain_rows else None
     belief = Belief(
-        version.uncertain_rows,
-        labels.source_noise,
-        labels.noise,
-        believed.lower,
-        believed.upper,
-        believed.expected,
-        believed.potential,
-        clean.certain_fraction,
-        table.entropy(),
-        believed.default,
-        believed.sd,
-        believed.n_certain_correct,
-        believed.n_certain_wrong,
-        believed.n_uncertain,
-        *((advice.probability, advice.action, advice.certified, advice.reason) if advice else ()),
+        uncertain_rows=version.uncertain_rows,
+        source_noise=labels.source_noise,
+        noise=labels.noise,
+        lower=believed.lower,
+        upper=believed.upper,
+        expected=believed.expected,
+        potential=believed.potential,
+        certain_fraction=clean.certain_fraction,
+        entropy=table.entropy(),
+        default=believed.default,
+        sd=believed.sd,
+        certain_correct=believed.n_certain_correct,
+        certain_wrong=believed.n_certain_wrong,
+        uncertain_points=believed.n_uncertain,
+        probability=advice.probability if advice else None,
+        action=advice.action if advice else None,
+        certified=advice.certified if advice else False,
+        reason=advice.reason if advice else "",
     )
     items, information = _asked_cells(clean, table, schema, body, done, bench)
     if not items:

@@ -9,7 +9,7 @@ from easeml_ray.messages import message
 __all__ = ["WorkRejected"]
 
 
-@message
+@message("component.WorkRejected")
 class WorkRejected:
     """A piece of work ended with a typed error; stands in the stream of its component."""
 

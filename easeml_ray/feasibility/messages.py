@@ -16,7 +16,7 @@ __all__ = [
 ]
 
 
-@message
+@message("feasibility.Study")
 class Study:
     """Estimate whether ``target_accuracy`` is possible with a version.
 
@@ -28,7 +28,7 @@ class Study:
     second_cents: float = 0.0
 
 
-@message
+@message("feasibility.StudyStarted")
 class StudyStarted:
     """A study began, from what is remembered of the study before, if there was one."""
 
@@ -38,7 +38,7 @@ class StudyStarted:
     second_cents: float = 0.0
 
 
-@message
+@message("feasibility.CancelStudy")
 class CancelStudy:
     """Stop the study that is under way, or only that of the version ``number`` if it is.
 
@@ -49,7 +49,7 @@ class CancelStudy:
     number: int | None = None
 
 
-@message
+@message("feasibility.StudyCancelled")
 class StudyCancelled:
     """The study of a version was called off; what it was at is lost, and no belief comes of it."""
 
@@ -59,7 +59,7 @@ class StudyCancelled:
     resume: bool
 
 
-@message
+@message("feasibility.StudyVersion")
 class StudyVersion:
     """Work: the study itself; ``memory`` is the digest of what the study before left."""
 
@@ -69,7 +69,7 @@ class StudyVersion:
     second_cents: float = 0.0
 
 
-@message
+@message("feasibility.Studied")
 class Studied:
     """The belief about a version in numbers; the whole report, and the study's memory, by digest.
 
@@ -94,14 +94,14 @@ class Studied:
     ledger: LedgerLine | None = None
 
 
-@message
+@message("feasibility.Report")
 class Report:
     """Result of work: what was studied."""
 
     outcome: Studied
 
 
-@message
+@message("feasibility.ShowReport")
 class ShowReport:
     """Query: the beliefs of all versions, newest last, and how far the study under way is."""
 

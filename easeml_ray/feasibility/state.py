@@ -37,13 +37,22 @@ class FeasibilityState(ComponentState):
     def decide(self, command: Command) -> Decision:
         """Judge a command; see :class:`ComponentState`."""
         match command.body:
-            case Study(version, target_accuracy, second_cents):
+            case Study(version=version, target_accuracy=target_accuracy, second_cents=second_cents):
                 known = self.beliefs.get(command.project)
                 memory = known[-1].memory if known else None
-                return Decision((StudyStarted(version, target_accuracy, memory, second_cents),))
-            case CancelStudy(resume, number):
+                return Decision(
+                    (
+                        StudyStarted(
+                            version=version,
+                            target_accuracy=target_accuracy,
+                            memory=memory,
+                            second_cents=second_cents,
+                        ),
+                    )
+                )
+            case CancelStudy(resume=resume, number=number):
                 return self._cancel(command, resume, number)
-            case Report(outcome):
+            case Report(outcome=outcome):
                 if command.command_id not in self.actions:
                     raise Conflict(
                         f"nobody waits for a study of version {outcome.number} of {command.project}",
@@ -63,7 +72,9 @@ class FeasibilityState(ComponentState):
             )
         by = command.principal.actor
         events = tuple(
-            StudyCancelled(study.version.number, study.target_accuracy, by, resume)
+            StudyCancelled(
+                number=study.version.number, target_accuracy=study.target_accuracy, by=by, resume=resume
+            )
             for study in studies.values()
         )
         return Decision(events, {"cancelled": [event.number for event in events]})
@@ -91,9 +102,19 @@ class FeasibilityState(ComponentState):
     def apply(self, event: Event) -> None:
         """Take in one event; see :class:`ComponentState`."""
         match event.body:
-            case StudyStarted(version, target_accuracy, memory, second_cents):
-                self.owe(event, StudyVersion(version, target_accuracy, memory, second_cents))
-            case StudyCancelled(number, target_accuracy):
+            case StudyStarted(
+                version=version, target_accuracy=target_accuracy, memory=memory, second_cents=second_cents
+            ):
+                self.owe(
+                    event,
+                    StudyVersion(
+                        version=version,
+                        target_accuracy=target_accuracy,
+                        memory=memory,
+                        second_cents=second_cents,
+                    ),
+                )
+            case StudyCancelled(number=number, target_accuracy=target_accuracy):
                 for identity, study in self._under_way(event.project).items():
                     if (study.version.number, study.target_accuracy) == (number, target_accuracy):
                         self.settle(identity)

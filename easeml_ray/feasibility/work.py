@@ -48,7 +48,9 @@ def study_version(job: Job, bench: Bench) -> Report:
     assert memory is not None
     report = study.report(body.target_accuracy)
     return Report(
-        _studied(job, bench, body, report, replace(memory, evidence=study.evidence), study.cpu_seconds)
+        outcome=_studied(
+            job, bench, body, report, replace(memory, evidence=study.evidence), study.cpu_seconds
+        )
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from easeml_ray.messages import LedgerLine, message
+from easeml_ray.messages import LedgerLine, message, value
 
 __all__ = ["LearnTestLabels", "SealedLabel", "TestLabelsLearnt", "TestLabelsWanted", "WantTestLabels"]
 
 
-@message
+@value
 class SealedLabel:
     """The label of a row of an era, sealed to the gate's key; None where nobody gave one."""
 
@@ -16,7 +16,7 @@ class SealedLabel:
     cost_cents: float = 0.0
 
 
-@message
+@message("gate.WantTestLabels")
 class WantTestLabels:
     """Result of work: the verdict on a model needs the labels of these rows.
 
@@ -34,7 +34,7 @@ class WantTestLabels:
     latency_ms: float | None = None
 
 
-@message
+@message("gate.TestLabelsWanted")
 class TestLabelsWanted:
     """People are to label rows of an era; ``table`` holds their features, in this order."""
 
@@ -50,7 +50,7 @@ class TestLabelsWanted:
     latency_ms: float | None = None
 
 
-@message
+@message("gate.LearnTestLabels")
 class LearnTestLabels:
     """Labels of an era's rows came."""
 
@@ -58,7 +58,7 @@ class LearnTestLabels:
     labels: tuple[SealedLabel, ...]
 
 
-@message
+@message("gate.TestLabelsLearnt")
 class TestLabelsLearnt:
     """The gate goes on judging with these labels; what they tell is sealed, what they cost is not."""
 

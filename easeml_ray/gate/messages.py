@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 
 from easeml_ray.gate.label_messages import SealedLabel
-from easeml_ray.messages import LedgerLine, message
+from easeml_ray.messages import LedgerLine, message, value
 
 __all__ = [
     "AnnounceKey",
@@ -29,21 +29,21 @@ __all__ = [
 ]
 
 
-@message
+@message("gate.AnnounceKey")
 class AnnounceKey:
     """The public key to which stable rows are sealed, in hex."""
 
     public_key: str
 
 
-@message
+@message("gate.KeyAnnounced")
 class KeyAnnounced:
     """Stable rows are sealed to this key from now on."""
 
     public_key: str
 
 
-@message
+@message("gate.OpenEra")
 class OpenEra:
     """A sealed stable test set and the conditions that it is to carry.
 
@@ -68,7 +68,7 @@ class OpenEra:
     bit_cents: float = 0.0
 
 
-@message
+@message("gate.EraSealed")
 class EraSealed:
     """An era waits for its first model."""
 
@@ -88,7 +88,7 @@ class EraSealed:
     bit_cents: float = 0.0
 
 
-@message
+@message("gate.GateModels")
 class GateModels:
     """Gate these models; ``old`` is the deployed model (model 0 before any).
 
@@ -100,7 +100,7 @@ class GateModels:
     development: tuple[float, ...] = ()
 
 
-@message
+@message("gate.ModelsQueued")
 class ModelsQueued:
     """Models wait for a verdict, in this order; ``era`` is None while no era can judge them."""
 
@@ -110,7 +110,7 @@ class ModelsQueued:
     development: tuple[float, ...] = ()
 
 
-@message
+@message("gate.EraActivated")
 class EraActivated:
     """The era gave its first model to judge: ``o`` of the condition is fixed for its life."""
 
@@ -118,7 +118,7 @@ class EraActivated:
     old: str
 
 
-@message
+@message("gate.JudgeModel")
 class JudgeModel:
     """Work: one verdict, inside the gate's own process.
 
@@ -147,7 +147,7 @@ class JudgeModel:
     asked: str = ""
 
 
-@message
+@value
 class Evidence:
     """What a verdict rests on: exact counts over ``rows`` stable rows, and each clause's value and truth.
 
@@ -167,7 +167,7 @@ class Evidence:
     failure: str = ""
 
 
-@message
+@message("gate.GivesVerdict")
 class GivesVerdict:
     """Result of work: a verdict; ``sealed_evidence`` names a blob that the gate alone can read.
 
@@ -183,7 +183,7 @@ class GivesVerdict:
     band: int | None = None
 
 
-@message
+@message("gate.VerdictGiven")
 class VerdictGiven:
     """PASS or FAIL; ``evidence`` only where the adaptivity lets it out."""
 
@@ -198,14 +198,14 @@ class VerdictGiven:
     band: int | None = None
 
 
-@message
+@message("gate.EraExhausted")
 class EraExhausted:
     """The era has given all its verdicts."""
 
     era: int
 
 
-@message
+@message("gate.TestSetWanted")
 class TestSetWanted:
     """The eras up to this one will not do: a fresh stable test set of so many rows is wanted.
 
@@ -219,7 +219,7 @@ class TestSetWanted:
     era: int = 0
 
 
-@message
+@message("gate.ReleaseEra")
 class ReleaseEra:
     """Work: unseal an exhausted era so that its rows can join train and development.
 
@@ -236,7 +236,7 @@ class ReleaseEra:
     fresh: tuple[SealedLabel, ...] = ()
 
 
-@message
+@message("gate.ReleasedEra")
 class ReleasedEra:
     """Result of work: the rows of an era and what its verdicts rested on, in clear from now on."""
 
@@ -246,7 +246,7 @@ class ReleasedEra:
     evidence: tuple[Evidence | None, ...] = ()
 
 
-@message
+@message("gate.EraReleased")
 class EraReleased:
     """The rows of an era are in clear; ``ledger`` sums the verdicts whose lines were sealed."""
 
@@ -258,11 +258,11 @@ class EraReleased:
     evidence: tuple[Evidence | None, ...] = ()
 
 
-@message
+@message("gate.ShowKey")
 class ShowKey:
     """Query: the public key."""
 
 
-@message
+@message("gate.ShowGate")
 class ShowGate:
     """Query: eras, conditions, what is left, verdicts."""

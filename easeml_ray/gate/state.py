@@ -69,13 +69,13 @@ class GateState(ComponentState):
         """Judge a command; see :class:`ComponentState`."""
         project = self.projects.get(command.project, GatedProject())
         match command.body:
-            case AnnounceKey(public_key):
+            case AnnounceKey(public_key=public_key):
                 if self.public_key not in (None, public_key):
                     raise Conflict(
                         "the gate's key is not the one that sealed its eras",
                         hint="Restore $EASEML_STATE/gate.key; without it the open eras are lost.",
                     )
-                return Decision((KeyAnnounced(public_key),))
+                return Decision((KeyAnnounced(public_key=public_key),))
             case OpenEra() as body:
                 return self._open(project, body)
             case GateModels() as body:
@@ -83,18 +83,26 @@ class GateState(ComponentState):
             case GivesVerdict() as body:
                 return self._verdict(project, body)
             case WantTestLabels() as body:
-                terms = (body.table, body.rows, body.classes, body.answers, body.latency_ms)
-                return Decision((TestLabelsWanted(body.era, body.model, body.known, *terms),))
-            case LearnTestLabels(number, labels):
+                return Decision((TestLabelsWanted(**values(body)),))
+            case LearnTestLabels(era=number, labels=labels):
                 era = project.eras[number - 1]
                 if era.judging is None:
                     raise Conflict(f"era {number} waits for no labels", hint="Its verdicts are given.")
-                return Decision((TestLabelsLearnt(number, labels, _label_costs(era, labels)),))
-            case ReleasedEra(number, digest, rows, evidence):
+                return Decision(
+                    (TestLabelsLearnt(era=number, labels=labels, ledger=_label_costs(era, labels)),)
+                )
+            case ReleasedEra(era=number, digest=digest, rows=rows, evidence=evidence):
                 era = project.eras[number - 1]
                 told = era.sealed.adaptivity == "none"
                 ledger = None if told else _ledger(era, era.leaked, len(era.verdicts))
-                released = EraReleased(number, digest, rows, era.sealed.sealed, ledger, evidence)
+                released = EraReleased(
+                    era=number,
+                    digest=digest,
+                    rows=rows,
+                    sealed=era.sealed.sealed,
+                    ledger=ledger,
+                    evidence=evidence,
+                )
                 return Decision((released,))
         raise TypeError(f"{type(command.body).__name__} is no command of the gate")
 
@@ -117,28 +125,28 @@ class GateState(ComponentState):
                 hint="A new test set is taken when the present one is exhausted.",
             )
         sealed = EraSealed(
-            len(project.eras) + 1,
-            body.sealed,
-            body.rows,
-            size.total,
-            body.schema,
-            body.condition,
-            body.reliability,
-            body.steps,
-            body.adaptivity,
-            body.mode,
-            body.bound,
-            body.labelled,
-            body.meter,
-            body.bit_cents,
+            era=len(project.eras) + 1,
+            sealed=body.sealed,
+            rows=body.rows,
+            required=size.total,
+            schema=body.schema,
+            condition=body.condition,
+            reliability=body.reliability,
+            steps=body.steps,
+            adaptivity=body.adaptivity,
+            mode=body.mode,
+            bound=body.bound,
+            labelled=body.labelled,
+            meter=body.meter,
+            bit_cents=body.bit_cents,
         )
         events: list[Any] = [sealed]
         if project.waiting:
             models = tuple(model for model, _ in project.waiting[: min(body.steps, _AT_ONCE)])
             # What is deployed may have changed since the models began to wait.
             old = body.old or project.waiting[-1][1]
-            events.append(EraActivated(sealed.era, old))
-            events.append(ModelsQueued(models, old, sealed.era))
+            events.append(EraActivated(era=sealed.era, old=old))
+            events.append(ModelsQueued(models=models, old=old, era=sealed.era))
             events += _succession(Era(sealed))
         return Decision(tuple(events), {"era": sealed.era, "required_rows": size.total})
 
@@ -148,15 +156,23 @@ class GateState(ComponentState):
         events: list[Any] = []
         if era and room:
             if era.old is None:
-                events.append(EraActivated(era.sealed.era, body.old))
+                events.append(EraActivated(era=era.sealed.era, old=body.old))
             old = era.old or body.old
-            events.append(ModelsQueued(models[:room], old, era.sealed.era, development[:room]))
+            events.append(
+                ModelsQueued(
+                    models=models[:room], old=old, era=era.sealed.era, development=development[:room]
+                )
+            )
             events += _succession(era)
         if models[room:]:
             last = project.eras[-1].sealed if project.eras else None
             why = _FIXED if era and era.frozen else _SPENT
-            events.append(ModelsQueued(models[room:], body.old, None, development[room:]))
-            events.append(TestSetWanted(last.required if last else 0, why, last.era if last else 0))
+            events.append(
+                ModelsQueued(models=models[room:], old=body.old, era=None, development=development[room:])
+            )
+            events.append(
+                TestSetWanted(rows=last.required if last else 0, why=why, era=last.era if last else 0)
+            )
         return Decision(tuple(events), {"era": era.sealed.era, "queued": room} if era and room else {})
 
     def _verdict(self, project: GatedProject, body: GivesVerdict) -> Decision:
@@ -164,31 +180,35 @@ class GateState(ComponentState):
         step = len(era.verdicts) + 1
         told = era.sealed.adaptivity == "none"
         given = VerdictGiven(
-            body.era,
-            body.model,
-            body.passed,
-            body.evidence if told else None,
-            body.sealed_evidence,
-            step,
-            _ledger(era, 1.0 + math.log2(era.bands), 1) if told else None,
-            body.known,
-            body.band,
+            era=body.era,
+            model=body.model,
+            passed=body.passed,
+            evidence=body.evidence if told else None,
+            sealed_evidence=body.sealed_evidence,
+            step=step,
+            ledger=_ledger(era, 1.0 + math.log2(era.bands), 1) if told else None,
+            known=body.known,
+            band=body.band,
         )
         events: list[Any] = [given]
         if not era.ends(body.passed):
             return Decision((given, *_succession(era, body.passed)), {"passed": body.passed})
         if era.queue or project.waiting:
-            events.append(TestSetWanted(era.sealed.required, _SPENT, body.era))
-        events.append(EraExhausted(body.era))
+            events.append(TestSetWanted(rows=era.sealed.required, why=_SPENT, era=body.era))
+        events.append(EraExhausted(era=body.era))
         for first in range(0, len(era.queue), _AT_ONCE):
-            events.append(ModelsQueued(tuple(era.queue[first : first + _AT_ONCE]), era.old or "", None))
+            events.append(
+                ModelsQueued(models=tuple(era.queue[first : first + _AT_ONCE]), old=era.old or "", era=None)
+            )
         return Decision(tuple(events), {"passed": body.passed})
 
     def rejected(self, project: str, work: Any, rejection: WorkRejected) -> tuple[Any, ...]:
         """Fail a model that could not be judged: an era must not wait for it for ever."""
         if not isinstance(work, JudgeModel):
             return ()
-        failed = GivesVerdict(work.era, work.model, False, None, "", work.known)
+        failed = GivesVerdict(
+            era=work.era, model=work.model, passed=False, evidence=None, sealed_evidence="", known=work.known
+        )
         return self._verdict(self.projects[project], failed).events
 
     def apply(self, event: Event) -> None:
@@ -201,14 +221,14 @@ class GateState(ComponentState):
         match event.body:
             case EraSealed() as body:
                 project.eras.append(Era(body))
-            case EraActivated(number, old):
+            case EraActivated(era=number, old=old):
                 era = project.eras[number - 1]
                 era.state = ERA.next(era.state, EraEvent.ACTIVATE, instance=event.stream)
                 era.old = old
-            case ModelsQueued(models, old, None, development):
+            case ModelsQueued(models=models, old=old, era=None, development=development):
                 project.waiting += [(model, old) for model in models]
                 project.development.update(zip(models, development, strict=False))
-            case ModelsQueued(models, _, int(number), development):
+            case ModelsQueued(models=models, old=_, era=int(number), development=development):
                 project.development.update(zip(models, development, strict=False))
                 era = project.eras[number - 1]
                 era.queue += models
@@ -227,13 +247,13 @@ class GateState(ComponentState):
                 era = project.eras[number - 1]
                 era.keep(body.known)
                 era.asked = body
-            case TestLabelsLearnt(number, labels):
+            case TestLabelsLearnt(era=number, labels=labels):
                 era = project.eras[number - 1]
                 era.fresh += labels
                 self.owe(event, era.judge(project.development.get(era.judging or "")))
             case TestSetWanted(era=number) if number:
                 project.eras[number - 1].succeeded = True
-            case EraExhausted(number):
+            case EraExhausted(era=number):
                 era = project.eras[number - 1]
                 era.state = ERA.next(era.state, EraEvent.EXHAUST, instance=event.stream)
                 era.queue.clear()
@@ -241,7 +261,17 @@ class GateState(ComponentState):
                 named = tuple(name if len(name) == _DIGEST else "" for name in sealed)
                 kept = None if era.sealed.labelled else era.known
                 told, schema = named if any(named) else (), era.sealed.schema
-                self.owe(event, ReleaseEra(number, era.sealed.sealed, told, kept, schema, era.fresh))
+                self.owe(
+                    event,
+                    ReleaseEra(
+                        era=number,
+                        sealed=era.sealed.sealed,
+                        evidence=told,
+                        known=kept,
+                        schema=schema,
+                        fresh=era.fresh,
+                    ),
+                )
             case EraReleased(era=number, digest=digest, evidence=evidence):
                 era = project.eras[number - 1]
                 era.evidence = evidence
@@ -283,7 +313,7 @@ class GateState(ComponentState):
 def _succession(era: Era, *passed: bool) -> list[TestSetWanted]:
     """Ask for another test set, once and in time."""
     why = era.running_out(*passed)
-    return [TestSetWanted(era.sealed.required, why, era.sealed.era)] if why else []
+    return [TestSetWanted(rows=era.sealed.required, why=why, era=era.sealed.era)] if why else []
 
 
 def _ledger(era: Era, bits: float, verdicts: int) -> LedgerLine:

@@ -107,15 +107,15 @@ def judge_model(job: Job, bench: Bench) -> GivesVerdict | WantTestLabels:
     correct, earlier = (int((answers == labels).sum()) for answers in (said.new, said.old))
     different = int((said.new != said.old).sum())
     evidence = Evidence(
-        len(labels),
-        correct,
-        earlier,
-        different,
-        found.truth.value,
-        found.told,
-        said.latency,
-        None,
-        said.failure,
+        rows=len(labels),
+        new_correct=correct,
+        old_correct=earlier,
+        different=different,
+        truth=found.truth.value,
+        clauses=found.told,
+        latency_ms=said.latency,
+        labels=None,
+        failure=said.failure,
     )
     passed = found.verdict is Verdict.PASS and not said.nothing
     return replace(_outcome(job, bench, passed, evidence), band=_band(body, correct, len(labels)))
@@ -152,7 +152,17 @@ def _judge_asking(
     slow = limit is not None and compare_latency(limit, said.latency) is Truth.FALSE
     if slow or said.nothing:
         # No label is asked for a model that fails without one.
-        failed = Evidence(rows, 0, 0, different, "FALSE", (), said.latency, 0, said.failure)
+        failed = Evidence(
+            rows=rows,
+            new_correct=0,
+            old_correct=0,
+            different=different,
+            truth="FALSE",
+            clauses=(),
+            latency_ms=said.latency,
+            labels=0,
+            failure=said.failure,
+        )
         return _outcome(job, bench, False, failed, kept)
     found = judge_asking(
         condition,
@@ -173,12 +183,28 @@ def _judge_asking(
         wanted = bench.blobs.put_table(job.tenant, chosen)
         answers = body.answers or bench.blobs.put(job.tenant, np.stack([said.old, said.new]).tobytes())
         classes = tuple(schema["classes"])
-        return WantTestLabels(body.era, body.model, kept, wanted, found.rows, classes, answers, said.latency)
+        return WantTestLabels(
+            era=body.era,
+            model=body.model,
+            known=kept,
+            table=wanted,
+            rows=found.rows,
+            classes=classes,
+            answers=answers,
+            latency_ms=said.latency,
+        )
     labels = [(row, code) for row, code in known.items() if code is not None]
     right = sum(int(said.new[row] == code) for row, code in labels)
     before = sum(int(said.old[row] == code) for row, code in labels)
     evidence = Evidence(
-        rows, right, before, different, found.truth.value, found.clauses, said.latency, found.labels
+        rows=rows,
+        new_correct=right,
+        old_correct=before,
+        different=different,
+        truth=found.truth.value,
+        clauses=found.clauses,
+        latency_ms=said.latency,
+        labels=found.labels,
     )
     return _outcome(job, bench, found.verdict is Verdict.PASS, evidence, kept)
 
@@ -249,12 +275,16 @@ def _outcome(job: Job, bench: Bench, passed: bool, evidence: Evidence, known: st
     """Let the evidence out only where no later model can learn from it."""
     body: JudgeModel = job.body
     if body.adaptivity == "none":
-        return GivesVerdict(body.era, body.model, passed, evidence, "", known)
+        return GivesVerdict(
+            era=body.era, model=body.model, passed=passed, evidence=evidence, sealed_evidence="", known=known
+        )
     # Padded: the length of what is sealed must not tell the counts or the truth.
     # In JSON a character of the condition takes up to six bytes, or twelve as a pair.
     text = json.dumps(asdict(evidence)).encode().ljust(_SEALED_BYTES + 12 * len(body.condition))
     sealed = bench.blobs.put(job.tenant, seal(text, public_key(bench.gate_key())))
-    return GivesVerdict(body.era, body.model, passed, None, sealed, known)
+    return GivesVerdict(
+        era=body.era, model=body.model, passed=passed, evidence=None, sealed_evidence=sealed, known=known
+    )
 
 
 def release_era(job: Job, bench: Bench) -> ReleasedEra:
@@ -273,7 +303,7 @@ def release_era(job: Job, bench: Bench) -> ReleasedEra:
         if told > _TOLD_BYTES:
             break  # one message holds no more; the verdicts themselves are all there
         evidence.append(_evidence(text) if text else None)
-    return ReleasedEra(body.era, digest, table.num_rows, tuple(evidence))
+    return ReleasedEra(era=body.era, digest=digest, rows=table.num_rows, evidence=tuple(evidence))
 
 
 def _labelled(table: pa.Table, schema: dict[str, Any], known: dict[int, int | None]) -> pa.Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from easeml_ray.market.messages import OfferMade
-from easeml_ray.messages import DataVersion, LedgerLine, message
+from easeml_ray.messages import DataVersion, LedgerLine, message, value
 
 __all__ = [
     "CompleteLabels",
@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 
-@message
+@message("market.LabelPurchase")
 class LabelPurchase:
     """Have the rows of a purchase labelled, so many at a time."""
 
@@ -28,7 +28,7 @@ class LabelPurchase:
     items: int
 
 
-@message
+@message("market.LabellingStarted")
 class LabellingStarted:
     """Rows that were bought without labels are labelled before they join train."""
 
@@ -37,7 +37,7 @@ class LabellingStarted:
     items: int
 
 
-@message
+@value
 class PlacedLabel:
     """The label of a row of an offer, counted from 0, None where nobody gave one, and its cost."""
 
@@ -46,7 +46,7 @@ class PlacedLabel:
     cost_cents: float
 
 
-@message
+@message("market.LabelRows")
 class LabelRows:
     """Work: keep the labels that came, and say which rows are next.
 
@@ -60,7 +60,7 @@ class LabelRows:
     fresh: tuple[PlacedLabel, ...]
 
 
-@message
+@message("market.WantLabels")
 class WantLabels:
     """Result of work: ask for the labels of ``count`` rows from ``first`` on."""
 
@@ -71,7 +71,7 @@ class WantLabels:
     classes: tuple[str, ...]
 
 
-@message
+@message("market.LabelsWanted")
 class LabelsWanted:
     """People are to label ``count`` rows of the table ``digest`` from ``first`` on."""
 
@@ -83,7 +83,7 @@ class LabelsWanted:
     classes: tuple[str, ...]
 
 
-@message
+@message("market.LearnLabels")
 class LearnLabels:
     """Take in the labels of some rows of a purchase."""
 
@@ -91,7 +91,7 @@ class LearnLabels:
     labels: tuple[PlacedLabel, ...]
 
 
-@message
+@message("market.LabelsLearnt")
 class LabelsLearnt:
     """Labels of some rows of a purchase came."""
 
@@ -100,7 +100,7 @@ class LabelsLearnt:
     ledger: LedgerLine
 
 
-@message
+@message("market.CompleteLabels")
 class CompleteLabels:
     """Result of work: all rows were asked for; the table of those that got a label."""
 
@@ -109,7 +109,7 @@ class CompleteLabels:
     rows: int
 
 
-@message
+@message("market.Labelled")
 class Labelled:
     """A purchase is labelled: ``rows`` of it, the table ``digest``, can join train."""
 

@@ -24,8 +24,10 @@ def label_rows(job: Job, bench: Bench) -> WantLabels | CompleteLabels:
     if len(labels) < body.made.rows:
         count = min(body.items, _MOST_ASKED, body.made.rows - len(labels))
         known = bench.blobs.put_json(job.tenant, labels)
-        return WantLabels(offer, known, len(labels), count, tuple(schema["classes"]))
+        return WantLabels(
+            offer=offer, known=known, first=len(labels), count=count, classes=tuple(schema["classes"])
+        )
     table = bench.blobs.get_table(job.tenant, body.made.digest)
     table = table.append_column(schema["label"], pa.array(labels, pa.string()))
     table = table.filter(pa.array([label is not None for label in labels]))
-    return CompleteLabels(offer, bench.blobs.put_table(job.tenant, table), table.num_rows)
+    return CompleteLabels(offer=offer, digest=bench.blobs.put_table(job.tenant, table), rows=table.num_rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from easeml_ray.messages import DataVersion, LedgerLine, Option, message
+from easeml_ray.messages import DataVersion, LedgerLine, Option, message, value
 
 __all__ = [
     "Audit",
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 
-@message
+@message("market.MakeOffer")
 class MakeOffer:
     """An offer, parsed and checked from the seller's bytes; bought whole or not at all.
 
@@ -56,7 +56,7 @@ class MakeOffer:
     labelled: bool = True
 
 
-@message
+@message("market.OfferMade")
 class OfferMade:
     """An offer stands."""
 
@@ -70,7 +70,7 @@ class OfferMade:
     labelled: bool = True
 
 
-@message
+@message("market.RefuseOffer")
 class RefuseOffer:
     """Note an offer that held rows of a test set: so many of its rows are ``held_out``."""
 
@@ -79,7 +79,7 @@ class RefuseOffer:
     held_out: int
 
 
-@message
+@message("market.OfferRefused")
 class OfferRefused:
     """An offer was refused; it counts as one of the seller's of the day."""
 
@@ -88,7 +88,7 @@ class OfferRefused:
     held_out: int
 
 
-@message
+@message("market.Propose")
 class Propose:
     """Value the standing offers against a version; ``label_cents``: what labelling a row costs."""
 
@@ -99,7 +99,7 @@ class Propose:
     label_cents: float = 0.0
 
 
-@message
+@message("market.ProposalStarted")
 class ProposalStarted:
     """Valuation began."""
 
@@ -110,7 +110,7 @@ class ProposalStarted:
     label_cents: float = 0.0
 
 
-@message
+@message("market.ValueOffers")
 class ValueOffers:
     """Work: plan purchases among the standing offers."""
 
@@ -122,7 +122,7 @@ class ValueOffers:
     label_cents: float = 0.0
 
 
-@message
+@value
 class PlanPoint:
     """Expected accuracy after so much money; the 90 % interval is over development rows."""
 
@@ -131,7 +131,7 @@ class PlanPoint:
     interval: tuple[float, float]
 
 
-@message
+@value
 class Worth:
     """What an offer alone would bring, labelling and all; the 90 % interval is over development rows."""
 
@@ -141,7 +141,7 @@ class Worth:
     interval: tuple[float, float]
 
 
-@message
+@value
 class Plan:
     """What a budget would buy, in order, and the way of the expected accuracy along it.
 
@@ -157,7 +157,7 @@ class Plan:
     method: str
 
 
-@message
+@message("market.Suggest")
 class Suggest:
     """Result of work: an option for each offer that is worth its price, and the plan behind them."""
 
@@ -166,7 +166,7 @@ class Suggest:
     plan: Plan | None = None
 
 
-@message
+@message("market.Proposed")
 class Proposed:
     """What could be bought, with gains and costs."""
 
@@ -175,14 +175,14 @@ class Proposed:
     plan: Plan | None = None
 
 
-@message
+@message("market.ValueRows")
 class ValueRows:
     """Work: value the train rows of a version, and draw what keeping the best or worst would do."""
 
     version: DataVersion
 
 
-@message
+@message("market.ReportValues")
 class ReportValues:
     """Result of work; see :class:`RowsValued`."""
 
@@ -197,7 +197,7 @@ class ReportValues:
     method: str
 
 
-@message
+@message("market.RowsValued")
 class RowsValued:
     """What train rows are worth.
 
@@ -217,7 +217,7 @@ class RowsValued:
     method: str
 
 
-@message
+@value
 class Payment:
     """What a seller gets, in whole cents."""
 
@@ -225,7 +225,7 @@ class Payment:
     cents: int
 
 
-@message
+@message("market.Buy")
 class Buy:
     """Buy an offer; ``approved_by`` is the person who said yes, ``version`` what it is added to."""
 
@@ -234,7 +234,7 @@ class Buy:
     version: DataVersion
 
 
-@message
+@message("market.PurchaseApproved")
 class PurchaseApproved:
     """A person said yes to rows of several owners; what each is paid is computed next."""
 
@@ -243,7 +243,7 @@ class PurchaseApproved:
     version: DataVersion
 
 
-@message
+@message("market.SettlePurchase")
 class SettlePurchase:
     """Work: split the price of an offer among its owners."""
 
@@ -251,7 +251,7 @@ class SettlePurchase:
     version: DataVersion
 
 
-@message
+@value
 class Settlement:
     """How a price was split: by which game, over which rows, judged by which development rows.
 
@@ -266,7 +266,7 @@ class Settlement:
     shares: tuple[float, ...]
 
 
-@message
+@message("market.Settle")
 class Settle:
     """Result of work: what each owner is paid."""
 
@@ -275,12 +275,12 @@ class Settle:
     settlement: Settlement
 
 
-@message
+@message("market.Audit")
 class Audit:
     """Verify the chain of payments, and compute again what was split among owners."""
 
 
-@message
+@message("market.AuditStarted")
 class AuditStarted:
     """An audit began; ``intact`` tells of the chain, ``offers`` are the purchases computed again."""
 
@@ -288,7 +288,7 @@ class AuditStarted:
     offers: tuple[str, ...]
 
 
-@message
+@message("market.RecomputePayments")
 class RecomputePayments:
     """Work: split the price of a purchase again, from the version it was settled against."""
 
@@ -296,7 +296,7 @@ class RecomputePayments:
     version: DataVersion
 
 
-@message
+@message("market.ReportAudit")
 class ReportAudit:
     """Result of work: the payments as computed again."""
 
@@ -304,7 +304,7 @@ class ReportAudit:
     payments: tuple[Payment, ...]
 
 
-@message
+@message("market.Audited")
 class Audited:
     """A purchase was computed again; ``agrees`` if the same was paid."""
 
@@ -313,7 +313,7 @@ class Audited:
     payments: tuple[Payment, ...]
 
 
-@message
+@message("market.Decline")
 class Decline:
     """Say no to an offer for good."""
 
@@ -321,7 +321,7 @@ class Decline:
     by: str
 
 
-@message
+@message("market.OfferDeclined")
 class OfferDeclined:
     """An offer is not proposed again."""
 
@@ -329,7 +329,7 @@ class OfferDeclined:
     by: str
 
 
-@message
+@message("market.Purchased")
 class Purchased:
     """An offer was bought. ``hash`` chains this purchase to the one before.
 
@@ -351,7 +351,7 @@ class Purchased:
     labelled: bool = True
 
 
-@message
+@message("market.ShowMarket")
 class ShowMarket:
     """Query: offers, purchases, payments; a seller sees only its own."""
 

@@ -40,15 +40,15 @@ def settle_purchase(job: Job, bench: Bench) -> Settle:
     """Split the price of an offer among the owners of its rows."""
     body: SettlePurchase = job.body
     payments, shares = _split(job, bench, body.made, body.version)
-    settlement = Settlement(_METHOD, _K, _UTILITY, body.version, shares)
-    return Settle(body.made.offer, payments, settlement)
+    settlement = Settlement(method=_METHOD, k=_K, utility=_UTILITY, version=body.version, shares=shares)
+    return Settle(offer=body.made.offer, payments=payments, settlement=settlement)
 
 
 def recompute_payments(job: Job, bench: Bench) -> ReportAudit:
     """Split the price of a purchase again."""
     body: RecomputePayments = job.body
     payments, _ = _split(job, bench, body.made, body.version)
-    return ReportAudit(body.made.offer, payments)
+    return ReportAudit(offer=body.made.offer, payments=payments)
 
 
 def _split(
@@ -80,5 +80,7 @@ def _split(
         utility=_UTILITY,
         n_classes=version.n_classes,
     )
-    paid = tuple(Payment(str(name), amount) for name, amount in zip(names, settled.cents, strict=True))
+    paid = tuple(
+        Payment(seller=str(name), cents=amount) for name, amount in zip(names, settled.cents, strict=True)
+    )
     return paid, settled.shares

@@ -147,14 +147,14 @@ class MarketState(ComponentState):
                     )
                 _check_quota(project, body.seller, command.now)
                 made = OfferMade(
-                    body.offer,
-                    body.seller,
-                    body.rows,
-                    body.digest,
-                    body.price_cents,
-                    body.terms,
-                    body.owners,
-                    body.labelled,
+                    offer=body.offer,
+                    seller=body.seller,
+                    rows=body.rows,
+                    digest=body.digest,
+                    price_cents=body.price_cents,
+                    terms=body.terms,
+                    owners=body.owners,
+                    labelled=body.labelled,
                 )
                 if _size(made) > _OFFER_BYTES:
                     raise TooLarge(
@@ -164,10 +164,10 @@ class MarketState(ComponentState):
                         size=_size(made),
                     )
                 return Decision((made,), {"offer": body.offer, "rows": body.rows})
-            case RefuseOffer(offer, seller, held_out):
+            case RefuseOffer(offer=offer, seller=seller, held_out=held_out):
                 # How many rows are held out tells of them: that is told as often as an offer is taken.
                 _check_quota(project, seller, command.now)
-                return Decision((OfferRefused(offer, seller, held_out),))
+                return Decision((OfferRefused(offer=offer, seller=seller, held_out=held_out),))
             case Propose() as body:
                 return Decision((ProposalStarted(**_fields(body)),))
             case Suggest() as body:
@@ -178,29 +178,31 @@ class MarketState(ComponentState):
                 return self._label(command.project, project, body)
             case Buy() as body:
                 return self._buy(command.project, project, body)
-            case Settle(offer, payments, settlement):
+            case Settle(offer=offer, payments=payments, settlement=settlement):
                 approved = project.approved[offer]
                 purchase = _purchase(project, approved, payments, settlement)
                 return Decision((purchase,), {"offer": offer, "cents": project.offers[offer].price_cents})
             case Audit():
                 intact = self.verify(command.project)
                 split = tuple(p.offer for p in project.purchases if p.settlement)[-_MOST_AUDITED:]
-                return Decision((AuditStarted(intact, split),), {"intact": intact, "recomputed": len(split)})
-            case ReportAudit(offer, payments):
+                return Decision(
+                    (AuditStarted(intact=intact, offers=split),), {"intact": intact, "recomputed": len(split)}
+                )
+            case ReportAudit(offer=offer, payments=payments):
                 paid = next(p.payments for p in project.purchases if p.offer == offer)
-                return Decision((Audited(offer, payments == paid, payments),))
-            case Decline(offer, by):
+                return Decision((Audited(offer=offer, agrees=payments == paid, payments=payments),))
+            case Decline(offer=offer, by=by):
                 self._standing(command.project, project, offer)
-                return Decision((OfferDeclined(offer, by),), {"offer": offer})
+                return Decision((OfferDeclined(offer=offer, by=by),), {"offer": offer})
         raise TypeError(f"{type(command.body).__name__} is no command of the market")
 
     def _buy(self, name: str, project: _Project, body: Buy) -> Decision:
         offer = self._standing(name, project, body.offer)
-        approved = PurchaseApproved(body.offer, body.approved_by, body.version)
+        approved = PurchaseApproved(offer=body.offer, approved_by=body.approved_by, version=body.version)
         reply = {"offer": offer.offer, "cents": offer.price_cents}
         if offer.owners > 1:
             return Decision((approved,), reply)
-        payments = (Payment(offer.seller, offer.price_cents),)
+        payments = (Payment(seller=offer.seller, cents=offer.price_cents),)
         return Decision((_purchase(project, approved, payments, None),), reply)
 
     @staticmethod
@@ -224,14 +226,27 @@ class MarketState(ComponentState):
                 hint="A purchase is labelled once.",
             )
         match body:
-            case LabelPurchase(offer, version, items):
-                return Decision((LabellingStarted(offer, version, items),))
-            case WantLabels(offer, known, first, count, classes):
-                return Decision((LabelsWanted(offer, made.digest, known, first, count, classes),))
-            case LearnLabels(offer, labels):
-                return Decision((LabelsLearnt(offer, labels, _labels_line(offer, labels)),))
-            case CompleteLabels(offer, digest, rows):
-                return Decision((Labelled(offer, digest, rows),))
+            case LabelPurchase(offer=offer, version=version, items=items):
+                return Decision((LabellingStarted(offer=offer, version=version, items=items),))
+            case WantLabels(offer=offer, known=known, first=first, count=count, classes=classes):
+                return Decision(
+                    (
+                        LabelsWanted(
+                            offer=offer,
+                            digest=made.digest,
+                            known=known,
+                            first=first,
+                            count=count,
+                            classes=classes,
+                        ),
+                    )
+                )
+            case LearnLabels(offer=offer, labels=labels):
+                return Decision(
+                    (LabelsLearnt(offer=offer, labels=labels, ledger=_labels_line(offer, labels)),)
+                )
+            case CompleteLabels(offer=offer, digest=digest, rows=rows):
+                return Decision((Labelled(offer=offer, digest=digest, rows=rows),))
 
     @staticmethod
     def _standing(name: str, project: _Project, identity: str) -> OfferMade:
@@ -257,36 +272,57 @@ class MarketState(ComponentState):
             case OfferRefused() as body:
                 project.refused = (*project.refused, body)[-_MOST_REFUSED:]
                 project.note(body.seller, event.at)
-            case ProposalStarted(version, accuracy, target_accuracy, budget_cents, label_cents):
+            case ProposalStarted(
+                version=version,
+                accuracy=accuracy,
+                target_accuracy=target_accuracy,
+                budget_cents=budget_cents,
+                label_cents=label_cents,
+            ):
                 offers = project.next_to_value()
                 project.valued.update(offer.offer for offer in offers)
-                work = ValueOffers(version, accuracy, target_accuracy, budget_cents, offers, label_cents)
+                work = ValueOffers(
+                    version=version,
+                    accuracy=accuracy,
+                    target_accuracy=target_accuracy,
+                    budget_cents=budget_cents,
+                    offers=offers,
+                    label_cents=label_cents,
+                )
                 self.owe(event, work)
                 if project.values is None or project.values.number != version.number:
-                    self.owe(event, ValueRows(version))
-            case Proposed(number, options, plan):
+                    self.owe(event, ValueRows(version=version))
+            case Proposed(number=number, options=options, plan=plan):
                 project.number, project.options, project.plan = number, options, plan
             case RowsValued() as body:
                 project.values = body
-            case LabellingStarted(offer, version, items) as body:
+            case LabellingStarted(offer=offer, version=version, items=items) as body:
                 project.labelling[offer] = body, ""
                 project.labels[offer] = 0, 0
-                self.owe(event, LabelRows(project.offers[offer], version, items, "", ()))
+                self.owe(
+                    event,
+                    LabelRows(made=project.offers[offer], version=version, items=items, known="", fresh=()),
+                )
             case LabelsWanted(offer=offer, known=known):
                 project.labelling[offer] = project.labelling[offer][0], known
-            case LabelsLearnt(offer, labels, _):
+            case LabelsLearnt(offer=offer, labels=labels, ledger=_):
                 started, known = project.labelling[offer]
                 made = project.offers[offer]
                 asked, given = project.labels[offer]
                 given += sum(one.label is not None for one in labels)
                 project.labels[offer] = asked + len(labels), given
-                self.owe(event, LabelRows(made, started.version, started.items, known, labels))
-            case Labelled(offer, digest, _):
+                self.owe(
+                    event,
+                    LabelRows(
+                        made=made, version=started.version, items=started.items, known=known, fresh=labels
+                    ),
+                )
+            case Labelled(offer=offer, digest=digest, rows=_):
                 del project.labelling[offer]
                 project.labelled[offer] = digest
-            case PurchaseApproved(offer, _, version) as body:
+            case PurchaseApproved(offer=offer, approved_by=_, version=version) as body:
                 project.approved[offer] = body
-                self.owe(event, SettlePurchase(project.offers[offer], version))
+                self.owe(event, SettlePurchase(made=project.offers[offer], version=version))
             case WorkRejected(kind="market.SettlePurchase"):
                 # Nothing was paid: the offers whose settlement was refused stand again.
                 owed = self._owed(event.project, SettlePurchase)
@@ -295,21 +331,24 @@ class MarketState(ComponentState):
                 # What cannot be computed again is not vouched for.
                 owed = self._owed(event.project, RecomputePayments)
                 for name in [n for n, one in project.audits.items() if one is None and n not in owed]:
-                    project.audits[name] = Audited(name, False, ())
-            case AuditStarted(intact, offers):
+                    project.audits[name] = Audited(offer=name, agrees=False, payments=())
+            case AuditStarted(intact=intact, offers=offers):
                 project.audited_chain = intact
                 project.audits = dict.fromkeys(offers)
                 for name in offers:
                     bought = next(p for p in project.purchases if p.offer == name)
                     if bought.settlement:
-                        self.owe(event, RecomputePayments(project.offers[name], bought.settlement.version))
-            case Audited(offer, _, _) as body:
+                        self.owe(
+                            event,
+                            RecomputePayments(made=project.offers[name], version=bought.settlement.version),
+                        )
+            case Audited(offer=offer, agrees=_, payments=_) as body:
                 project.audits[offer] = body
             case Purchased() as body:
                 project.approved.pop(body.offer, None)
                 project.purchases.append(body)
                 project.options = tuple(o for o in project.options if o.id != f"buy:{body.offer}")
-            case OfferDeclined(offer, _):
+            case OfferDeclined(offer=offer, by=_):
                 project.declined.add(offer)
                 project.options = tuple(o for o in project.options if o.id != f"buy:{offer}")
 

@@ -44,7 +44,7 @@ def value_offers(job: Job, bench: Bench) -> Suggest:
     body: ValueOffers = job.body
     number = body.version.number
     if not body.offers:
-        return Suggest(number, ())
+        return Suggest(number=number, options=())
     train = encoded(bench, job.tenant, body.version, Pillar.TRAIN)
     development = encoded(bench, job.tenant, body.version, Pillar.DEVELOPMENT)
     plan = plan_purchases(
@@ -88,15 +88,20 @@ def value_offers(job: Job, bench: Bench) -> Suggest:
                 method=plan.method,
             )
         )
-    return Suggest(number, tuple(options), _plan(plan))
+    return Suggest(number=number, options=tuple(options), plan=_plan(plan))
 
 
 def _plan(plan: PurchasePlan) -> Plan:
     return Plan(
         budget_cents=plan.budget_cents,
         chosen=plan.chosen,
-        curve=tuple(PlanPoint(p.spent_cents, p.accuracy, p.interval) for p in plan.curve),
-        alone=tuple(Worth(one.id, one.cost_cents, one.gain, one.interval) for one in plan.alone),
+        curve=tuple(
+            PlanPoint(spent_cents=p.spent_cents, accuracy=p.accuracy, interval=p.interval) for p in plan.curve
+        ),
+        alone=tuple(
+            Worth(offer=one.id, cost_cents=one.cost_cents, gain=one.gain, interval=one.interval)
+            for one in plan.alone
+        ),
         rule=plan.rule,
         method=plan.method,
     )

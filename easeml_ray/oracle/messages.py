@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from easeml_ray.messages import Gain, message
+from easeml_ray.messages import Gain, message, value
 
 __all__ = [
     "Answer",
@@ -47,7 +47,7 @@ class Kind(StrEnum):
     OVERRIDE_TARGET = "OVERRIDE_TARGET"
 
 
-@message
+@value
 class Asked:
     """One item to ask for; ``key`` names the item within the project for good."""
 
@@ -56,7 +56,7 @@ class Asked:
     cost_cents: float
 
 
-@message
+@message("oracle.OpenRequests")
 class OpenRequests:
     """Ask people for a batch of items of one kind."""
 
@@ -72,7 +72,7 @@ class OpenRequests:
     budget_cents: float | None
 
 
-@message
+@message("oracle.Opened")
 class Opened:
     """The requests are open; their ids count up from ``first``."""
 
@@ -88,7 +88,7 @@ class Opened:
     first: int
 
 
-@message
+@message("oracle.Lease")
 class Lease:
     """Reserve open requests for an annotator."""
 
@@ -98,7 +98,7 @@ class Lease:
     seconds: float
 
 
-@message
+@message("oracle.Leased")
 class Leased:
     """Requests are reserved until ``until``."""
 
@@ -107,7 +107,7 @@ class Leased:
     until: float
 
 
-@message
+@message("oracle.ReleaseLeases")
 class ReleaseLeases:
     """Give back what a lease held past its time; due by the clock."""
 
@@ -115,7 +115,7 @@ class ReleaseLeases:
     until: float
 
 
-@message
+@value
 class Answer:
     """One answer."""
 
@@ -123,7 +123,7 @@ class Answer:
     value: str | float | int | bool
 
 
-@message
+@message("oracle.AnswerRequests")
 class AnswerRequests:
     """Answer requests, all or none."""
 
@@ -131,7 +131,7 @@ class AnswerRequests:
     answers: tuple[Answer, ...]
 
 
-@message
+@message("oracle.Answered")
 class Answered:
     """Answers came in; ``closed`` requests need no more and have these final values."""
 
@@ -140,7 +140,7 @@ class Answered:
     closed: tuple[Answer, ...]
 
 
-@message
+@message("oracle.Skip")
 class Skip:
     """An annotator does not know; a request for one answer is closed without a value."""
 
@@ -148,7 +148,7 @@ class Skip:
     requests: tuple[int, ...]
 
 
-@message
+@message("oracle.Passed")
 class Passed:
     """An annotator does not know, of items that others are asked as well: they stay open."""
 
@@ -156,7 +156,7 @@ class Passed:
     requests: tuple[int, ...]
 
 
-@message
+@message("oracle.Skipped")
 class Skipped:
     """Requests were closed without a value."""
 
@@ -164,14 +164,14 @@ class Skipped:
     requests: tuple[int, ...]
 
 
-@message
+@message("oracle.Expire")
 class Expire:
     """Close what passed its deadline; due by the clock."""
 
     batch: str
 
 
-@message
+@message("oracle.Expired")
 class Expired:
     """Requests passed their deadline."""
 
@@ -179,14 +179,14 @@ class Expired:
     batch: str
 
 
-@message
+@message("oracle.Close")
 class Close:
     """Withdraw what is still open in a batch."""
 
     batch: str
 
 
-@message
+@message("oracle.Volunteer")
 class Volunteer:
     """A label nobody asked for (feedback): answers an open request of the key, else is kept."""
 
@@ -195,7 +195,7 @@ class Volunteer:
     value: str | float | int | bool
 
 
-@message
+@message("oracle.Volunteered")
 class Volunteered:
     """A label was given before anybody asked."""
 
@@ -204,7 +204,7 @@ class Volunteered:
     value: str | float | int | bool
 
 
-@message
+@message("oracle.ListRequests")
 class ListRequests:
     """Query: requests, newest first; ``ids`` names single ones."""
 

@@ -120,19 +120,19 @@ class OracleState(ComponentState):
                 return self._lease(command, queue, body)
             case ReleaseLeases() as body:
                 return Decision((body,))
-            case AnswerRequests(annotator, answers):
+            case AnswerRequests(annotator=annotator, answers=answers):
                 return self._answer(command.project, queue, annotator, answers)
-            case Skip(annotator, requests):
+            case Skip(annotator=annotator, requests=requests):
                 return self._skip(command.project, queue, annotator, tuple(dict.fromkeys(requests)))
-            case Expire(batch) | Close(batch):
+            case Expire(batch=batch) | Close(batch=batch):
                 late = tuple(request.id for request in queue.pending(batch))
-                return Decision((Expired(late, batch),), {"expired": len(late)})
-            case Volunteer(annotator, key, value):
+                return Decision((Expired(requests=late, batch=batch),), {"expired": len(late)})
+            case Volunteer(annotator=annotator, key=key, value=value):
                 open_now = queue.by_key.get(key)
                 if open_now is not None and queue.requests[open_now].state in _PENDING:
-                    given = (Answer(open_now, value),)
+                    given = (Answer(request=open_now, value=value),)
                     return self._answer(command.project, queue, annotator, given)
-                return Decision((Volunteered(annotator, key, value),), {"kept": True})
+                return Decision((Volunteered(annotator=annotator, key=key, value=value),), {"kept": True})
         raise TypeError(f"{type(command.body).__name__} is no command of the oracle")
 
     def _open(self, command: Command, queue: _Queue, body: OpenRequests) -> Decision:
@@ -149,16 +149,16 @@ class OracleState(ComponentState):
                 )
         first = len(queue.requests) + 1
         opened = Opened(
-            body.kind,
-            body.batch,
-            body.asker,
-            body.title,
-            body.items,
-            body.choices,
-            body.gain,
-            body.deadline,
-            body.answers_per_item,
-            first,
+            kind=body.kind,
+            batch=body.batch,
+            asker=body.asker,
+            title=body.title,
+            items=body.items,
+            choices=body.choices,
+            gain=body.gain,
+            deadline=body.deadline,
+            answers_per_item=body.answers_per_item,
+            first=first,
         )
         events: list[Any] = [opened]
         for identity, item in enumerate(body.items, first):
@@ -166,11 +166,11 @@ class OracleState(ComponentState):
                 continue
             annotator, value = queue.volunteered[item.key]
             try:
-                given = Answer(identity, _checked(Request(identity, opened, item), value))
+                given = Answer(request=identity, value=_checked(Request(identity, opened, item), value))
             except InvalidAnswer:  # it was given before anybody knew what would be asked
                 continue
             closed = (given,) if body.answers_per_item == 1 else ()
-            events.append(Answered(annotator, (given,), closed))
+            events.append(Answered(annotator=annotator, answers=(given,), closed=closed))
         return Decision(tuple(events), {"first": first, "count": len(body.items)})
 
     def _lease(self, command: Command, queue: _Queue, body: Lease) -> Decision:
@@ -187,7 +187,7 @@ class OracleState(ComponentState):
         taken = tuple(request.id for request in free[: body.limit])
         until = command.now + body.seconds
         return Decision(
-            (Leased(body.annotator, taken, until),),
+            (Leased(annotator=body.annotator, requests=taken, until=until),),
             {"requests": list(taken), "until": until},
         )
 
@@ -206,10 +206,12 @@ class OracleState(ComponentState):
             given = {**request.answers, annotator: value}
             if len(given) >= request.opened.answers_per_item:
                 final = Counter(given.values()).most_common(1)[0][0]
-                closed.append(Answer(answer.request, final))
-        checked = tuple(Answer(a.request, _checked(queue.requests[a.request], a.value)) for a in answers)
+                closed.append(Answer(request=answer.request, value=final))
+        checked = tuple(
+            Answer(request=a.request, value=_checked(queue.requests[a.request], a.value)) for a in answers
+        )
         return Decision(
-            (Answered(annotator, checked, tuple(closed)),),
+            (Answered(annotator=annotator, answers=checked, closed=tuple(closed)),),
             {"answered": len(answers), "closed": len(closed)},
         )
 
@@ -220,9 +222,9 @@ class OracleState(ComponentState):
         closed = tuple(r.id for r in asked if r.opened.answers_per_item == 1)
         events: list[Any] = []
         if passed:
-            events.append(Passed(annotator, passed))
+            events.append(Passed(annotator=annotator, requests=passed))
         if closed or not passed:
-            events.append(Skipped(annotator, closed))
+            events.append(Skipped(annotator=annotator, requests=closed))
         return Decision(tuple(events), {"skipped": len(requests)})
 
     @staticmethod
@@ -261,20 +263,22 @@ class OracleState(ComponentState):
                     queue.by_key[item.key] = identity
                     queue.reserved += item.cost_cents * body.answers_per_item
                 queue.batches.setdefault(body.batch, []).extend(numbers)
-                self.owe(event, Expire(body.batch), to=self.component, at=body.deadline)
-            case Leased(annotator, requests, until):
+                self.owe(event, Expire(batch=body.batch), to=self.component, at=body.deadline)
+            case Leased(annotator=annotator, requests=requests, until=until):
                 for identity in requests:
                     request = queue.requests[identity]
                     request.state = RequestState.LEASED
                     request.leased_to, request.leased_until = annotator, until
                 if requests:
-                    self.owe(event, ReleaseLeases(requests, until), to=self.component, at=until)
-            case ReleaseLeases(requests, until):
+                    self.owe(
+                        event, ReleaseLeases(requests=requests, until=until), to=self.component, at=until
+                    )
+            case ReleaseLeases(requests=requests, until=until):
                 for identity in requests:
                     request = queue.requests[identity]
                     if request.state is RequestState.LEASED and request.leased_until <= until:
                         request.state, request.leased_to = RequestState.OPEN, None
-            case Answered(annotator, answers, closed):
+            case Answered(annotator=annotator, answers=answers, closed=closed):
                 for answer in answers:
                     request = queue.requests[answer.request]
                     request.answers[annotator] = answer.value
@@ -285,19 +289,19 @@ class OracleState(ComponentState):
                 for answer in closed:
                     request = queue.requests[answer.request]
                     request.state, request.value = RequestState.ANSWERED, answer.value
-            case Passed(annotator, requests):
+            case Passed(annotator=annotator, requests=requests):
                 for identity in requests:
                     request = queue.requests[identity]
                     request.state, request.leased_to = RequestState.OPEN, None
                     queue.seen_by.setdefault(request.item.key, set()).add(annotator)
-            case Skipped(annotator, requests):
+            case Skipped(annotator=annotator, requests=requests):
                 for identity in requests:
                     key = queue.requests[identity].item.key
                     queue.seen_by.setdefault(key, set()).add(annotator)
                 self._shut(queue, requests, RequestState.SKIPPED)
-            case Expired(requests, _):
+            case Expired(requests=requests, batch=_):
                 self._shut(queue, requests, RequestState.EXPIRED)
-            case Volunteered(annotator, key, value):
+            case Volunteered(annotator=annotator, key=key, value=value):
                 queue.volunteered[key] = (annotator, value)
 
     @staticmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from easeml_ray.messages import LedgerLine, message
+from easeml_ray.messages import LedgerLine, message, value
 
 __all__ = [
     "AddModel",
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 
-@message
+@message("pool.AddModel")
 class AddModel:
     """A trained model joins the stream. ``floor`` marks model 0, the majority class."""
 
@@ -50,7 +50,7 @@ class AddModel:
     immediate: bool
 
 
-@message
+@message("pool.ModelAdded")
 class ModelAdded:
     """A model is TRAINED."""
 
@@ -62,7 +62,7 @@ class ModelAdded:
     development_lower: float
 
 
-@message
+@message("pool.CloseIntake")
 class CloseIntake:
     """The search of a version is done: with adaptivity none, admit a batch of at most ``steps``.
 
@@ -76,14 +76,14 @@ class CloseIntake:
     least: float = 0.0
 
 
-@message
+@message("pool.IntakeClosed")
 class IntakeClosed:
     """No more models of this version will come for now."""
 
     version: int
 
 
-@message
+@message("pool.BatchAdmitted")
 class BatchAdmitted:
     """These models go to the gate, fixed before the first verdict among them."""
 
@@ -91,14 +91,14 @@ class BatchAdmitted:
     version: int
 
 
-@message
+@message("pool.TakeIntoGate")
 class TakeIntoGate:
     """The gate has taken the models."""
 
     models: tuple[str, ...]
 
 
-@message
+@message("pool.RecordVerdict")
 class RecordVerdict:
     """The gate's verdict on a model."""
 
@@ -106,14 +106,14 @@ class RecordVerdict:
     passed: bool
 
 
-@message
+@message("pool.VerdictRecorded")
 class VerdictRecorded:
     """The pool has drawn all that follows from a verdict: what is deployed now, in particular."""
 
     model: str
 
 
-@message
+@message("pool.ModelMoved")
 class ModelMoved:
     """The state of a model changed."""
 
@@ -122,7 +122,7 @@ class ModelMoved:
     state: str
 
 
-@message
+@message("pool.Deployed")
 class Deployed:
     """A model answers from now on; ``deployment`` counts up, replicas poll for it."""
 
@@ -133,7 +133,7 @@ class Deployed:
     because: str
 
 
-@message
+@message("pool.StoreSegment")
 class StoreSegment:
     """Rows that the endpoint answered, stored as one blob; ``lost`` rows went missing before."""
 
@@ -145,7 +145,7 @@ class StoreSegment:
     labels: int
 
 
-@message
+@message("pool.SegmentStored")
 class SegmentStored:
     """A segment of realtime rows joined a window, which is full at ``window_rows``."""
 
@@ -158,7 +158,7 @@ class SegmentStored:
     labels: int
 
 
-@message
+@message("pool.WindowClosed")
 class WindowClosed:
     """The window is full; its candidates are frozen."""
 
@@ -169,7 +169,7 @@ class WindowClosed:
     beta: float
 
 
-@message
+@value
 class AskedRow:
     """A row whose label is asked for: position in the window, coin probability, what each said."""
 
@@ -179,7 +179,7 @@ class AskedRow:
     predictions: tuple[int, ...]
 
 
-@message
+@message("pool.PickRound")
 class PickRound:
     """Work: let the picker walk on from ``start`` until labels are needed or the rows are out."""
 
@@ -193,7 +193,7 @@ class PickRound:
     beta: float
 
 
-@message
+@message("pool.FinishRound")
 class FinishRound:
     """Result of work: coins were thrown up to ``stop``; these rows want labels."""
 
@@ -205,7 +205,7 @@ class FinishRound:
     proposals: int = 0
 
 
-@message
+@message("pool.RoundFinished")
 class RoundFinished:
     """Coins were thrown up to ``stop``; these rows want labels.
 
@@ -221,7 +221,7 @@ class RoundFinished:
     proposals: int = 0
 
 
-@message
+@value
 class LabelledRow:
     """The label code of an asked row; None: skipped or expired."""
 
@@ -230,7 +230,7 @@ class LabelledRow:
     cost_cents: float
 
 
-@message
+@message("pool.ObserveLabels")
 class ObserveLabels:
     """Labels of asked rows came."""
 
@@ -238,7 +238,7 @@ class ObserveLabels:
     labels: tuple[LabelledRow, ...]
 
 
-@message
+@message("pool.LabelsObserved")
 class LabelsObserved:
     """Labels moved the posterior over the candidates."""
 
@@ -247,7 +247,7 @@ class LabelsObserved:
     ledger: LedgerLine
 
 
-@message
+@message("pool.WindowDecided")
 class WindowDecided:
     """The best candidate on the window."""
 
@@ -259,7 +259,7 @@ class WindowDecided:
     rows: int
 
 
-@message
+@message("pool.CollectWindow")
 class CollectWindow:
     """Work: gather the labelled rows of a decided window into one table."""
 
@@ -268,7 +268,7 @@ class CollectWindow:
     labelled: tuple[tuple[int, int], ...]
 
 
-@message
+@message("pool.ReleaseWindow")
 class ReleaseWindow:
     """Result of work: the labelled rows of a window."""
 
@@ -277,7 +277,7 @@ class ReleaseWindow:
     rows: int
 
 
-@message
+@message("pool.WindowReleased")
 class WindowReleased:
     """The labelled rows of a window can join train and development."""
 
@@ -286,18 +286,18 @@ class WindowReleased:
     rows: int
 
 
-@message
+@message("pool.FindSegments")
 class FindSegments:
     """Query: the blobs of segments."""
 
     segments: tuple[str, ...]
 
 
-@message
+@message("pool.ShowDeployments")
 class ShowDeployments:
     """Query: what is deployed, by project; for the prediction replicas."""
 
 
-@message
+@message("pool.ShowPool")
 class ShowPool:
     """Query: models, windows and the deployed model of a project."""

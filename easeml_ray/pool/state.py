@@ -146,21 +146,25 @@ class PoolState(ComponentState):
                 return self._add(command, pool, body)
             case CloseIntake() as body:
                 return self._close_intake(command, pool, body)
-            case TakeIntoGate(models):
+            case TakeIntoGate(models=models):
                 # Those whose era ended before their turn come to the next one's gate again.
                 fresh = [m for m in models if self._state(pool, m) is not ModelState.GATING]
                 return Decision(tuple(self._move(pool, m, ModelEvent.GATE) for m in fresh or models))
-            case RecordVerdict(model, passed):
+            case RecordVerdict(model=model, passed=passed):
                 return self._verdict(pool, model, passed)
             case StoreSegment() as body:
                 return self._segment(command.project, pool, body)
-            case FinishRound(window, start, stop, asked, classes, proposals):
-                finished = RoundFinished(window, start, stop, asked, classes, proposals)
+            case FinishRound(
+                window=window, start=start, stop=stop, asked=asked, classes=classes, proposals=proposals
+            ):
+                finished = RoundFinished(
+                    window=window, start=start, stop=stop, asked=asked, classes=classes, proposals=proposals
+                )
                 return self._finish_round(pool, finished)
             case ObserveLabels() as body:
                 return self._observe(pool, body)
-            case ReleaseWindow(window, digest, rows):
-                return Decision((WindowReleased(window, digest, rows),))
+            case ReleaseWindow(window=window, digest=digest, rows=rows):
+                return Decision((WindowReleased(window=window, digest=digest, rows=rows),))
         raise TypeError(f"{type(command.body).__name__} is no command of the pool")
 
     def rejected(self, project: str, work: Any, rejection: WorkRejected) -> tuple[Any, ...]:
@@ -171,7 +175,7 @@ class PoolState(ComponentState):
                 window = self._window(pool, work.window)
                 return self._decide_window(pool, window, window.losses, window.proposals, 0)
             case CollectWindow():
-                return (WindowReleased(work.window, "", 0),)
+                return (WindowReleased(window=work.window, digest="", rows=0),)
         return ()
 
     # -- models ---------------------------------------------------------------------------
@@ -191,7 +195,7 @@ class PoolState(ComponentState):
                 name=model,
             )
         after = MODEL.next(known.state, event, instance=model[:12])
-        return ModelMoved(model, event.value, after.value)
+        return ModelMoved(model=model, event=event.value, state=after.value)
 
     def _add(self, command: Command, pool: _Pool, body: AddModel) -> Decision:
         if body.model in pool.models:
@@ -200,12 +204,12 @@ class PoolState(ComponentState):
                 hint="A model is added once; the same bytes are the same model.",
             )
         added = ModelAdded(
-            body.model,
-            body.arm,
-            body.version,
-            body.floor,
-            body.development_accuracy,
-            body.development_lower,
+            model=body.model,
+            arm=body.arm,
+            version=body.version,
+            floor=body.floor,
+            development_accuracy=body.development_accuracy,
+            development_lower=body.development_lower,
         )
         if body.floor:
             return Decision((added,))
@@ -216,7 +220,7 @@ class PoolState(ComponentState):
         bar = pool.admitted[-1][1] + body.minimum_gain if pool.admitted else 0.0
         if body.development_lower > bar and self._room(pool, command.now, body.gates_a_day) > 0:
             admitted = self._first(body.model, ModelEvent.ADMIT)
-            return Decision((added, admitted, BatchAdmitted((body.model,), body.version)))
+            return Decision((added, admitted, BatchAdmitted(models=(body.model,), version=body.version)))
         # Nothing comes back to it: the bar only rises.
         return Decision((added, self._first(body.model, ModelEvent.RETIRE)))
 
@@ -224,7 +228,7 @@ class PoolState(ComponentState):
     def _first(model: str, event: ModelEvent) -> ModelMoved:
         """Return the first move of a model that is added by the same decision."""
         after = MODEL.next(MODEL.initial, event, instance=model[:12])
-        return ModelMoved(model, event.value, after.value)
+        return ModelMoved(model=model, event=event.value, state=after.value)
 
     @staticmethod
     def _room(pool: _Pool, now: float, gates_a_day: int) -> int:
@@ -260,21 +264,24 @@ class PoolState(ComponentState):
         events: list[Any] = [self._move(pool, model, ModelEvent.ADMIT) for model in chosen]
         taken = set(chosen)
         events += [self._move(pool, m.model, ModelEvent.RETIRE) for m in fresh if m.model not in taken]
-        events.append(IntakeClosed(body.version))
+        events.append(IntakeClosed(version=body.version))
         if chosen:
-            events.append(BatchAdmitted(tuple(chosen), body.version))
+            events.append(BatchAdmitted(models=tuple(chosen), version=body.version))
         return Decision(tuple(events), {"admitted": chosen})
 
     def _verdict(self, pool: _Pool, model: str, passed: bool) -> Decision:
         moved = self._move(pool, model, ModelEvent.PASS if passed else ModelEvent.FAIL)
         if not passed:
-            return Decision((moved, VerdictRecorded(model)))
+            return Decision((moved, VerdictRecorded(model=model)))
         enrolled = MODEL.next(ModelState.PASSED, ModelEvent.ENROL, instance=model[:12])
-        events: list[Any] = [moved, ModelMoved(model, ModelEvent.ENROL.value, enrolled.value)]
+        events: list[Any] = [
+            moved,
+            ModelMoved(model=model, event=ModelEvent.ENROL.value, state=enrolled.value),
+        ]
         better = self._development(pool, model) > self._deployed_development(pool)
         if pool.deployed is None or (better and not pool.picking and not self._decided(pool)):
             events += self._deploy(pool, model, "first to pass" if not pool.deployed else "passed")
-        return Decision((*events, VerdictRecorded(model)))
+        return Decision((*events, VerdictRecorded(model=model)))
 
     @staticmethod
     def _decided(pool: _Pool) -> bool:
@@ -295,8 +302,10 @@ class PoolState(ComponentState):
         deployed = MODEL.next(ModelState.CANDIDATE, ModelEvent.DEPLOY, instance=model[:12])
         added = pool.models[model].added
         number = (pool.deployed.deployment if pool.deployed else 0) + 1
-        events.append(ModelMoved(model, ModelEvent.DEPLOY.value, deployed.value))
-        events.append(Deployed(model, added.arm, added.version, number, because))
+        events.append(ModelMoved(model=model, event=ModelEvent.DEPLOY.value, state=deployed.value))
+        events.append(
+            Deployed(model=model, arm=added.arm, version=added.version, deployment=number, because=because)
+        )
         return events
 
     # -- windows --------------------------------------------------------------------------
@@ -318,13 +327,13 @@ class PoolState(ComponentState):
                 hint="Rows are taken again once the labels that the picker asked for are given.",
             )
         stored = SegmentStored(
-            body.segment,
-            body.digest,
-            body.rows,
-            body.lost,
-            filling.number,
-            body.window_rows,
-            body.labels,
+            segment=body.segment,
+            digest=body.digest,
+            rows=body.rows,
+            lost=body.lost,
+            window=filling.number,
+            window_rows=body.window_rows,
+            labels=body.labels,
         )
         rows = filling.rows + body.rows
         events: list[Any] = [stored]
@@ -335,7 +344,7 @@ class PoolState(ComponentState):
 
     @staticmethod
     def _closed(pool: _Pool, number: int, rows: int, labels: int) -> WindowClosed:
-        return WindowClosed(number, pool.candidates(), rows, labels, _BETA)
+        return WindowClosed(window=number, candidates=pool.candidates(), rows=rows, labels=labels, beta=_BETA)
 
     def _window(self, pool: _Pool, number: int) -> _Window:
         return pool.windows[number - 1]
@@ -361,9 +370,9 @@ class PoolState(ComponentState):
         before = window.posterior()
         after = _weights(losses, window.proposals)
         observed = LabelsObserved(
-            body.window,
-            body.labels,
-            LedgerLine(
+            window=body.window,
+            labels=body.labels,
+            ledger=LedgerLine(
                 variable=f"best of {len(window.candidates)} candidates on window {window.number}",
                 entropy_before=_entropy(before),
                 entropy_after=_entropy(after),
@@ -393,7 +402,14 @@ class PoolState(ComponentState):
         weights = _weights(losses, proposals)
         best = self._best(pool, window, weights)
         labels = len(window.labelled) + given
-        decided = WindowDecided(window.number, best, tuple(weights), window.candidates, labels, window.rows)
+        decided = WindowDecided(
+            window=window.number,
+            best=best,
+            posterior=tuple(weights),
+            candidates=window.candidates,
+            labels=labels,
+            rows=window.rows,
+        )
         events: list[Any] = [decided]
         # Without one label the window has no evidence: the incumbent stays.
         if labels and pool.deployed and best != pool.deployed.model:
@@ -413,12 +429,12 @@ class PoolState(ComponentState):
         match event.body:
             case ModelAdded() as body:
                 pool.models[body.model] = _Model(body)
-            case ModelMoved(model, name, _):
+            case ModelMoved(model=model, event=name, state=_):
                 known = pool.models[model]
                 known.state = MODEL.next(known.state, ModelEvent(name), instance=model[:12])
                 if name == ModelEvent.ADMIT:
                     pool.admitted.append((event.at, known.added.development_lower))
-            case IntakeClosed(version):
+            case IntakeClosed(version=version):
                 pool.closed.add(version)
             case Deployed() as body:
                 pool.deployed = body
@@ -432,13 +448,15 @@ class PoolState(ComponentState):
                 window.wanted, window.labels_left = body.window_rows, body.labels
                 pool.segments[body.segment] = body.digest
                 pool.lost += body.lost
-            case WindowClosed(number, candidates, rows, labels, _):
+            case WindowClosed(window=number, candidates=candidates, rows=rows, labels=labels, beta=_):
                 window = self._window(pool, number)
                 window.state = WINDOW.next(window.state, WindowEvent.CLOSE, instance=event.stream)
                 window.candidates, window.rows, window.labels_left = candidates, rows, labels
                 window.losses = [0.0] * len(candidates)
                 self._owe_round(event, window)
-            case RoundFinished(number, _, stop, asked, _, proposals):
+            case RoundFinished(
+                window=number, start=_, stop=stop, asked=asked, classes=_, proposals=proposals
+            ):
                 window = self._window(pool, number)
                 window.seen, window.proposals = stop, proposals
                 for row in asked:
@@ -449,7 +467,7 @@ class PoolState(ComponentState):
                     self._owe_round(event, window)
             case LabelsObserved() as body:
                 window = self._window(pool, body.window)
-                window.losses = _with_labels(window, ObserveLabels(body.window, body.labels))
+                window.losses = _with_labels(window, ObserveLabels(window=body.window, labels=body.labels))
                 for label in body.labels:
                     window.pending.discard(label.row)
                     if label.label is not None:
@@ -460,8 +478,10 @@ class PoolState(ComponentState):
                 window = self._window(pool, number)
                 window.state = WINDOW.next(window.state, WindowEvent.DECIDE, instance=event.stream)
                 labelled = tuple(sorted(window.labelled.items()))
-                self.owe(event, CollectWindow(number, tuple(window.segments), labelled))
-            case WindowReleased(number, _, _):
+                self.owe(
+                    event, CollectWindow(window=number, segments=tuple(window.segments), labelled=labelled)
+                )
+            case WindowReleased(window=number, digest=_, rows=_):
                 window = self._window(pool, number)
                 window.state = WINDOW.next(window.state, WindowEvent.RELEASE, instance=event.stream)
 
@@ -469,14 +489,14 @@ class PoolState(ComponentState):
         self.owe(
             event,
             PickRound(
-                window.number,
-                tuple(window.segments),
-                window.candidates,
-                window.seen,
-                window.proposals,
-                tuple(window.losses),
-                window.labels_left,
-                _BETA,
+                window=window.number,
+                segments=tuple(window.segments),
+                candidates=window.candidates,
+                start=window.seen,
+                proposals=window.proposals,
+                losses=tuple(window.losses),
+                labels_left=window.labels_left,
+                beta=_BETA,
             ),
         )
 
@@ -491,7 +511,7 @@ class PoolState(ComponentState):
                     for name, pool in self.projects.items()
                     if pool.deployed is not None
                 }
-            case FindSegments(segments):
+            case FindSegments(segments=segments):
                 pool = self.projects.get(project, _Pool())
                 unknown = [segment for segment in segments if segment not in pool.segments]
                 if unknown:

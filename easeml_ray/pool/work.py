@@ -39,7 +39,14 @@ def pick_round(job: Job, bench: Bench) -> FinishRound:
     )
     if body.labels_left == 0:
         # Without labels no row can tell anything: they pass by.
-        return FinishRound(body.window, body.start, rows.num_rows, (), tuple(classes), body.proposals)
+        return FinishRound(
+            window=body.window,
+            start=body.start,
+            stop=rows.num_rows,
+            asked=(),
+            classes=tuple(classes),
+            proposals=body.proposals,
+        )
     asked: list[AskedRow] = []
     at_once = min(_ASKED_AT_ONCE, body.labels_left)
     stop = body.start
@@ -47,24 +54,38 @@ def pick_round(job: Job, bench: Bench) -> FinishRound:
         said = predictions[stop]
         query = picker.propose(said)
         if query.ask:
-            row = AskedRow(stop, requests[stop], query.probability, tuple(int(p) for p in said))
+            row = AskedRow(
+                row=stop,
+                request=requests[stop],
+                probability=query.probability,
+                predictions=tuple(int(p) for p in said),
+            )
             asked.append(row)
         stop += 1
-    return FinishRound(body.window, body.start, stop, tuple(asked), tuple(classes), picker.proposals)
+    return FinishRound(
+        window=body.window,
+        start=body.start,
+        stop=stop,
+        asked=tuple(asked),
+        classes=tuple(classes),
+        proposals=picker.proposals,
+    )
 
 
 def collect_window(job: Job, bench: Bench) -> ReleaseWindow:
     """Store the labelled rows of a window; a label is paid for once and kept."""
     body: CollectWindow = job.body
     if not body.labelled:
-        return ReleaseWindow(body.window, "", 0)
+        return ReleaseWindow(window=body.window, digest="", rows=0)
     rows = _window_rows(job, bench, body.segments)
     taken = rows.take([row for row, _ in body.labelled])
     codes = pa.array([label for _, label in body.labelled], pa.int64())
     requests = [f"{segment}:{i}" for segment, _, count in body.segments for i in range(count)]
     taken = taken.append_column("_label_code", codes)
     taken = taken.append_column("_request", pa.array([requests[row] for row, _ in body.labelled]))
-    return ReleaseWindow(body.window, bench.blobs.put_table(job.tenant, taken), taken.num_rows)
+    return ReleaseWindow(
+        window=body.window, digest=bench.blobs.put_table(job.tenant, taken), rows=taken.num_rows
+    )
 
 
 WORK: dict[type, Perform] = {PickRound: pick_round, CollectWindow: collect_window}

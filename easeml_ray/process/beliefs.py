@@ -33,7 +33,14 @@ def studied(state: ComponentState, project: Project, event: Event) -> None:
         option = project.chosen.option
         realised = gain_of(project.chosen.accuracy, event.body, project.target)
         model = model_gain_of(earlier, event.body, project.target)
-        gain = RecordGain(option.id, option.kind, option.gain, realised, option.cost_cents, model)
+        gain = RecordGain(
+            option=option.id,
+            kind=option.kind,
+            predicted=option.gain,
+            realised=realised,
+            cost_cents=option.cost_cents,
+            model=model,
+        )
         state.owe(event, gain, to="process")
         _check(state, project, event, project.chosen)
         project.chosen = None
@@ -54,13 +61,20 @@ def _check(state: ComponentState, project: Project, event: Event, chosen: Chosen
     if chosen.option.kind not in _REPAIRS or arm is None or after is None:
         return
     option, before = chosen.option, chosen.version
-    check = CheckRepairs(option.id, option.kind, arm, before, after, project.target)
+    check = CheckRepairs(
+        option=option.id,
+        kind=option.kind,
+        arm=arm,
+        before=before,
+        after=after,
+        target_accuracy=project.target,
+    )
     state.owe(event, check, to="cleaning")
 
 
 def study_of(version: DataVersion, project: Project) -> Study:
     """Return the study of a version for the project's target."""
-    return Study(version, project.target, project.task.prices.gpu_second)
+    return Study(version=version, target_accuracy=project.target, second_cents=project.task.prices.gpu_second)
 
 
 def _study_cancelled(state: ComponentState, project: Project, event: Event, body: StudyCancelled) -> None:
@@ -81,19 +95,23 @@ def proposed(state: ComponentState, project: Project, event: Event) -> None:
         case PurchasesProposed() as body if project.purchases is None:
             project.purchases = body
         case Purchased(digest=digest, labelled=True) if project.version:
-            revise = Revise(project.version.number, (), (digest,), "purchase")
+            revise = Revise(
+                number=project.version.number, corrections=(), purchases=(digest,), reason="purchase"
+            )
             state.owe(event, revise, to="registry")
             return
         case Purchased() as body if project.version:
-            label = LabelPurchase(body.offer, project.version, project.task.batch_items)
+            label = LabelPurchase(offer=body.offer, version=project.version, items=project.task.batch_items)
             state.owe(event, label, to="market")
             return
         case LabelsWanted() as body:
             ask_labels(state, project, event, body)
             return
-        case Labelled(offer, digest, rows) if project.version:
+        case Labelled(offer=offer, digest=digest, rows=rows) if project.version:
             if rows:
-                revise = Revise(project.version.number, (), (digest,), "purchase")
+                revise = Revise(
+                    number=project.version.number, corrections=(), purchases=(digest,), reason="purchase"
+                )
                 state.owe(event, revise, to="registry")
             else:
                 enter(state, event, PhaseEvent.NOTHING_LEARNED, f"no row of offer {offer} was labelled")

@@ -39,20 +39,20 @@ def next_era(state: ComponentState, project: Project, event: Event) -> None:
     sealed, rows, schema, subsets, labelled = project.test_sets.pop(0)
     gate = project.task.gate
     era = OpenEra(
-        sealed,
-        rows,
-        schema,
-        gate.condition,
-        gate.reliability,
-        gate.steps,
-        gate.adaptivity,
-        gate.mode,
-        gate.bound,
-        project.deployed or project.floor,
-        subsets,
-        labelled,
-        gate.meter,
-        project.task.prices.test_bit,
+        sealed=sealed,
+        rows=rows,
+        schema=schema,
+        condition=gate.condition,
+        reliability=gate.reliability,
+        steps=gate.steps,
+        adaptivity=gate.adaptivity,
+        mode=gate.mode,
+        bound=gate.bound,
+        old=project.deployed or project.floor,
+        subset_rows=subsets,
+        labelled=labelled,
+        meter=gate.meter,
+        bit_cents=project.task.prices.test_bit,
     )
     state.owe(event, era, to="gate")
 
@@ -60,7 +60,7 @@ def next_era(state: ComponentState, project: Project, event: Event) -> None:
 def to_gate(state: ComponentState, project: Project, event: Event, models: tuple[str, ...], old: str) -> None:
     """Send models to the gate, with what they reach on development."""
     development = tuple(project.development[model] for model in models)
-    state.owe(event, GateModels(models, old, development), to="gate")
+    state.owe(event, GateModels(models=models, old=old, development=development), to="gate")
 
 
 def gated(state: ComponentState, project: Project, event: Event) -> None:
@@ -76,10 +76,10 @@ def gated(state: ComponentState, project: Project, event: Event) -> None:
             if body.adaptivity != "none":
                 bits = leaked_bits(body.adaptivity, verdicts=body.steps, passes=0, bands=len(body.meter) + 1)
                 project.reserved[body.era] = BillLine(body.steps, bits * body.bit_cents, bits)
-        case ModelsQueued(models, _, era) if era is not None:
-            state.owe(event, TakeIntoGate(models), to="pool")
+        case ModelsQueued(models=models, old=_, era=era) if era is not None:
+            state.owe(event, TakeIntoGate(models=models), to="pool")
         case VerdictGiven() as body:
-            verdict = RecordVerdict(body.model, body.passed)
+            verdict = RecordVerdict(model=body.model, passed=body.passed)
             project.verdicts.append(verdict)
             if project.task.gate.adaptivity != "none":
                 state.owe(event, verdict, to="pool")
@@ -92,12 +92,16 @@ def gated(state: ComponentState, project: Project, event: Event) -> None:
             next_era(state, project, event)
         case TestLabelsWanted() as body:
             ask_test_labels(state, project, event, body)
-        case EraReleased(era, digest, rows, sealed):
+        case EraReleased(era=era, digest=digest, rows=rows, sealed=sealed):
             project.reserved.pop(era, None)
             # Without any labelled row too: the registry has to know that the set is sealed no longer.
             # Rows that people labelled because models differ on them are no sample: they do for training.
             asked = era in project.unlabelled
-            state.owe(event, Absorb(f"era:{era}", digest, rows, sealed, asked), to="registry")
+            state.owe(
+                event,
+                Absorb(source=f"era:{era}", digest=digest, rows=rows, sealed=sealed, train_only=asked),
+                to="registry",
+            )
         # An era that was given to the gate since may do.
-        case TestSetWanted(rows, why, era) if era >= project.eras:
+        case TestSetWanted(rows=rows, why=why, era=era) if era >= project.eras:
             ask_test_set(state, project, event, rows, why)

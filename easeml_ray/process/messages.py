@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 
-@message
+@message("process.CreateTenant")
 class CreateTenant:
     """Make a tenant, or another token of one; only the token's hash is given."""
 
@@ -41,7 +41,7 @@ class CreateTenant:
     token_hash: str
 
 
-@message
+@message("process.TenantCreated")
 class TenantCreated:
     """A tenant's token is known from now on."""
 
@@ -50,7 +50,7 @@ class TenantCreated:
     token_hash: str
 
 
-@message
+@message("process.CreateProject")
 class CreateProject:
     """Define an application; ``task`` is a whole TaskSpec as plain values."""
 
@@ -58,7 +58,7 @@ class CreateProject:
     task: dict[str, Any]
 
 
-@message
+@message("process.ProjectCreated")
 class ProjectCreated:
     """An application is defined."""
 
@@ -66,14 +66,14 @@ class ProjectCreated:
     task: dict[str, Any]
 
 
-@message
+@message("process.ControlProject")
 class ControlProject:
     """Pause, resume or cancel a project."""
 
     event: str
 
 
-@message
+@message("process.ControlChanged")
 class ControlChanged:
     """The control of a project changed."""
 
@@ -81,7 +81,7 @@ class ControlChanged:
     control: str
 
 
-@message
+@message("process.EnterPhase")
 class EnterPhase:
     """Move the phase; sent by Lifecycle to itself."""
 
@@ -90,7 +90,7 @@ class EnterPhase:
     version: DataVersion | None = None
 
 
-@message
+@message("process.PhaseEntered")
 class PhaseEntered:
     """The phase moved."""
 
@@ -100,7 +100,7 @@ class PhaseEntered:
     version: DataVersion | None = None
 
 
-@message
+@message("process.OverrideTarget")
 class OverrideTarget:
     """A person's decision: another target, or to train against the belief."""
 
@@ -109,7 +109,7 @@ class OverrideTarget:
     reason: str
 
 
-@message
+@message("process.TargetOverridden")
 class TargetOverridden:
     """A person decided; logged for good."""
 
@@ -119,14 +119,14 @@ class TargetOverridden:
     by: str
 
 
-@message
+@message("process.RequestImprovement")
 class RequestImprovement:
     """A person asks for the data to be improved although nothing forces it."""
 
     reason: str
 
 
-@message
+@message("process.OptionChosen")
 class OptionChosen:
     """Of all options, this one has the highest expected gain per cent that is affordable."""
 
@@ -138,12 +138,12 @@ class OptionChosen:
     of: int
 
 
-@message
+@message("process.Choose")
 class Choose:
     """Take the affordable option with the highest expected gain per cent; sent to itself."""
 
 
-@message
+@message("process.RecordGain")
 class RecordGain:
     """Compare what a step was predicted to bring with what the study after it saw.
 
@@ -160,7 +160,7 @@ class RecordGain:
     model: float | None = None
 
 
-@message
+@message("process.GainRealised")
 class GainRealised:
     """What a step was predicted to bring and what the next study saw of it; see :class:`RecordGain`."""
 
@@ -172,7 +172,7 @@ class GainRealised:
     model: float | None = None
 
 
-@message
+@message("process.RecordRejection")
 class RecordRejection:
     """A component refused a command that Lifecycle sent."""
 
@@ -181,7 +181,7 @@ class RecordRejection:
     error: dict[str, Any]
 
 
-@message
+@message("process.Rejected")
 class Rejected:
     """A component refused a command that Lifecycle sent; the action is settled by it."""
 
@@ -190,28 +190,28 @@ class Rejected:
     error: dict[str, Any]
 
 
-@message
+@message("process.ShowTenants")
 class ShowTenants:
     """Query: tenants and their token hashes (for the authenticator)."""
 
 
-@message
+@message("process.ListProjects")
 class ListProjects:
     """Query: the projects that ``tenant`` may see (None: all)."""
 
     tenant: str | None
 
 
-@message
+@message("process.ShowProject")
 class ShowProject:
     """Query: where a project stands."""
 
 
-@message
+@message("process.ShowNext")
 class ShowNext:
     """Query: all options of all steps, ranked by expected gain per cent."""
 
 
-@message
+@message("process.ShowBill")
 class ShowBill:
     """Query: what was spent and what uncertainty it removed."""

@@ -63,7 +63,7 @@ _REPEATED = (*_IMPROVES, "LABEL_ROW")
 
 def enter(state: ComponentState, event: Event, move: PhaseEvent, because: str, version: Any = None) -> None:
     """Make a move of the phase due."""
-    state.owe(event, EnterPhase(move.value, because, version), to="process")
+    state.owe(event, EnterPhase(event=move.value, because=because, version=version), to="process")
 
 
 def believed(project: Project) -> float:
@@ -85,7 +85,15 @@ def ask_decision(state: ComponentState, project: Project, event: Event, why: str
         "or another target accuracy."
     )
     key = f"target:{project.version.number if project.version else 0}:{project.rounds}"
-    ask(state, project, event, Kind.OVERRIDE_TARGET, key, title, (Asked(key, payload, 0.0),))
+    ask(
+        state,
+        project,
+        event,
+        Kind.OVERRIDE_TARGET,
+        key,
+        title,
+        (Asked(key=key, payload=payload, cost_cents=0.0),),
+    )
 
 
 def ask_option(state: ComponentState, project: Project, event: Event, option: Option) -> None:
@@ -93,7 +101,8 @@ def ask_option(state: ComponentState, project: Project, event: Event, option: Op
     answers = project.task.answers_per_item if option.kind in _IMPROVES else 1
     each = option.cost_cents / max(len(option.items) * answers, 1)
     items = tuple(
-        Asked(item["key"], {k: v for k, v in item.items() if k != "key"}, each) for item in option.items
+        Asked(key=item["key"], payload={k: v for k, v in item.items() if k != "key"}, cost_cents=each)
+        for item in option.items
     )
     ask(
         state,
@@ -111,9 +120,9 @@ def ask_labels(state: ComponentState, project: Project, event: Event, body: Labe
     """Ask for the labels of some rows that were bought without."""
     items = tuple(
         Asked(
-            f"offer:{body.offer}:{place}",
-            {"offer": body.offer, "table": body.digest, "place": place},
-            project.task.prices.label,
+            key=f"offer:{body.offer}:{place}",
+            payload={"offer": body.offer, "table": body.digest, "place": place},
+            cost_cents=project.task.prices.label,
         )
         for place in range(body.first, body.first + body.count)
     )
@@ -126,9 +135,9 @@ def ask_test_labels(state: ComponentState, project: Project, event: Event, body:
     """Ask for labels of rows of a test set; the answers are sealed to the gate on arrival."""
     items = tuple(
         Asked(
-            f"test:{body.era}:{row}",
-            {"era": body.era, "row": row, "table": body.table, "place": place},
-            project.task.prices.label,
+            key=f"test:{body.era}:{row}",
+            payload={"era": body.era, "row": row, "table": body.table, "place": place},
+            cost_cents=project.task.prices.label,
         )
         for place, row in enumerate(body.rows)
     )
@@ -145,16 +154,24 @@ def ask_test_set(state: ComponentState, project: Project, event: Event, rows: in
     title = f"A new test set is needed: upload {rows:,} fresh labelled rows ({why})."
     key = f"test-set:{event.component}:{event.version}"
     payload = {"rows": rows, "why": why, "answer": "upload"}
-    ask(state, project, event, Kind.NEW_TEST_SET, key, title, (Asked(key, payload, 0.0),))
+    ask(
+        state,
+        project,
+        event,
+        Kind.NEW_TEST_SET,
+        key,
+        title,
+        (Asked(key=key, payload=payload, cost_cents=0.0),),
+    )
 
 
 def ask_realtime(state: ComponentState, project: Project, event: Event, body: RoundFinished) -> None:
     """Ask for the labels that the picker wants."""
     items = tuple(
         Asked(
-            f"realtime:{row.request}",
-            {"window": body.window, "row": row.row, "request_id": row.request},
-            project.task.prices.label,
+            key=f"realtime:{row.request}",
+            payload={"window": body.window, "row": row.row, "request_id": row.request},
+            cost_cents=project.task.prices.label,
         )
         for row in body.asked
     )
@@ -207,7 +224,7 @@ def withdraw(state: ComponentState, project: Project, event: Event, kind: Kind) 
     """Withdraw questions that answered themselves."""
     for batch in project.batches.values():
         if batch.kind == kind.value:
-            state.owe(event, Close(batch.id), to="oracle")
+            state.owe(event, Close(batch=batch.id), to="oracle")
 
 
 # -- answers -------------------------------------------------------------------------------------
@@ -223,12 +240,12 @@ def hear(state: ComponentState, project: Project, event: Event) -> None:
                 batch.prices[item.key], batch.costs[item.key] = item.cost_cents, 0.0
                 batch.payloads[item.key] = item.payload
                 batch.open[body.first + offset] = item.key
-        case Answered(annotator, answers, closed):
+        case Answered(annotator=annotator, answers=answers, closed=closed):
             for batch in project.batches.values():
                 for key in (batch.open[a.request] for a in answers if a.request in batch.open):
                     batch.costs[key] += batch.prices[key]
             _closed(state, project, event, {a.request: a.value for a in closed}, annotator)
-        case Skipped(_, requests) | Expired(requests, _):
+        case Skipped(annotator=_, requests=requests) | Expired(requests=requests, batch=_):
             late = isinstance(event.body, Expired) and asked_for(state, project, Kind.NEW_TEST_SET)
             _closed(state, project, event, dict.fromkeys(requests), "nobody")
             if late and project.wanted_rows and not asked_for(state, project, Kind.NEW_TEST_SET):
@@ -254,25 +271,33 @@ def _batch_done(state: ComponentState, project: Project, event: Event, batch: Ba
         _learn(state, project, event, batch)
     elif batch.kind == "LABEL_ROW" and all("place" in payload for payload in batch.payloads.values()):
         labels = tuple(
-            PlacedLabel(batch.payloads[key]["place"], None if value is None else str(value), batch.costs[key])
+            PlacedLabel(
+                place=batch.payloads[key]["place"],
+                label=None if value is None else str(value),
+                cost_cents=batch.costs[key],
+            )
             for key, value in batch.answers.items()
         )
         offer = next(iter(batch.payloads.values()))["offer"]
-        state.owe(event, LearnLabels(offer, labels), to="market")
+        state.owe(event, LearnLabels(offer=offer, labels=labels), to="market")
     elif batch.kind == "LABEL_TEST":
         sealed = tuple(
-            SealedLabel(batch.payloads[key]["row"], None if value is None else str(value), batch.costs[key])
+            SealedLabel(
+                row=batch.payloads[key]["row"],
+                sealed=None if value is None else str(value),
+                cost_cents=batch.costs[key],
+            )
             for key, value in batch.answers.items()
         )
         era = next(iter(batch.payloads.values()))["era"]
-        state.owe(event, LearnTestLabels(era, sealed), to="gate")
+        state.owe(event, LearnTestLabels(era=era, labels=sealed), to="gate")
     elif batch.kind == "BUY_ROW" and project.version:
         for key, answer in batch.answers.items():
             offer = batch.payloads[key]["offer"]
             if answer == "yes":
-                state.owe(event, Buy(offer, by, project.version), to="market")
+                state.owe(event, Buy(offer=offer, approved_by=by, version=project.version), to="market")
             else:
-                state.owe(event, Decline(offer, by), to="market")
+                state.owe(event, Decline(offer=offer, by=by), to="market")
                 enter(state, event, PhaseEvent.NOTHING_LEARNED, f"offer {offer} was declined")
     elif batch.kind == "OVERRIDE_TARGET":
         _decided(state, event, next(iter(batch.answers.values())), by)
@@ -280,11 +305,17 @@ def _batch_done(state: ComponentState, project: Project, event: Event, batch: Ba
 
 def _decided(state: ComponentState, event: Event, answer: Any, by: str) -> None:
     if answer == "improve":
-        state.owe(event, RequestImprovement(f"{by} asked for it"), to="process")
+        state.owe(event, RequestImprovement(reason=f"{by} asked for it"), to="process")
     elif answer == "train":
-        state.owe(event, OverrideTarget(None, True, f"{by} said: train anyway"), to="process")
+        state.owe(
+            event,
+            OverrideTarget(target_accuracy=None, train=True, reason=f"{by} said: train anyway"),
+            to="process",
+        )
     elif answer is not None:
-        lowered = OverrideTarget(float(answer), False, f"{by} set another target")
+        lowered = OverrideTarget(
+            target_accuracy=float(answer), train=False, reason=f"{by} set another target"
+        )
         state.owe(event, lowered, to="process")
 
 
@@ -292,10 +323,15 @@ def _learn(state: ComponentState, project: Project, event: Event, batch: Batch) 
     if project.version is None:
         return
     learned = tuple(
-        AnsweredItem(key, value, float(batch.payloads[key].get("bits", 0.0)), batch.costs[key])
+        AnsweredItem(
+            key=key,
+            value=value,
+            entropy_before=float(batch.payloads[key].get("bits", 0.0)),
+            cost_cents=batch.costs[key],
+        )
         for key, value in batch.answers.items()
     )
-    state.owe(event, Learn(batch.kind, learned), to="cleaning")
+    state.owe(event, Learn(kind=batch.kind, items=learned), to="cleaning")
     corrections = tuple(
         Correction(
             pillar=batch.payloads[key]["pillar"],
@@ -308,7 +344,9 @@ def _learn(state: ComponentState, project: Project, event: Event, batch: Batch) 
         if value is not None
     )
     if corrections:
-        revise = Revise(project.version.number, corrections, (), "answers")
+        revise = Revise(
+            number=project.version.number, corrections=corrections, purchases=(), reason="answers"
+        )
         state.owe(event, revise, to="registry")
     else:
         project.unanswered += 1
@@ -325,4 +363,4 @@ def _realtime_labels(state: ComponentState, event: Event, batch: Batch, fresh: d
         for key, value in fresh.items()
     )
     window = next(iter(batch.payloads.values()))["window"]
-    state.owe(event, ObserveLabels(window, labels), to="pool")
+    state.owe(event, ObserveLabels(window=window, labels=labels), to="pool")

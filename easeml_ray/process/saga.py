@@ -84,13 +84,13 @@ def react(state: ComponentState, project: Project, event: Event) -> None:
                 project.problem = None
             project.version = body.version or project.version
             _entered(state, project, event)
-        case ControlChanged(_, control):
+        case ControlChanged(event=_, control=control):
             project.control = Control(control)
             if project.control is not Control.RUNNING and project.phase is Phase.FEASIBILITY:
                 # A study holds processors that others could use; it is asked for anew on resume.
                 resume = project.control is Control.PAUSED
                 number = project.version.number if project.version else None
-                state.owe(event, CancelStudy(resume, number), to="feasibility")
+                state.owe(event, CancelStudy(resume=resume, number=number), to="feasibility")
         case TargetOverridden(target_accuracy=target):
             project.target = target
         case OptionChosen() as body:
@@ -105,16 +105,16 @@ def react(state: ComponentState, project: Project, event: Event) -> None:
             project.verdicts.pop(0)  # they go to it in order
             project.problem = {"component": body.to, "what": body.kind, **body.error}
             next_era(state, project, event)
-        case Rejected(to, kind, error) if error.get("kind") != "IllegalTransition":
+        case Rejected(to=to, kind=kind, error=error) if error.get("kind") != "IllegalTransition":
             _failed(state, project, event, to, kind, error)
             if kind == "gate.OpenEra":
                 project.era_open = False
                 project.eras -= 1
                 next_era(state, project, event)
-        case WorkRejected(kind, error) if kind in _BESIDE:
+        case WorkRejected(kind=kind, error=error) if kind in _BESIDE:
             # No phase waits for a check or an audit: it is shown, and the project goes on.
             project.problem = {"component": event.component, "what": kind, **error}
-        case WorkRejected(kind, error):
+        case WorkRejected(kind=kind, error=error):
             _failed(state, project, event, event.component, kind, error)
         case _:
             _REACTIONS.get(event.component, _nothing)(state, project, event)
@@ -154,7 +154,7 @@ def _entered(state: ComponentState, project: Project, event: Event) -> None:
         case Phase.SEALED:
             enter(state, event, PhaseEvent.AUGMENTATION_STARTED, "pillars are apart")
         case Phase.AUGMENTING if version:
-            state.owe(event, Augment(version.number), to="registry")
+            state.owe(event, Augment(number=version.number), to="registry")
         case Phase.FEASIBILITY if version:
             state.owe(event, study_of(version, project), to="feasibility")
         case Phase.UNDECIDED:
@@ -165,24 +165,24 @@ def _entered(state: ComponentState, project: Project, event: Event) -> None:
             state.owe(
                 event,
                 ProposeRepairs(
-                    version,
-                    _current(project),
-                    project.report.ber_upper if project.report else 1.0,
-                    project.target,
-                    prices.label * answers,
-                    prices.cell * answers,
-                    project.task.batch_items,
+                    version=version,
+                    accuracy=_current(project),
+                    error=project.report.ber_upper if project.report else 1.0,
+                    target_accuracy=project.target,
+                    price_label=prices.label * answers,
+                    price_cell=prices.cell * answers,
+                    items=project.task.batch_items,
                 ),
                 to="cleaning",
             )
             state.owe(
                 event,
                 ProposePurchases(
-                    version,
-                    _current(project),
-                    project.target,
-                    project.budget_left,
-                    prices.label * answers,
+                    version=version,
+                    accuracy=_current(project),
+                    target_accuracy=project.target,
+                    budget_cents=project.budget_left,
+                    label_cents=prices.label * answers,
                 ),
                 to="market",
             )
@@ -194,7 +194,9 @@ def _entered(state: ComponentState, project: Project, event: Event) -> None:
         case Phase.READY if version and version.number not in project.searched:
             project.searched.add(version.number)
             price = project.task.prices.gpu_second
-            search = OpenSearch(version, tuple(ARMS), project.task.seed, price)
+            search = OpenSearch(
+                version=version, arms=tuple(ARMS), seed=project.task.seed, gpu_second_cents=price
+            )
             state.owe(event, search, to="automl")
 
 
@@ -228,7 +230,7 @@ def _registry(state: ComponentState, project: Project, event: Event) -> None:
             next_era(state, project, event)
             project.wanted_rows = 0
             withdraw(state, project, event, Kind.NEW_TEST_SET)
-        case Augmented(version):
+        case Augmented(version=version):
             enter(state, event, PhaseEvent.AUGMENTED, "machine-readable", version)
         case VersionAdded() as body:
             project.version = body.version
@@ -268,15 +270,15 @@ def _automl(state: ComponentState, project: Project, event: Event) -> None:
             project.development[body.model] = body.development_accuracy
             project.arms[body.model] = body.arm
             added = AddModel(
-                body.model,
-                body.arm,
-                body.version,
-                body.floor,
-                body.development_accuracy,
-                body.development_lower,
-                task.minimum_gain,
-                task.gates_a_day,
-                task.gate.adaptivity != "none",
+                model=body.model,
+                arm=body.arm,
+                version=body.version,
+                floor=body.floor,
+                development_accuracy=body.development_accuracy,
+                development_lower=body.development_lower,
+                minimum_gain=task.minimum_gain,
+                gates_a_day=task.gates_a_day,
+                immediate=task.gate.adaptivity != "none",
             )
             state.owe(event, added, to="pool")
             _trial_over(state, project, event, body.version)
@@ -296,13 +298,19 @@ def _close_intake(state: ComponentState, project: Project, event: Event, version
     """Have the pool admit at most ``steps`` of a version's models and retire the others."""
     task = project.task
     least = float(least_accuracy(parse(task.gate.condition)))
-    close = CloseIntake(version, task.minimum_gain, task.gates_a_day, steps, least)
+    close = CloseIntake(
+        version=version,
+        minimum_gain=task.minimum_gain,
+        gates_a_day=task.gates_a_day,
+        steps=steps,
+        least=least,
+    )
     state.owe(event, close, to="pool")
 
 
 def _pool(state: ComponentState, project: Project, event: Event) -> None:
     match event.body:
-        case BatchAdmitted(models, _):
+        case BatchAdmitted(models=models, version=_):
             old = project.deployed or project.floor
             if old is None:
                 project.ungated += models
@@ -310,14 +318,14 @@ def _pool(state: ComponentState, project: Project, event: Event) -> None:
                 to_gate(state, project, event, models, old)
         case Deployed() as body:
             project.deployed = body.model
-        case ModelMoved(model, move) if move in (ModelEvent.PASS.value, ModelEvent.FAIL.value):
+        case ModelMoved(model=model, event=move) if move in (ModelEvent.PASS.value, ModelEvent.FAIL.value):
             project.verdicts = [verdict for verdict in project.verdicts if verdict.model != model]
         case VerdictRecorded():
             next_era(state, project, event)
         case RoundFinished() as body if body.asked:
             ask_realtime(state, project, event, body)
-        case WindowReleased(window, digest, rows) if rows:
-            state.owe(event, Absorb(f"window:{window}", digest, rows), to="registry")
+        case WindowReleased(window=window, digest=digest, rows=rows) if rows:
+            state.owe(event, Absorb(source=f"window:{window}", digest=digest, rows=rows), to="registry")
 
 
 _REACTIONS = {

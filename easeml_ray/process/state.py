@@ -77,23 +77,27 @@ class LifecycleState(ComponentState):
     def decide(self, command: Command) -> Decision:
         """Judge a command; see :class:`ComponentState`."""
         match command.body:
-            case CreateTenant(name, role, token_hash):
+            case CreateTenant(name=name, role=role, token_hash=token_hash):
                 return self._create_tenant(name, role, token_hash)
-            case CreateProject(name, task):
+            case CreateProject(name=name, task=task):
                 return self._create_project(name, task)
-            case RecordRejection(to, kind, error):
-                return Decision((Rejected(to, kind, error),))
+            case RecordRejection(to=to, kind=kind, error=error):
+                return Decision((Rejected(to=to, kind=kind, error=error),))
         project = self.project(command.project)
         match command.body:
-            case EnterPhase(event, because, version):
+            case EnterPhase(event=event, because=because, version=version):
                 phase = PHASE.next(project.phase, PhaseEvent(event), instance=project.name)
-                return Decision((PhaseEntered(event, phase.value, because, version),))
-            case ControlProject(event):
+                return Decision(
+                    (PhaseEntered(event=event, phase=phase.value, because=because, version=version),)
+                )
+            case ControlProject(event=event):
                 control = CONTROL.next(project.control, ControlEvent(event), instance=project.name)
-                return Decision((ControlChanged(event, control.value),), {"control": control.value})
+                return Decision(
+                    (ControlChanged(event=event, control=control.value),), {"control": control.value}
+                )
             case OverrideTarget() as body:
                 return self._override(project, body, command.principal.actor)
-            case RequestImprovement(reason):
+            case RequestImprovement(reason=reason):
                 return self._enter(project, PhaseEvent.IMPROVEMENT_ASKED, reason)
             case Choose():
                 return self._choose(project)
@@ -101,7 +105,12 @@ class LifecycleState(ComponentState):
                 return Decision(
                     (
                         GainRealised(
-                            body.option, body.kind, body.predicted, body.realised, body.cost_cents, body.model
+                            option=body.option,
+                            kind=body.kind,
+                            predicted=body.predicted,
+                            realised=body.realised,
+                            cost_cents=body.cost_cents,
+                            model=body.model,
                         ),
                     )
                 )
@@ -109,7 +118,9 @@ class LifecycleState(ComponentState):
 
     def _enter(self, project: Project, event: PhaseEvent, because: str) -> Decision:
         phase = PHASE.next(project.phase, event, instance=project.name)
-        return Decision((PhaseEntered(event.value, phase.value, because),), {"phase": phase.value})
+        return Decision(
+            (PhaseEntered(event=event.value, phase=phase.value, because=because),), {"phase": phase.value}
+        )
 
     def _create_tenant(self, name: str, role: str, token_hash: str) -> Decision:
         _check_name("tenant", name)
@@ -119,7 +130,9 @@ class LifecycleState(ComponentState):
                 hint="Roles: admin, tenant, annotator, seller.",
                 field="role",
             )
-        return Decision((TenantCreated(name, role, token_hash),), {"tenant": name, "role": role})
+        return Decision(
+            (TenantCreated(name=name, role=role, token_hash=token_hash),), {"tenant": name, "role": role}
+        )
 
     def _create_project(self, name: str, task: dict[str, Any]) -> Decision:
         _check_name("project", name)
@@ -132,7 +145,7 @@ class LifecycleState(ComponentState):
             )
         spec = parse_task(task)
         whole = spec.model_dump(mode="json")
-        return Decision((ProjectCreated(name, whole),), {"project": name, "task": whole})
+        return Decision((ProjectCreated(name=name, task=whole),), {"project": name, "task": whole})
 
     def _override(self, project: Project, body: OverrideTarget, by: str) -> Decision:
         target = body.target_accuracy if body.target_accuracy is not None else project.target
@@ -144,8 +157,8 @@ class LifecycleState(ComponentState):
             )
         event = PhaseEvent.OVERRIDDEN if body.train else PhaseEvent.RESTARTED
         phase = PHASE.next(project.phase, event, instance=project.name)
-        overridden = TargetOverridden(target, body.train, body.reason, by)
-        entered = PhaseEntered(event.value, phase.value, f"{by}: {body.reason}")
+        overridden = TargetOverridden(target_accuracy=target, train=body.train, reason=body.reason, by=by)
+        entered = PhaseEntered(event=event.value, phase=phase.value, because=f"{by}: {body.reason}")
         return Decision((overridden, entered), {"phase": phase.value, "target_accuracy": target})
 
     def _choose(self, project: Project) -> Decision:
@@ -160,9 +173,14 @@ class LifecycleState(ComponentState):
         best = affordable[0]
         phase = PHASE.next(project.phase, _CHOSEN[best.kind], instance=project.name)
         chosen = OptionChosen(
-            best.id, best.kind, best.title, best.gain, best.cost_cents, len(project.options())
+            option=best.id,
+            kind=best.kind,
+            title=best.title,
+            gain=best.gain,
+            cost_cents=best.cost_cents,
+            of=len(project.options()),
         )
-        entered = PhaseEntered(_CHOSEN[best.kind].value, phase.value, best.title)
+        entered = PhaseEntered(event=_CHOSEN[best.kind].value, phase=phase.value, because=best.title)
         return Decision((chosen, entered), {"option": best.id})
 
     # -- fold -----------------------------------------------------------------------------
@@ -231,7 +249,7 @@ class LifecycleState(ComponentState):
         match query:
             case ShowTenants():
                 return {"tenants": self.tenants}
-            case ListProjects(tenant):
+            case ListProjects(tenant=tenant):
                 return {
                     "projects": [
                         self._shown(p) for p in self.projects.values() if tenant is None or p.tenant == tenant

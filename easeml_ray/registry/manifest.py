@@ -30,7 +30,7 @@ def put_parts(blobs: BlobStore, tenant: str, table: pa.Table) -> tuple[Part, ...
     parts = []
     for start in range(0, max(table.num_rows, 1), step):
         piece = table.slice(start, step).combine_chunks()
-        parts.append(Part(blobs.put_table(tenant, piece), piece.num_rows, piece.nbytes))
+        parts.append(Part(digest=blobs.put_table(tenant, piece), records=piece.num_rows, bytes=piece.nbytes))
     return tuple(parts)
 
 

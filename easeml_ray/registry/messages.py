@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Any
 
-from easeml_ray.messages import DatasetRef, DataVersion, message
+from easeml_ray.messages import DatasetRef, DataVersion, message, value
 
 __all__ = [
     "Absorb",
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 
-@message
+@value
 class Part:
     """One blob of a pillar: its digest, its number of records, its size in bytes."""
 
@@ -43,7 +43,7 @@ class Part:
     bytes: int
 
 
-@message
+@message("registry.Seal")
 class Seal:
     """A parsed, split and sealed upload; made by ``ingest`` from the bytes, never by a person.
 
@@ -64,7 +64,7 @@ class Seal:
     known: str = ""
 
 
-@message
+@message("registry.Uploaded")
 class Uploaded:
     """A file came in; its digest is its lineage, its bytes are not kept."""
 
@@ -73,7 +73,7 @@ class Uploaded:
     rows: int
 
 
-@message
+@message("registry.PillarsSealed")
 class PillarsSealed:
     """The four pillars are apart; the stable rows are sealed to the gate's key.
 
@@ -94,7 +94,7 @@ class PillarsSealed:
     known: str = ""
 
 
-@message
+@message("registry.AddTestSet")
 class AddTestSet:
     """A fresh stable test set, sealed to the gate's key.
 
@@ -111,7 +111,7 @@ class AddTestSet:
     labelled: bool = True
 
 
-@message
+@message("registry.TestSetAdded")
 class TestSetAdded:
     """A fresh stable test set is here."""
 
@@ -125,28 +125,28 @@ class TestSetAdded:
     labelled: bool = True
 
 
-@message
+@message("registry.Augment")
 class Augment:
     """Make the train pillar of a version machine-readable: alternatives for missing cells."""
 
     number: int
 
 
-@message
+@message("registry.AugmentationStarted")
 class AugmentationStarted:
     """Augmentation of a version began."""
 
     number: int
 
 
-@message
+@message("registry.RepairAlternatives")
 class RepairAlternatives:
     """Work: complete every incomplete train row once per repair strategy."""
 
     version: DataVersion
 
 
-@message
+@value
 class Correction:
     """A value that a person gave: a label (``column`` None) or a cell."""
 
@@ -157,7 +157,7 @@ class Correction:
     evidence: str
 
 
-@message
+@message("registry.Revise")
 class Revise:
     """Make a new version out of answers, purchases and what was released."""
 
@@ -167,7 +167,7 @@ class Revise:
     reason: str
 
 
-@message
+@message("registry.RevisionStarted")
 class RevisionStarted:
     """Work on a new version began."""
 
@@ -177,7 +177,7 @@ class RevisionStarted:
     reason: str
 
 
-@message
+@message("registry.ReviseVersion")
 class ReviseVersion:
     """Work: apply corrections and additions to a version.
 
@@ -194,7 +194,7 @@ class ReviseVersion:
     train_only: tuple[str, ...] = ()
 
 
-@message
+@value
 class Arrival:
     """Rows that joined train from an offer: ``rows`` of them under row ids from ``first`` on.
 
@@ -208,7 +208,7 @@ class Arrival:
     places: str = ""
 
 
-@message
+@message("registry.AddVersion")
 class AddVersion:
     """Result of work: the manifest of a new version; ``known`` as in :class:`VersionAdded`."""
 
@@ -222,14 +222,14 @@ class AddVersion:
     known: str = ""
 
 
-@message
+@message("registry.KeepVersion")
 class KeepVersion:
     """Result of work: nothing to change."""
 
     number: int
 
 
-@message
+@message("registry.VersionAdded")
 class VersionAdded:
     """A new version is here; the event is its manifest.
 
@@ -247,14 +247,14 @@ class VersionAdded:
     known: str = ""
 
 
-@message
+@message("registry.Augmented")
 class Augmented:
     """Augmentation ended; ``version`` is what to study."""
 
     version: DataVersion
 
 
-@message
+@message("registry.Absorb")
 class Absorb:
     """Labelled rows of a released era or window; they join train and development at the next version.
 
@@ -268,7 +268,7 @@ class Absorb:
     train_only: bool = False
 
 
-@message
+@message("registry.Absorbed")
 class Absorbed:
     """Labelled rows wait for the next version; ``sealed`` names the stable set that they were."""
 
@@ -279,12 +279,12 @@ class Absorbed:
     train_only: bool = False
 
 
-@message
+@message("registry.ShowVersions")
 class ShowVersions:
     """Query: versions with lineage."""
 
 
-@message
+@message("registry.FindLatest")
 class FindLatest:
     """Query: the newest version, and what further rows are looked up in.
 
@@ -293,7 +293,7 @@ class FindLatest:
     """
 
 
-@message
+@message("registry.FindParts")
 class FindParts:
     """Query: the part blobs of a pillar; ``capability`` is checked here and nowhere else."""
 

@@ -117,31 +117,42 @@ class RegistryState(ComponentState):
                 return self._test_set(command.project, data, body)
             case Augment():
                 self._free(command.project, data, body.number)
-                return Decision((AugmentationStarted(body.number),))
+                return Decision((AugmentationStarted(number=body.number),))
             case Revise():
                 self._free(command.project, data, body.number)
-                started = RevisionStarted(body.number, body.corrections, body.purchases, body.reason)
+                started = RevisionStarted(
+                    number=body.number,
+                    corrections=body.corrections,
+                    purchases=body.purchases,
+                    reason=body.reason,
+                )
                 return Decision((started,))
             case AddVersion():
                 added_version = VersionAdded(
-                    body.version,
-                    body.train,
-                    body.development,
-                    body.reason,
-                    body.counts,
-                    body.held_out,
-                    body.arrivals,
-                    body.known,
+                    version=body.version,
+                    train=body.train,
+                    development=body.development,
+                    reason=body.reason,
+                    counts=body.counts,
+                    held_out=body.held_out,
+                    arrivals=body.arrivals,
+                    known=body.known,
                 )
                 events: tuple[Any, ...] = (added_version,)
                 if body.reason == _AUGMENTATION:
-                    events = (added_version, Augmented(body.version))
+                    events = (added_version, Augmented(version=body.version))
                 return Decision(events, {"version": body.version.number})
             case KeepVersion():
                 version = self._version(command.project, body.number).version
-                return Decision((Augmented(version),), {"version": body.number})
+                return Decision((Augmented(version=version),), {"version": body.number})
             case Absorb():
-                absorbed = Absorbed(body.source, body.digest, body.rows, body.sealed, body.train_only)
+                absorbed = Absorbed(
+                    source=body.source,
+                    digest=body.digest,
+                    rows=body.rows,
+                    sealed=body.sealed,
+                    train_only=body.train_only,
+                )
                 return Decision((absorbed,))
         raise TypeError(f"{type(body).__name__} is no command of the registry")
 
@@ -153,7 +164,12 @@ class RegistryState(ComponentState):
         if body.checked != data.came:
             raise Conflict(f"rows came into {project} while the test set was checked", hint=again)
         added = TestSetAdded(
-            body.upload, body.stable, body.stable_rows, body.held_out, body.subset_rows, body.labelled
+            upload=body.upload,
+            stable=body.stable,
+            stable_rows=body.stable_rows,
+            held_out=body.held_out,
+            subset_rows=body.subset_rows,
+            labelled=body.labelled,
         )
         return Decision((added,), {"stable_rows": body.stable_rows})
 
@@ -166,15 +182,15 @@ class RegistryState(ComponentState):
                 name=project,
             )
         sealed = PillarsSealed(
-            body.version,
-            body.train,
-            body.development,
-            body.stable,
-            body.stable_rows,
-            body.held_out,
-            body.stable_held_out,
-            body.subset_rows,
-            body.known,
+            version=body.version,
+            train=body.train,
+            development=body.development,
+            stable=body.stable,
+            stable_rows=body.stable_rows,
+            held_out=body.held_out,
+            stable_held_out=body.stable_held_out,
+            subset_rows=body.subset_rows,
+            known=body.known,
         )
         reply = {
             "rows": body.rows,
@@ -183,7 +199,7 @@ class RegistryState(ComponentState):
             "stable": body.stable_rows,
             "classes": body.version.n_classes,
         }
-        return Decision((Uploaded(body.upload, body.format, body.rows), sealed), reply)
+        return Decision((Uploaded(upload=body.upload, format=body.format, rows=body.rows), sealed), reply)
 
     def apply(self, event: Event) -> None:
         """Take in one event; see :class:`ComponentState`."""
@@ -206,7 +222,7 @@ class RegistryState(ComponentState):
                 data.know(body.held_out)
             case AugmentationStarted():
                 data.busy = _AUGMENTATION
-                self.owe(event, RepairAlternatives(data.versions[body.number].version))
+                self.owe(event, RepairAlternatives(version=data.versions[body.number].version))
             case RevisionStarted():
                 data.busy = body.reason
                 taken = data.absorbed[:_MOST_ABSORBED]
@@ -214,14 +230,14 @@ class RegistryState(ComponentState):
                 self.owe(
                     event,
                     ReviseVersion(
-                        data.versions[body.number].version,
-                        body.corrections,
-                        body.purchases,
-                        data.taken,
-                        data.digests(),
-                        data.next_row_id,
-                        body.reason,
-                        tuple(a.digest for a in taken if a.train_only),
+                        version=data.versions[body.number].version,
+                        corrections=body.corrections,
+                        purchases=body.purchases,
+                        absorbed=data.taken,
+                        held_out=data.digests(),
+                        next_row_id=data.next_row_id,
+                        reason=body.reason,
+                        train_only=tuple(a.digest for a in taken if a.train_only),
                     ),
                 )
             case VersionAdded():

@@ -42,5 +42,5 @@ def refusal(action: Action, error: EasemlError) -> Any:
     """Return the body that records a final error in the stream of the action's own component."""
     kind = kind_of(action.body)
     if action.to is not None:
-        return RecordRejection(action.to, kind, error.to_dict())
-    return WorkRejected(kind, error.to_dict())
+        return RecordRejection(to=action.to, kind=kind, error=error.to_dict())
+    return WorkRejected(kind=kind, error=error.to_dict())

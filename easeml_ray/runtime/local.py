@@ -29,6 +29,7 @@ from easeml_ray.registry.capability import mint
 from easeml_ray.registry.messages import FindParts
 from easeml_ray.runtime.components import ACTORS, STATES, work_of
 from easeml_ray.runtime.host import Host
+from easeml_ray.runtime.intake import Offering, TestSet, Upload, take
 from easeml_ray.runtime.issue import command_of, is_final, refusal
 from easeml_ray.runtime.system import System
 from easeml_ray.sealing import new_private_key, public_key
@@ -118,8 +119,8 @@ class LocalSystem(System):
         for host in self.hosts.values():
             host.start()
         root = Principal(SYSTEM, Role.SYSTEM, "local")
-        self._handle("gate", SYSTEM, root, AnnounceKey(public_key(self.gate_key).hex()))
-        self._handle("automl", SYSTEM, root, SetSlots(slots))
+        self._handle("gate", SYSTEM, root, AnnounceKey(public_key=public_key(self.gate_key).hex()))
+        self._handle("automl", SYSTEM, root, SetSlots(slots=slots))
 
     # -- the machinery ----------------------------------------------------------------------
 
@@ -177,7 +178,7 @@ class LocalSystem(System):
     def pillar(self, ref: DatasetRef, holder: str) -> pa.Table:
         """Return a pillar through the registry's check; see :meth:`System.table`."""
         capability = mint(ref.project, ref.pillar, holder)
-        query = FindParts(ref, capability.to_dict())
+        query = FindParts(ref=ref, capability=capability.to_dict())
         found = self.hosts["registry"].state.read(ref.project, query)
         tables = [self.blobs.get_table(found["tenant"], digest) for digest in found["parts"]]
         return pa.concat_tables(tables)
@@ -219,12 +220,9 @@ class LocalSystem(System):
         """Return a pillar; see :class:`System`."""
         return self.pillar(ref, holder)
 
-    async def prepare(self, name: str, data: bytes, options: dict[str, Any]) -> Any:
-        """Run a preparation here; see :class:`System`."""
-        from easeml_ray.registry import work
-
-        function = getattr(work, name)
-        return function(data, **options, data_key=self.data_key, blobs=self.blobs)
+    async def take(self, asked: Upload | TestSet | Offering, data: bytes) -> Any:
+        """Check bytes from outside here; see :class:`System`."""
+        return take(asked, data, blobs=self.blobs, data_key=self.data_key)
 
 
 def open_local(state: Path, *, slots: int = 2) -> LocalSystem:

@@ -25,6 +25,7 @@ from easeml_ray.pool.messages import FindSegments, ShowDeployments, StoreSegment
 from easeml_ray.process.messages import ShowProject
 from easeml_ray.process.task import TaskSpec, parse_task
 from easeml_ray.registry.messages import FindLatest
+from easeml_ray.runtime.intake import Offering, TestSet, Upload
 from easeml_ray.store.base import BlobStore
 
 __all__ = ["System"]
@@ -66,11 +67,8 @@ class System(ABC):
         """Return a pillar of a version, if the matrix lets ``holder`` read it."""
 
     @abstractmethod
-    async def prepare(self, name: str, data: bytes, options: dict[str, Any]) -> Any:
-        """Run a ``prepare_*`` function of ``registry.work`` on bytes from outside.
-
-        The runtime adds what is secret or local: ``data_key`` and ``blobs``.
-        """
+    async def take(self, asked: Upload | TestSet | Offering, data: bytes) -> Any:
+        """Return the command that bytes from outside become; see :func:`easeml_ray.runtime.intake.take`."""
 
     async def watch_deployments(self, seen: dict[str, int], *, seconds: float) -> dict[str, Any]:
         """Return what is deployed, by project, as soon as it differs from ``seen``.
@@ -112,14 +110,10 @@ class System(ABC):
                 what="data",
                 name=project,
             )
-        options = {
-            "project": project,
-            "tenant": tenant,
-            "task": task,
-            "format": format,
-            "public_key": await self._public_key(),
-        }
-        body = await self.prepare("prepare_upload", data, options)
+        asked = Upload(
+            project=project, tenant=tenant, task=task, format=format, public_key=await self._public_key()
+        )
+        body = await self.take(asked, data)
         return await self.handle("registry", project, principal, body, command_id=command_id)
 
     async def upload_test_set(
@@ -139,42 +133,41 @@ class System(ABC):
         Conflict
             Other rows came whenever it was checked, or a version with other rows is in the making.
         """
-        task, tenant = await self._task(project)
-        options = {
-            "format": format,
-            "tenant": tenant,
-            "task": task,
-            "public_key": await self._public_key(),
-            "labelled": labelled,
-        }
         for pause in _PAUSES:
             try:
-                return await self._add_test_set(project, principal, data, options, command_id)
+                return await self._add_test_set(project, principal, data, format, labelled, command_id)
             except Conflict:
                 await asyncio.sleep(pause)
-        return await self._add_test_set(project, principal, data, options, command_id)
+        return await self._add_test_set(project, principal, data, format, labelled, command_id)
 
     async def _add_test_set(
         self,
         project: str,
         principal: Principal,
         data: bytes,
-        options: dict[str, Any],
+        format: str | None,
+        labelled: bool,
         command_id: str | None,
     ) -> dict[str, Any]:
         """Check a test set against all that came until now and add it, unless more comes meanwhile."""
+        task, tenant = await self._task(project)
         version, found = await self._latest(project)
         # Asked after what is known: a set of this command is among that, or is not added yet.
         done = await self._done(command_id)
         if done is not None:
             return done
-        now = {
-            "schema": self.blobs.get_json(options["tenant"], version.schema),
-            "known": tuple(found["known"]),
-            "waiting": tuple(found["waiting"]),
-            "checked": found["came"],
-        }
-        body = await self.prepare("prepare_test_set", data, {**options, **now})
+        asked = TestSet(
+            tenant=tenant,
+            task=task,
+            format=format,
+            public_key=await self._public_key(),
+            schema=self.blobs.get_json(tenant, version.schema),
+            known=tuple(found["known"]),
+            waiting=tuple(found["waiting"]),
+            checked=found["came"],
+            labelled=labelled,
+        )
+        body = await self.take(asked, data)
         return await self.handle("registry", project, principal, body, command_id=command_id)
 
     async def offer(
@@ -195,24 +188,24 @@ class System(ABC):
         """Offer a seller's rows; rows that a held-out pillar holds are refused."""
         task, tenant = await self._task(project)
         version, found = await self._latest(project)
-        options = {
-            "offer": offer,
-            "seller": seller,
-            "price_cents": price_cents,
-            "terms": terms,
-            "owner_column": owner_column,
-            "labelled": labelled,
-            "format": format,
-            "tenant": tenant,
-            "task": task,
-            "schema": self.blobs.get_json(tenant, version.schema),
-            "held_out": tuple(found["held_out"]),
-        }
+        asked = Offering(
+            offer=offer,
+            seller=seller,
+            price_cents=price_cents,
+            terms=terms,
+            owner_column=owner_column,
+            labelled=labelled,
+            format=format,
+            tenant=tenant,
+            task=task,
+            schema=self.blobs.get_json(tenant, version.schema),
+            held_out=tuple(found["held_out"]),
+        )
         try:
-            body = await self.prepare("prepare_offer", data, options)
+            body = await self.take(asked, data)
         except HeldOutOverlap as overlap:
             # Noted, so that the project's owner sees it, and nobody asks as often as it likes.
-            refusal = RefuseOffer(offer, seller, overlap.count)
+            refusal = RefuseOffer(offer=offer, seller=seller, held_out=overlap.count)
             of = f"{command_id}-refused" if command_id else None
             await self.handle("market", project, principal, refusal, command_id=of)
             raise
@@ -234,8 +227,10 @@ class System(ABC):
             public = await self._public_key()
             given = {a.request: a.value for a in body.answers if a.request in asked}
             sealed = {i: _seal_answer(asked[i], value, public) for i, value in given.items()}
-            answers = tuple(Answer(a.request, sealed.get(a.request, a.value)) for a in body.answers)
-            body = AnswerRequests(body.annotator, answers)
+            answers = tuple(
+                Answer(request=a.request, value=sealed.get(a.request, a.value)) for a in body.answers
+            )
+            body = AnswerRequests(annotator=body.annotator, answers=answers)
         return await self.handle("oracle", project, principal, body, command_id=command_id)
 
     async def store_segment(
@@ -247,7 +242,14 @@ class System(ABC):
         # In a thread: the endpoint goes on answering while the disk syncs.
         digest = await asyncio.to_thread(self.blobs.put_table, tenant, table)
         labels = task.budgets.realtime_labels
-        body = StoreSegment(segment, digest, len(rows), lost, task.window_rows, labels)
+        body = StoreSegment(
+            segment=segment,
+            digest=digest,
+            rows=len(rows),
+            lost=lost,
+            window_rows=task.window_rows,
+            labels=labels,
+        )
         principal = Principal(tenant, Role.SYSTEM, "prediction")
         return await self.handle("pool", project, principal, body, command_id=f"segment-{segment}")
 
@@ -277,7 +279,7 @@ class System(ABC):
         _, tenant = await self._task(project)
         places = [request_id.rsplit(":", 1) for request_id in request_ids]
         wanted = tuple(sorted({segment for segment, _ in places}))
-        found = await self.read("pool", project, FindSegments(wanted))
+        found = await self.read("pool", project, FindSegments(segments=wanted))
         tables = {s: self.blobs.get_table(tenant, digest) for s, digest in found["digests"].items()}
         for segment, row in places:
             if not 0 <= int(row) < tables[segment].num_rows:

@@ -48,7 +48,7 @@ async def show_feasibility(
     is under way, `progress` tells how far it is: `done` of `total` (0: not known yet) of a `stage`; the
     first time there is no belief beside it.
     """
-    found = await system.read("feasibility", grant.project, ShowReport(version))
+    found = await system.read("feasibility", grant.project, ShowReport(number=version))
     if report:
         digest = found["beliefs"][-1]["report"] if found["beliefs"] else None
         found = {**found, "report": await system.blob_json(grant.project, digest) if digest else None}
@@ -67,7 +67,7 @@ async def draw_feasibility(
     kind: Annotated[Literal["svg", "png"], Query(description="vectors or pixels")] = "svg",
 ) -> Response:
     """Draw the report of the last belief: error against train rows, the target, and the Bayes error."""
-    beliefs = (await system.read("feasibility", grant.project, ShowReport(version)))["beliefs"]
+    beliefs = (await system.read("feasibility", grant.project, ShowReport(number=version)))["beliefs"]
     if not beliefs:
         raise NotReady(
             f"the first study of {grant.project} is under way", hint="Come again when it has ended."

@@ -34,7 +34,7 @@ async def show_market(system: Running, grant: _Granted) -> dict[str, Any]:
     """
     if grant.caller.role is not Role.SELLER:
         return await system.read("market", grant.project, ShowMarket())
-    shown = await system.read("market", grant.project, ShowMarket(grant.caller.actor))
+    shown = await system.read("market", grant.project, ShowMarket(seller=grant.caller.actor))
     return {key: value for key, value in shown.items() if key not in ("options", "plan", "values")}
 
 

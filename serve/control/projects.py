@@ -66,7 +66,7 @@ async def create_project(
     system: Running, body: NewProject, caller: _Tenant, command_id: CommandId
 ) -> dict[str, Any]:
     """Define an application; the whole task is answered, defaults filled in."""
-    command = CreateProject(body.name, body.task)
+    command = CreateProject(name=body.name, task=body.task)
     return await system.handle("process", body.name, caller, command, command_id=command_id)
 
 
@@ -74,7 +74,7 @@ async def create_project(
 async def list_projects(system: Running, caller: _Tenant) -> dict[str, Any]:
     """List the caller's projects and where they stand; an admin sees all."""
     tenant = None if caller.role is Role.ADMIN else caller.tenant
-    return await system.read("process", SYSTEM, ListProjects(tenant))
+    return await system.read("process", SYSTEM, ListProjects(tenant=tenant))
 
 
 @router.get("/{project}")
@@ -92,7 +92,7 @@ async def control_project(
     system: Running, grant: _Owned, body: ControlChange, command_id: CommandId
 ) -> dict[str, Any]:
     """Pause, resume or cancel a project; what is served goes on being served."""
-    return await _command(system, grant, command_id, ControlProject(body.event.value))
+    return await _command(system, grant, command_id, ControlProject(event=body.event.value))
 
 
 @router.post("/{project}/improve")
@@ -100,7 +100,7 @@ async def improve_project(
     system: Running, grant: _Owned, body: Improvement, command_id: CommandId
 ) -> dict[str, Any]:
     """Ask for cleaning, relabelling or purchases, chosen by expected gain per cent."""
-    return await _command(system, grant, command_id, RequestImprovement(body.reason))
+    return await _command(system, grant, command_id, RequestImprovement(reason=body.reason))
 
 
 @router.post("/{project}/target")
@@ -108,7 +108,7 @@ async def override_target(
     system: Running, grant: _Owned, body: Override, command_id: CommandId
 ) -> dict[str, Any]:
     """Set another target, or train against the belief."""
-    command = OverrideTarget(body.target_accuracy, body.train, body.reason)
+    command = OverrideTarget(target_accuracy=body.target_accuracy, train=body.train, reason=body.reason)
     return await _command(system, grant, command_id, command)
 
 

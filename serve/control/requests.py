@@ -99,7 +99,7 @@ async def list_requests(
     """List requests, newest first, of one project or of all that the caller sees."""
     if project is None:
         tenant = None if caller.role is Role.ADMIN else caller.tenant
-        shown = await access.system.read("process", SYSTEM, ListProjects(tenant))
+        shown = await access.system.read("process", SYSTEM, ListProjects(tenant=tenant))
         names = [p["project"] for p in shown["projects"]]
     else:
         grant = await on_project(Role.TENANT, Role.ANNOTATOR)(access, project, caller)
@@ -133,7 +133,7 @@ async def lease_requests(
     if grant.caller.role is Role.ANNOTATOR:
         _allow_kinds(kinds)
         kinds = kinds or _LABELLING
-    command = Lease(grant.caller.actor, kinds, body.limit, body.seconds)
+    command = Lease(annotator=grant.caller.actor, kinds=kinds, limit=body.limit, seconds=body.seconds)
     reply = await _command(system, grant, command_id, command)
     leased = await _find(system, grant.project, reply["requests"]) if reply["requests"] else []
     leased.sort(key=lambda request: reply["requests"].index(request["id"]))
@@ -146,8 +146,8 @@ async def answer_requests(
 ) -> dict[str, Any]:
     """Answer requests under the caller's name, all or none."""
     await _may_answer(system, grant, [answer.request for answer in body.answers])
-    answers = tuple(Answer(answer.request, answer.value) for answer in body.answers)
-    given = AnswerRequests(grant.caller.actor, answers)
+    answers = tuple(Answer(request=answer.request, value=answer.value) for answer in body.answers)
+    given = AnswerRequests(annotator=grant.caller.actor, answers=answers)
     return await system.answer(grant.project, grant.principal, given, command_id=command_id)
 
 
@@ -158,7 +158,7 @@ async def skip_requests(
     """Say that the caller does not know; the requests close without a value."""
     await _may_answer(system, grant, body.requests)
     requests = tuple(dict.fromkeys(body.requests))
-    return await _command(system, grant, command_id, Skip(grant.caller.actor, requests))
+    return await _command(system, grant, command_id, Skip(annotator=grant.caller.actor, requests=requests))
 
 
 @router.post("/projects/{project}/requests/close")
@@ -174,7 +174,7 @@ async def close_requests(
             what="batch",
             name=body.batch[:60],
         )
-    return await _command(system, grant, command_id, Close(body.batch))
+    return await _command(system, grant, command_id, Close(batch=body.batch))
 
 
 async def _command(system: System, grant: Grant, command_id: str | None, body: Any) -> dict[str, Any]:

@@ -52,7 +52,7 @@ async def create_tenant(
         # Answers count by annotator and offers by seller: two tokens are two persons.
         actor = f"{body.role}-{make_token('').strip('.-_')[:6].lower().replace('_', '0')}"
     token = make_token(body.name, actor)
-    made = CreateTenant(body.name, body.role, token_hash(token))
+    made = CreateTenant(name=body.name, role=body.role, token_hash=token_hash(token))
     reply = await access.system.handle("process", SYSTEM, caller, made, command_id=command_id)
     if not await access.authenticator.knows(made.token_hash):
         raise Conflict(

@@ -155,7 +155,7 @@ async def feedback(
             request=body.request_id,
         )
     await _check_served(access.system, grant.project, body.request_id)
-    command = Volunteer(grant.caller.actor, f"realtime:{body.request_id}", label)
+    command = Volunteer(annotator=grant.caller.actor, key=f"realtime:{body.request_id}", value=label)
     reply = await access.system.handle(
         "oracle", grant.project, grant.principal, command, command_id=command_id
     )

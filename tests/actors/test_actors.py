@@ -69,20 +69,20 @@ def test_an_actors_refusal_reaches_the_caller_as_its_own_class(system: ActorSyst
         run(system.read("process", "nowhere", ShowProject()))
     task = {**small_project().task, "target_accuracy": 1.2}
     with pytest.raises(InvalidSpec) as caught:
-        run(system.handle("process", "p", WHO, CreateProject("p", task)))
+        run(system.handle("process", "p", WHO, CreateProject(name="p", task=task)))
     assert caught.value.field == "target_accuracy"
 
 
 def test_a_message_over_64_kib_is_refused_and_leaves_no_trace(system: ActorSystem) -> None:
     task = {**small_project().task, "features": ["x" * 80_000]}
     with pytest.raises(TooLarge):
-        run(system.handle("process", "big", WHO, CreateProject("big", task)))
+        run(system.handle("process", "big", WHO, CreateProject(name="big", task=task)))
     with pytest.raises(NotFound):
         run(system.read("process", "big", ShowProject()))
 
 
 def test_the_same_command_id_is_handled_once(system: ActorSystem) -> None:
-    body = CreateProject("once", small_project().task)
+    body = CreateProject(name="once", task=small_project().task)
     first = run(system.handle("process", "once", WHO, body, command_id="once-1"))
     again = run(system.handle("process", "once", WHO, body, command_id="once-1"))
     assert again == first
@@ -96,7 +96,7 @@ def test_an_older_incarnation_of_a_live_actor_cannot_write(system: ActorSystem) 
     before = ray.get(handle.ready.remote(), timeout=30)
     store = open_event_store(system.config.store)
     assert store.incarnate("Lifecycle") == before["epoch"] + 1
-    body = CreateProject("fenced", small_project().task)
+    body = CreateProject(name="fenced", task=small_project().task)
     reply = run(system.handle("process", "fenced", WHO, body))
     assert reply["project"] == "fenced"
     after = ray.get(handle.ready.remote(), timeout=60)
@@ -109,7 +109,7 @@ def test_an_older_incarnation_of_a_live_actor_cannot_write(system: ActorSystem) 
 def test_pillars_come_back_after_their_owner_was_killed(system: ActorSystem) -> None:
     known = small_project("data")
     task = {**known.task, "when_undecided": "ask"}
-    run(system.handle("process", "data", WHO, CreateProject("data", task)))
+    run(system.handle("process", "data", WHO, CreateProject(name="data", task=task)))
     run(system.upload("data", WHO, known.data, format="csv"))
     version, *_ = run(system._latest("data"))
     capability = mint("data", version.train.pillar, "people")

@@ -278,7 +278,7 @@ class Estimator:
         """Begin a study and wait until all of its processes are at work."""
         for path in self.folder.iterdir():
             path.unlink()
-        self.tell(Study(version(), 0.9), command_id)
+        self.tell(Study(version=version(), target_accuracy=0.9), command_id)
         until(lambda: len(pids(self.folder)) == WIDTH + 1)
 
 
@@ -350,9 +350,21 @@ def test_the_result_of_a_cancelled_study_that_comes_late_leaves_no_trace(estimat
     estimator.tell(CancelStudy(), "cancel-late")
     store = open_event_store(estimator.config.store)
     length = len(store.read())
-    late = Studied(1, 0.9, "FEASIBLE", 0.5, 0.1, 0.2, (0.1, 0.2), "raw", (), "test", "report")
+    late = Studied(
+        number=1,
+        target_accuracy=0.9,
+        decision="FEASIBLE",
+        belief=0.5,
+        ber_lower=0.1,
+        ber_upper=0.2,
+        ber_interval=(0.1, 0.2),
+        best_embedding="raw",
+        advice=(),
+        method="test",
+        report="report",
+    )
     with pytest.raises(Conflict):
-        estimator.tell(Report(late), action)
+        estimator.tell(Report(outcome=late), action)
     assert len(store.read()) == length
     with pytest.raises(Conflict):
         estimator.tell(CancelStudy(), "cancel-again")

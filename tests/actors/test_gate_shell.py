@@ -15,7 +15,16 @@ from easeml_ray.sealing import new_private_key
 
 
 def action() -> Action:
-    body = JudgeModel(1, "sealed", "schema", "new", "old", "n > 0.5 +/- 0.2", "fn-free", "none")
+    body = JudgeModel(
+        era=1,
+        sealed="sealed",
+        schema="schema",
+        model="new",
+        old="old",
+        condition="n > 0.5 +/- 0.2",
+        mode="fn-free",
+        adaptivity="none",
+    )
     return Action("id", "p", "lab", body, None, 0.0)
 
 

@@ -87,7 +87,7 @@ async def look(system: ActorSystem, rounds: int) -> dict[str, Any]:
 async def live(system: ActorSystem, known: SmallProject, killer: Killer) -> tuple[dict[str, Any], list[str]]:
     """Carry the project through its life; return the end and the ids of acknowledged commands."""
     acknowledged = ["create", "upload"]
-    await system.handle("process", NAME, WHO, CreateProject(NAME, known.task), command_id="create")
+    await system.handle("process", NAME, WHO, CreateProject(name=NAME, task=known.task), command_id="create")
     await system.upload(NAME, WHO, known.data, format="csv", command_id="upload")
     until, sent, rounds = time.monotonic() + SECONDS, 0, 0
     while time.monotonic() < until:
@@ -100,11 +100,15 @@ async def live(system: ActorSystem, known: SmallProject, killer: Killer) -> tupl
                 (request["row"],) = await system.realtime_rows(NAME, [request["payload"]["request_id"]])
         if requests:
             rounds += 1
-            answers = tuple(Answer(r["id"], known.answer(r)) for r in requests)
+            answers = tuple(Answer(request=r["id"], value=known.answer(r)) for r in requests)
             identity = f"answers-{rounds}"
             try:
                 await system.handle(
-                    "oracle", NAME, WHO, AnswerRequests("truth", answers), command_id=identity
+                    "oracle",
+                    NAME,
+                    WHO,
+                    AnswerRequests(annotator="truth", answers=answers),
+                    command_id=identity,
                 )
                 acknowledged.append(identity)
             except EasemlError as error:  # a request may close between the list and the answer
@@ -127,14 +131,14 @@ async def live(system: ActorSystem, known: SmallProject, killer: Killer) -> tupl
 async def undisturbed(known: SmallProject, folder: Any) -> list[tuple[int, str]]:
     """Return the decisions of the same project in one process, where nobody is killed."""
     system = LocalSystem(MemoryEventStore(), ArrowBlobStore(str(folder)))
-    await system.handle("process", NAME, WHO, CreateProject(NAME, known.task))
+    await system.handle("process", NAME, WHO, CreateProject(name=NAME, task=known.task))
     await system.upload(NAME, WHO, known.data, format="csv")
     for _ in range(40):
         requests = (await system.read("oracle", NAME, ListRequests(state="OPEN", limit=200)))["requests"]
         if not requests:
             break
-        answers = tuple(Answer(r["id"], known.answer(r)) for r in requests)
-        await system.handle("oracle", NAME, WHO, AnswerRequests("truth", answers))
+        answers = tuple(Answer(request=r["id"], value=known.answer(r)) for r in requests)
+        await system.handle("oracle", NAME, WHO, AnswerRequests(annotator="truth", answers=answers))
     return await decisions(system)
 
 

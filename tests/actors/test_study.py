@@ -30,6 +30,7 @@ from easeml_ray.feasibility.work import SEED, SPREAD_ROWS, study_version
 from easeml_ray.messages import Command, DataVersion, Pillar, Principal, Role
 from easeml_ray.process.task import parse_task
 from easeml_ray.registry.messages import Correction, Revise
+from easeml_ray.runtime.intake import Upload
 from easeml_ray.runtime.local import LocalBench, LocalSystem
 from easeml_ray.sealing import new_private_key, public_key
 from easeml_ray.store import open_blob_store, open_event_store
@@ -62,9 +63,9 @@ class Studies:
         self.system = ActorSystem(config)
         shares = {name: rows / sum(ROWS.values()) for name, rows in ROWS.items()}
         task = parse_task({"label": "y", "target_accuracy": TARGET, "shares": shares})
-        options = {"project": PROJECT, "tenant": WHO.tenant, "task": task, "format": "csv"}
-        options["public_key"] = public_key(new_private_key())
-        self.sealed = run(self.system.prepare("prepare_upload", csv_bytes(table()), options))
+        public = public_key(new_private_key())
+        asked = Upload(project=PROJECT, tenant=WHO.tenant, task=task, format="csv", public_key=public)
+        self.sealed = run(self.system.take(asked, csv_bytes(table())))
         run(self.system.handle("registry", PROJECT, WHO, self.sealed))
 
     @property
@@ -74,7 +75,7 @@ class Studies:
     def study(self, version: DataVersion) -> int:
         """Study a version; return how many processes were seen at work on tasks at once."""
         actors = self.workers()
-        run(self.system.handle("feasibility", PROJECT, WHO, Study(version, TARGET)))
+        run(self.system.handle("feasibility", PROJECT, WHO, Study(version=version, target_accuracy=TARGET)))
         most = 0
         started = time.monotonic()
         while not any(belief["number"] == version.number for belief in self.beliefs):
@@ -94,7 +95,14 @@ class Studies:
         return found
 
     def revised(self, corrections: tuple[Correction, ...]) -> DataVersion:
-        run(self.system.handle("registry", PROJECT, WHO, Revise(1, corrections, (), "relabelling")))
+        run(
+            self.system.handle(
+                "registry",
+                PROJECT,
+                WHO,
+                Revise(number=1, corrections=corrections, purchases=(), reason="relabelling"),
+            )
+        )
         started = time.monotonic()
         while (version := run(self.system._latest(PROJECT))[0]).number == 1:
             assert time.monotonic() - started < 60.0
@@ -129,7 +137,7 @@ def test_a_study_spread_over_tasks_is_bit_for_bit_the_study_of_one_process(studi
 
     local = LocalSystem(MemoryEventStore(), open_blob_store(studies.config.blobs))
     local.hosts["registry"].handle(Command("seal", PROJECT, WHO, 0.0, 0, studies.sealed))
-    job = Job("study", PROJECT, WHO.tenant, 0, StudyVersion(version, TARGET))
+    job = Job("study", PROJECT, WHO.tenant, 0, StudyVersion(version=version, target_accuracy=TARGET))
     here = study_version(job, LocalBench(local, "feasibility", job.id)).outcome
     (there,) = studies.beliefs
     # By digest: the whole report, and the neighbours and the models' probabilities behind it.
@@ -152,7 +160,7 @@ def test_the_next_version_is_studied_from_memory_as_if_it_were_all_there_is(stud
         labels[name] = rows.y.copy()
         labels[name][:count] = 1 - labels[name][:count]
         corrections += [
-            Correction(name, int(row), None, str(code), "")
+            Correction(pillar=name, row_id=int(row), column=None, value=str(code), evidence="")
             for row, code in zip(rows.row_ids[:count], labels[name][:count], strict=True)
         ]
     second = studies.revised(tuple(corrections))

@@ -103,14 +103,15 @@ class Bench:
     def upload(self, project: str, data: bytes, shares: dict[str, float]) -> Any:
         """Prepare a file as a task, seal it, and return its first version."""
         from easeml_ray.process.task import parse_task
+        from easeml_ray.runtime.intake import Upload
         from easeml_ray.sealing import new_private_key, public_key
 
         task = {"label": "y", "target_accuracy": 0.9, "shares": shares}
-        options = {
-            "project": project, "tenant": self.who.tenant, "task": parse_task(task), "format": "csv",
-            "public_key": public_key(new_private_key()),
-        }  # fmt: skip
-        sealed = run(self.system.prepare("prepare_upload", data, options))
+        asked = Upload(
+            project=project, tenant=self.who.tenant, task=parse_task(task), format="csv",
+            public_key=public_key(new_private_key()),
+        )  # fmt: skip
+        sealed = run(self.system.take(asked, data))
         run(self.system.handle("registry", project, self.who, sealed))
         return sealed.version
 
@@ -119,8 +120,11 @@ class Bench:
         from easeml_ray.registry.messages import Correction, Revise
 
         rows = run(self.system.table(version.train, "registry"))["row_id"].to_pylist()[::100]
-        made = tuple(Correction("train", row, None, str(row % CLASSES), "") for row in rows)
-        revise = Revise(version.number, made, (), "relabelling")
+        made = tuple(
+            Correction(pillar="train", row_id=row, column=None, value=str(row % CLASSES), evidence="")
+            for row in rows
+        )
+        revise = Revise(number=version.number, corrections=made, purchases=(), reason="relabelling")
         run(self.system.handle("registry", version.project, self.who, revise))
         while True:
             found, *_ = run(self.system._latest(version.project))
@@ -131,7 +135,11 @@ class Bench:
     def begin(self, version: Any, target: float) -> None:
         from easeml_ray.feasibility.messages import Study
 
-        run(self.system.handle("feasibility", version.project, self.who, Study(version, target)))
+        run(
+            self.system.handle(
+                "feasibility", version.project, self.who, Study(version=version, target_accuracy=target)
+            )
+        )
 
     def show(self, project: str) -> Any:
         from easeml_ray.feasibility.messages import ShowReport

@@ -38,20 +38,20 @@ keys = st.sampled_from([f"k{i}" for i in range(8)])
 @st.composite
 def rounds(draw: st.DrawFn) -> OpenRequests:
     items = tuple(
-        Asked(key, {}, draw(st.sampled_from([0.0, 0.1, 2.5])))
+        Asked(key=key, payload={}, cost_cents=draw(st.sampled_from([0.0, 0.1, 2.5])))
         for key in draw(st.lists(keys, unique=True, min_size=1, max_size=4))
     )
     return OpenRequests(
-        Kind.RELABEL,
-        draw(st.sampled_from("xyz")),
-        "process",
-        "?",
-        items,
-        ("no", "yes"),
-        None,
-        1_000_000.0 + draw(st.integers(0, 200)),
-        draw(st.integers(1, 3)),
-        draw(st.none() | st.just(20.0)),
+        kind=Kind.RELABEL,
+        batch=draw(st.sampled_from("xyz")),
+        asker="process",
+        title="?",
+        items=items,
+        choices=("no", "yes"),
+        gain=None,
+        deadline=1_000_000.0 + draw(st.integers(0, 200)),
+        answers_per_item=draw(st.integers(1, 3)),
+        budget_cents=draw(st.none() | st.just(20.0)),
     )
 
 
@@ -122,23 +122,35 @@ def test_trials_never_outnumber_the_slots_and_every_search_comes_to_rest(steps: 
         if due:
             action = due[place % len(due)]
             body = action.body
-            done = TrialDone(body.version.number, body.arm, action.id, False, 0.5, 0.4, 1.0)
+            done = TrialDone(
+                version=body.version.number,
+                arm=body.arm,
+                model=action.id,
+                floor=False,
+                development_accuracy=0.5,
+                development_lower=0.4,
+                seconds=1.0,
+            )
             scheduler.report(action, done) if well else scheduler.fail(action)
 
     for what, first, second in steps:
         if what == "slots":
-            scheduler.tell(SetSlots(first))
+            scheduler.tell(SetSlots(slots=first))
             most = max(most, first)
         elif what == "search":
             project = f"p{first}"
             numbers[project] = numbers.get(project, 0) + 1
             made = version(numbers[project], project=project)
             arms = tuple(f"arm-{i}" for i in range(second))
-            scheduler.tell(OpenSearch(made, arms, 1, 0.0), project=project, tenant=f"t{first % 2}")
+            scheduler.tell(
+                OpenSearch(version=made, arms=arms, seed=1, gpu_second_cents=0.0),
+                project=project,
+                tenant=f"t{first % 2}",
+            )
         else:
             end(first, bool(second))
         assert len(scheduler.due(RunTrial)) <= most
-    scheduler.tell(SetSlots(3))
+    scheduler.tell(SetSlots(slots=3))
     while scheduler.due(RunTrial):
         end(0, True)
     states = {search.state.value for search in scheduler.state.searches.values()}
@@ -170,17 +182,38 @@ def test_every_model_is_judged_at_most_once_and_no_era_gives_more_than_its_steps
             if how == "break":
                 gate.fail(action)
             else:
-                gate.report(action, GivesVerdict(body.era, body.model, how == "pass", None, ""))
+                gate.report(
+                    action,
+                    GivesVerdict(
+                        era=body.era,
+                        model=body.model,
+                        passed=how == "pass",
+                        evidence=None,
+                        sealed_evidence="",
+                    ),
+                )
 
     def era(count: int) -> None:
-        gate.tell(OpenEra("s", 4000, "c", "n > 0.6 +/- 0.1", 0.9, count, adaptivity, "fp-free", "hoeffding"))
+        gate.tell(
+            OpenEra(
+                sealed="s",
+                rows=4000,
+                schema="c",
+                condition="n > 0.6 +/- 0.1",
+                reliability=0.9,
+                steps=count,
+                adaptivity=adaptivity,
+                mode="fp-free",
+                bound="hoeffding",
+            )
+        )
 
     for what, count in steps:
         try:
             if what == "open":
                 era(count)
             elif what == "gate":
-                gate.tell(GateModels(tuple(f"m{models + i}" for i in range(count)), "floor"))
+                gate.tell(GateModels(models=tuple(f"m{models + i}" for i in range(count)), old="floor"))
                 models += count
             else:
                 judge(what)
@@ -195,7 +228,7 @@ def test_every_model_is_judged_at_most_once_and_no_era_gives_more_than_its_steps
         if gate.ask(ShowGate())["eras"] and gate.ask(ShowGate())["eras"][-1]["state"] in ("SEALED", "ACTIVE"):
             # An era without room for the batch that waits: other models use it up.
             models += 1
-            gate.tell(GateModels((f"m{models - 1}",), "floor"))
+            gate.tell(GateModels(models=(f"m{models - 1}",), old="floor"))
             continue
         era(4)
     shown = gate.ask(ShowGate())

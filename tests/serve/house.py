@@ -115,7 +115,9 @@ def open_house(folder: Path, **build: Any) -> tuple[House, Callable[[], None]]:
     system = LocalSystem(store, blobs)
     token = make_token("root")
     root = Principal(SYSTEM, Role.SYSTEM, "tests")
-    system._handle("process", SYSTEM, root, CreateTenant("root", "admin", token_hash(token)))
+    system._handle(
+        "process", SYSTEM, root, CreateTenant(name="root", role="admin", token_hash=token_hash(token))
+    )
     loop = Loop()
     stack = AsyncExitStack()
 

@@ -158,8 +158,19 @@ def test_an_answer_to_a_closed_request_is_a_conflict(house: House, eve: Client) 
 
 def ask(house: House, tenant: str, project: str, kind: Kind, key: str, choices: tuple[str, ...]) -> None:
     """Open one request, as a component would."""
-    asked = (Asked(key, {}, 0.0),)
-    body = OpenRequests(kind, f"batch-{key}", "tests", "Which?", asked, choices, None, 4e9, 1, None)
+    asked = (Asked(key=key, payload={}, cost_cents=0.0),)
+    body = OpenRequests(
+        kind=kind,
+        batch=f"batch-{key}",
+        asker="tests",
+        title="Which?",
+        items=asked,
+        choices=choices,
+        gain=None,
+        deadline=4e9,
+        answers_per_item=1,
+        budget_cents=None,
+    )
     principal = Principal(tenant, Role.SYSTEM, "tests")
     house.run(house.system.handle("oracle", project, principal, body))
 

@@ -256,7 +256,7 @@ def test_no_label_of_a_sealed_row_is_found_anywhere(scene: Scene) -> None:
 def gate_model(project: str, model: str, old: str) -> None:
     """Have the gate judge a model, past what training and admission would send it."""
     root = Principal(project, Role.SYSTEM, "tests")
-    body = GateModels((model,), old)
+    body = GateModels(models=(model,), old=old)
     asyncio.run(call(SYSTEM_NAME, "CIGate", "handle", secrets.token_hex(8), project, root, body))
 
 

@@ -40,8 +40,19 @@ def test_a_key_belongs_to_its_tenant_its_person_and_its_route(house: House) -> N
     assert jon.create_project("jon-1", TASK, key="same")["project"] == "jon-1"
     assert ida.control("ida-1", "pause", key="same") == {"control": "PAUSED"}
     root = Principal("ida", Role.SYSTEM, "tests")
-    items = tuple(Asked(f"row-{i}", {}, 0.0) for i in range(2))
-    body = OpenRequests(Kind.LABEL_ROW, "b", "tests", "Which?", items, ("x", "y"), None, 4e9, 1, None)
+    items = tuple(Asked(key=f"row-{i}", payload={}, cost_cents=0.0) for i in range(2))
+    body = OpenRequests(
+        kind=Kind.LABEL_ROW,
+        batch="b",
+        asker="tests",
+        title="Which?",
+        items=items,
+        choices=("x", "y"),
+        gain=None,
+        deadline=4e9,
+        answers_per_item=1,
+        budget_cents=None,
+    )
     house.run(house.system.handle("oracle", "ida-1", root, body))
     one, two = (house.new("ida", "annotator", name) for name in ("one", "two"))
     leased = [c.lease("ida-1", limit=1, key="1")["requests"][0]["id"] for c in (one, two)]

@@ -66,8 +66,21 @@ def asked(house: House, stars: Client) -> dict[str, int]:
     """Open a labelling request and one that decides something, about ``stars``."""
     found = {}
     for kind, choices in ((Kind.LABEL_ROW, ("dwarf", "giant")), (Kind.OVERRIDE_TARGET, ())):
-        items = (Asked(f"{kind}-1", {"answer": "decision"} if not choices else {}, 0.0),)
-        body = OpenRequests(kind, f"roles-{kind}", "tests", "Which?", items, choices, None, 4e9, 1, None)
+        items = (
+            Asked(key=f"{kind}-1", payload={"answer": "decision"} if not choices else {}, cost_cents=0.0),
+        )
+        body = OpenRequests(
+            kind=kind,
+            batch=f"roles-{kind}",
+            asker="tests",
+            title="Which?",
+            items=items,
+            choices=choices,
+            gain=None,
+            deadline=4e9,
+            answers_per_item=1,
+            budget_cents=None,
+        )
         root = Principal("ann", Role.SYSTEM, "tests")
         found[kind.value] = house.run(house.system.handle("oracle", "stars", root, body))["first"]
     return found

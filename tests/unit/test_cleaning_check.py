@@ -65,11 +65,13 @@ def test_an_arm_is_trained_on_both_versions_and_asked_about_the_newer_rows(
     """Between the two versions missing cells were repaired: the newer train is not the older one."""
     known = small_project(missing=0.3)
     system = LocalSystem(MemoryEventStore(), ArrowBlobStore(str(tmp_path)))
-    asyncio.run(system.handle("process", "small", WHO, CreateProject("small", known.task)))
+    asyncio.run(system.handle("process", "small", WHO, CreateProject(name="small", task=known.task)))
     asyncio.run(system.upload("small", WHO, known.data, format="csv"))
     kept = system.hosts["registry"].state.projects["small"].versions
     before, after = (kept[number].version for number in sorted(kept)[:2])
-    body = CompareVersions("clean:v1", "CLEAN_CELL", "logistic", before, after, 1.0)
+    body = CompareVersions(
+        option="clean:v1", kind="CLEAN_CELL", arm="logistic", before=before, after=after, target_accuracy=1.0
+    )
     bench = LocalBench(system, "cleaning", "check")
     report = compare_versions(Job("check", "small", WHO.tenant, 7, body), bench)
     rows, development = (encoded(bench, WHO.tenant, after, p) for p in (Pillar.TRAIN, Pillar.DEVELOPMENT))

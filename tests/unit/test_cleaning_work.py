@@ -36,12 +36,22 @@ class Proposals:
     def __init__(self, folder: Path) -> None:
         known = small_project(missing=0.3)
         self.system = LocalSystem(MemoryEventStore(), ArrowBlobStore(str(folder)))
-        asyncio.run(self.system.handle("process", "small", WHO, CreateProject("small", known.task)))
+        asyncio.run(self.system.handle("process", "small", WHO, CreateProject(name="small", task=known.task)))
         asyncio.run(self.system.upload("small", WHO, known.data, format="csv"))
         # Its labels are noisy, so that it stops at requests to relabel, in its repaired version.
         versions = self.system.hosts["registry"].state.projects["small"].versions
         self.version = versions[max(versions)].version
-        self.body = ProposeRepairs(self.version, 0.8, 0.2, 0.95, 10.0, 5.0, 12, (), None)
+        self.body = ProposeRepairs(
+            version=self.version,
+            accuracy=0.8,
+            error=0.2,
+            target_accuracy=0.95,
+            price_label=10.0,
+            price_cell=5.0,
+            items=12,
+            skipped=(),
+            noise=None,
+        )
 
     def propose(self, *skipped: str, items: int = 12) -> Suggest:
         body = replace(self.body, skipped=skipped, items=items)
@@ -127,13 +137,23 @@ class Mixed(Proposals):
         task = {"label": "kind", "id_column": "id", "target_accuracy": 0.99, "when_undecided": "ask"}
         task["gate"] = {"condition": "n > 0.6 +/- 0.3", "steps": 2}
         self.system = LocalSystem(MemoryEventStore(), ArrowBlobStore(str(folder)))
-        asyncio.run(self.system.handle("process", "small", WHO, CreateProject("small", task)))
+        asyncio.run(self.system.handle("process", "small", WHO, CreateProject(name="small", task=task)))
         asyncio.run(self.system.upload("small", WHO, mixed_csv(), format="csv"))
         versions = self.system.hosts["registry"].state.projects["small"].versions
         self.version = next(
             versions[n].version for n in sorted(versions) if versions[n].version.uncertain_rows
         )
-        self.body = ProposeRepairs(self.version, 0.8, 0.2, 0.99, 10.0, 5.0, 200, (), None)
+        self.body = ProposeRepairs(
+            version=self.version,
+            accuracy=0.8,
+            error=0.2,
+            target_accuracy=0.99,
+            price_label=10.0,
+            price_cell=5.0,
+            items=200,
+            skipped=(),
+            noise=None,
+        )
 
 
 @pytest.fixture(scope="module")

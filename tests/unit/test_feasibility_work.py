@@ -83,9 +83,19 @@ class Bench:
         for pillar, count in (labels or {}).items():
             table = self.table(base.train if pillar == "train" else base.development)
             for row, label in zip(table["row_id"].to_pylist()[:count], table["y"].to_pylist(), strict=False):
-                corrections.append(Correction(pillar, row, None, "10"[int(label)], ""))
+                corrections.append(
+                    Correction(pillar=pillar, row_id=row, column=None, value="10"[int(label)], evidence="")
+                )
         purchases = () if bought is None else (self.blobs.put_table(TENANT, bought),)
-        body = ReviseVersion(base, tuple(corrections), purchases, (), (), 1000, "test")
+        body = ReviseVersion(
+            version=base,
+            corrections=tuple(corrections),
+            purchases=purchases,
+            absorbed=(),
+            held_out=(),
+            next_row_id=1000,
+            reason="test",
+        )
         added = revise_version(Job("revise", PROJECT, TENANT, 0, body), self)
         return self.known(added.version, added.train, added.development)
 
@@ -93,7 +103,7 @@ class Bench:
         self, version: DataVersion, before: Studied | None = None, *, target: float = TARGET
     ) -> Studied:
         digest = None if before is None else before.memory
-        body = StudyVersion(version, target, digest, second_cents=1.0)
+        body = StudyVersion(version=version, target_accuracy=target, memory=digest, second_cents=1.0)
         return study_version(Job("study", PROJECT, TENANT, 0, body), self).outcome
 
     def report(self, studied: Studied) -> FeasibilityReport:

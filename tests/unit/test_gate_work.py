@@ -73,7 +73,16 @@ def job(bench: Bench, condition: str, *, labels: np.ndarray | None = None, **cha
     sealed = bench.blobs.put("lab", seal_table(table(labels), SCHEMA, public_key(bench.key)))
     terms = {"mode": "fp-free", "adaptivity": "none", "reliability": 0.9, "steps": 2} | changes
     schema = bench.blobs.put_json("lab", SCHEMA)
-    body = JudgeModel(1, sealed, schema, "new", "old", condition, labelled=labels is not None, **terms)
+    body = JudgeModel(
+        era=1,
+        sealed=sealed,
+        schema=schema,
+        model="new",
+        old="old",
+        condition=condition,
+        labelled=labels is not None,
+        **terms,
+    )
     return Job("job", "p", "lab", 0, body)
 
 
@@ -139,7 +148,7 @@ def test_a_store_that_is_away_is_no_failure_of_the_model(bench: Bench) -> None:
 
 def answered(found: WantTestLabels, bench: Bench) -> tuple[SealedLabel, ...]:
     public = public_key(bench.key)
-    return tuple(SealedLabel(row, seal_label(int(truth()[row]), public)) for row in found.rows)
+    return tuple(SealedLabel(row=row, sealed=seal_label(int(truth()[row]), public)) for row in found.rows)
 
 
 @pytest.mark.parametrize("adaptivity", ["none", "full"])
@@ -164,7 +173,9 @@ def test_models_are_asked_and_timed_once_however_many_rounds_of_labels_it_takes(
     assert bench.asked == ["old", "new", "latency"]
     # Rows that people have labelled are in clear no longer.
     assert not any(bench.blobs.has("lab", name) for name in wanted)
-    release = ReleaseEra(1, work.body.sealed, (), found.known, work.body.schema)
+    release = ReleaseEra(
+        era=1, sealed=work.body.sealed, evidence=(), known=found.known, schema=work.body.schema
+    )
     released = release_era(replace(work, body=release), bench)
     rows = bench.blobs.get_table("lab", released.digest)
     assert rows["y"].to_pylist() == [SCHEMA["classes"][code] for code in truth()[rows["row_id"].to_numpy()]]
@@ -174,7 +185,14 @@ def test_labels_beside_the_sealed_blob_are_released_too(bench: Bench) -> None:
     work = job(bench, "n - o > 0.02 +/- 0.2", adaptivity="full")
     found = judge_model(work, bench)
     assert isinstance(found, WantTestLabels)
-    body = ReleaseEra(1, work.body.sealed, (), "", work.body.schema, answered(found, bench))
+    body = ReleaseEra(
+        era=1,
+        sealed=work.body.sealed,
+        evidence=(),
+        known="",
+        schema=work.body.schema,
+        fresh=answered(found, bench),
+    )
     assert release_era(replace(work, body=body), bench).rows == len(found.rows)
 
 
@@ -184,7 +202,7 @@ def test_evidence_of_long_conditions_is_told_at_the_release(bench: Bench) -> Non
     given = [judge_model(work, bench) for _ in range(40)]
     assert {found.evidence for found in given} == {None}  # type: ignore[union-attr]
     names = tuple(found.sealed_evidence for found in given)  # type: ignore[union-attr]
-    body = ReleaseEra(1, work.body.sealed, names, None, work.body.schema)
+    body = ReleaseEra(era=1, sealed=work.body.sealed, evidence=names, known=None, schema=work.body.schema)
     released = release_era(replace(work, body=body), bench)
     assert isinstance(released, ReleasedEra)
     assert len([evidence for evidence in released.evidence if evidence]) >= 20

@@ -85,9 +85,9 @@ def test_a_repeated_command_gets_the_stored_reply_and_appends_nothing() -> None:
 
 def test_a_rejected_command_leaves_no_trace_and_is_judged_again() -> None:
     registry = Driven(RegistryState)
-    registry.refused(NotFound, Augment(1), command_id="early")
+    registry.refused(NotFound, Augment(number=1), command_id="early")
     registry.tell(seal())
-    assert registry.tell(Augment(1), command_id="early") == {}
+    assert registry.tell(Augment(number=1), command_id="early") == {}
     assert registry.store.find("early")
 
 
@@ -107,17 +107,28 @@ def test_streams_of_projects_are_numbered_each_by_itself() -> None:
     registry = Driven(RegistryState)
     for project in ("p", "q"):
         registry.tell(seal(project), project=project)
-        registry.tell(Absorb("era:1", "d", 1), project=project)
+        registry.tell(Absorb(source="era:1", digest="d", rows=1), project=project)
     versions = [(event.stream, event.version) for event in registry.store.read()]
     assert sorted(versions) == [(f"registry/{name}", n) for name in "pq" for n in (1, 2, 3)]
 
 
 def test_what_is_too_large_is_refused_before_anything_is_written() -> None:
     oracle = Driven(OracleState)
-    items = tuple(Asked(f"k{i}", {"text": "x" * 1000}, 1.0) for i in range(100))
-    body = OpenRequests(Kind.RELABEL, "b", "process", "?", items, (), None, START, 1, None)
+    items = tuple(Asked(key=f"k{i}", payload={"text": "x" * 1000}, cost_cents=1.0) for i in range(100))
+    body = OpenRequests(
+        kind=Kind.RELABEL,
+        batch="b",
+        asker="process",
+        title="?",
+        items=items,
+        choices=(),
+        gain=None,
+        deadline=START,
+        answers_per_item=1,
+        budget_cents=None,
+    )
     oracle.refused(TooLarge, body)
-    assert oracle.tell(Volunteer("eve", "k1", "yes")) == {"kept": True}
+    assert oracle.tell(Volunteer(annotator="eve", key="k1", value="yes")) == {"kept": True}
 
 
 # -- incarnations and lost answers ------------------------------------------------------------
@@ -156,7 +167,7 @@ def test_a_command_whose_append_lost_its_answer_is_folded_when_it_comes_again() 
     reply = registry.handle(command(seal(), "upload"))
     assert reply["rows"] == 500
     assert repr(vars(registry.state)) == repr(vars(replayed(RegistryState, store)))
-    registry.handle(command(Augment(1), "augment"))
+    registry.handle(command(Augment(number=1), "augment"))
 
 
 def test_another_command_after_a_lost_answer_takes_in_what_was_committed() -> None:
@@ -165,8 +176,8 @@ def test_another_command_after_a_lost_answer_takes_in_what_was_committed() -> No
     registry.handle(command(seal(), "upload"))
     store.lose = 1
     with pytest.raises(NotReady):
-        registry.handle(command(Absorb("era:1", "d", 5), "absorb"))
-    registry.handle(command(Augment(1), "augment"))
+        registry.handle(command(Absorb(source="era:1", digest="d", rows=5), "absorb"))
+    registry.handle(command(Augment(number=1), "augment"))
     assert [event.version for event in store.read()] == [1, 2, 3, 4]
     assert repr(vars(registry.state)) == repr(vars(replayed(RegistryState, store)))
 
@@ -177,18 +188,33 @@ def test_after_a_lost_answer_the_next_command_is_judged_by_what_was_committed() 
     registry.handle(command(seal(), "upload"))
     store.lose = 1
     with pytest.raises(NotReady):
-        registry.handle(command(Augment(1), "augment"))
+        registry.handle(command(Augment(number=1), "augment"))
     with pytest.raises(Conflict, match="in the making"):
-        registry.handle(command(Augment(1), "again"))
+        registry.handle(command(Augment(number=1), "again"))
 
 
 def test_work_whose_report_lost_its_answer_is_not_done_for_ever() -> None:
     store = Forgetful()
     scheduler = host(SchedulerState, store)
-    scheduler.handle(command(SetSlots(1), "slots"))
-    scheduler.handle(command(OpenSearch(version(), ("dummy",), 1, 0.0), "open"))
+    scheduler.handle(command(SetSlots(slots=1), "slots"))
+    scheduler.handle(
+        command(OpenSearch(version=version(), arms=("dummy",), seed=1, gpu_second_cents=0.0), "open")
+    )
     (trial,) = scheduler.state.due()
-    done = command_of(trial, "automl", TrialDone(1, "dummy", "m", True, 0.5, 0.4, 1.0), now=START)
+    done = command_of(
+        trial,
+        "automl",
+        TrialDone(
+            version=1,
+            arm="dummy",
+            model="m",
+            floor=True,
+            development_accuracy=0.5,
+            development_lower=0.4,
+            seconds=1.0,
+        ),
+        now=START,
+    )
     store.lose = 1
     with pytest.raises(NotReady):
         scheduler.handle(done)
@@ -209,8 +235,8 @@ def test_a_stream_that_somebody_else_writes_is_said_and_not_repaired() -> None:
 
 def test_work_that_ends_with_a_typed_error_is_settled_by_its_record() -> None:
     scheduler = Driven(SchedulerState)
-    scheduler.tell(SetSlots(1))
-    scheduler.tell(OpenSearch(version(), ("dummy",), 1, 0.0))
+    scheduler.tell(SetSlots(slots=1))
+    scheduler.tell(OpenSearch(version=version(), arms=("dummy",), seed=1, gpu_second_cents=0.0))
     (trial,) = scheduler.due(RunTrial)
     scheduler.fail(trial, InvalidTable("no such column", hint="Give it.", column="x"))
     events = scheduler.store.find(trial.id)
@@ -223,12 +249,26 @@ def test_work_that_ends_with_a_typed_error_is_settled_by_its_record() -> None:
 def test_a_result_that_the_state_refuses_settles_the_work_too() -> None:
     """Left due, the same work would bring the same result for ever."""
     pool = Driven(PoolState)
-    pool.tell(AddModel("m", "arm", 1, False, 0.8, 0.7, 0.0, 9, True))
-    pool.tell(TakeIntoGate(("m",)))
-    pool.tell(RecordVerdict("m", True))
-    pool.tell(StoreSegment("s", "digest", 8, 0, 8, 4))
+    pool.tell(
+        AddModel(
+            model="m",
+            arm="arm",
+            version=1,
+            floor=False,
+            development_accuracy=0.8,
+            development_lower=0.7,
+            minimum_gain=0.0,
+            gates_a_day=9,
+            immediate=True,
+        )
+    )
+    pool.tell(TakeIntoGate(models=("m",)))
+    pool.tell(RecordVerdict(model="m", passed=True))
+    pool.tell(StoreSegment(segment="s", digest="digest", rows=8, lost=0, window_rows=8, labels=4))
     (work,) = pool.due(PickRound)
-    pool.report(work, FinishRound(1, 3, 8, (), ("no", "yes")))  # it begins where nobody was
+    pool.report(
+        work, FinishRound(window=1, start=3, stop=8, asked=(), classes=("no", "yes"))
+    )  # it begins where nobody was
     assert pool.due(PickRound) == []
     assert pool.store.find(work.id)[0].body.error["kind"] == "Conflict"
     assert pool.told(WindowDecided)
@@ -236,20 +276,20 @@ def test_a_result_that_the_state_refuses_settles_the_work_too() -> None:
 
 def test_a_send_that_is_refused_is_left_to_its_sender() -> None:
     life = Driven(LifecycleState)
-    life.tell(CreateProject("p", {"label": "y", "target_accuracy": 0.9}))
-    life.refused(AlreadyExists, CreateProject("p", {"label": "y", "target_accuracy": 0.9}))
+    life.tell(CreateProject(name="p", task={"label": "y", "target_accuracy": 0.9}))
+    life.refused(AlreadyExists, CreateProject(name="p", task={"label": "y", "target_accuracy": 0.9}))
 
 
 def test_a_rejection_settles_the_send_that_was_refused() -> None:
     life = Driven(LifecycleState)
-    life.tell(CreateProject("p", {"label": "y", "target_accuracy": 0.9}))
+    life.tell(CreateProject(name="p", task={"label": "y", "target_accuracy": 0.9}))
     registry = Host(RegistryState(), life.store, actor="registry")
     registry.start()
     registry.handle(command(seal(), "upload"))
     life.host.follow()
     action = life.state.due()[0]
     body = refusal(action, Conflict("not now", hint="Later."))
-    assert body == RecordRejection(str(action.to), "process.EnterPhase", body.error)
+    assert body == RecordRejection(to=str(action.to), kind="process.EnterPhase", error=body.error)
     life.report(action, body)
     assert action.id not in life.state.actions
 
@@ -278,21 +318,36 @@ def test_only_what_would_be_refused_again_is_final(error: Exception, final: bool
 
 def test_large_answers_and_options_do_not_stop_lifecycle() -> None:
     life = Driven(LifecycleState)
-    life.tell(CreateProject("p", {"label": "y", "target_accuracy": 0.9}))
+    life.tell(CreateProject(name="p", task={"label": "y", "target_accuracy": 0.9}))
     oracle = Host(OracleState(), life.store, actor="oracle")
     oracle.start()
     registry = Host(RegistryState(), life.store, actor="registry")
     registry.start()
     registry.handle(command(seal(), "upload"))
     items = tuple(
-        Asked(i["key"], {k: v for k, v in i.items() if k != "key"} | {"answer": "text"}, 1.0)
+        Asked(
+            key=i["key"],
+            payload={k: v for k, v in i.items() if k != "key"} | {"answer": "text"},
+            cost_cents=1.0,
+        )
         for i in option("CLEAN_CELL", 1, range(150)).items
     )
-    body = OpenRequests(Kind.CLEAN_CELL, "b", "process", "?", items, (), None, START + 1, 1, None)
+    body = OpenRequests(
+        kind=Kind.CLEAN_CELL,
+        batch="b",
+        asker="process",
+        title="?",
+        items=items,
+        choices=(),
+        gain=None,
+        deadline=START + 1,
+        answers_per_item=1,
+        budget_cents=None,
+    )
     oracle.handle(command(body, "open"))
     for start in range(1, 151, 50):
-        answers = tuple(Answer(number, "x" * 150) for number in range(start, start + 50))
-        oracle.handle(command(AnswerRequests("ann", answers), f"answers-{start}"))
+        answers = tuple(Answer(request=number, value="x" * 150) for number in range(start, start + 50))
+        oracle.handle(command(AnswerRequests(annotator="ann", answers=answers), f"answers-{start}"))
     life.host.follow()
     for action in life.state.due():
         dump(action.body)  # and what follows from them can be sent
@@ -301,9 +356,22 @@ def test_large_answers_and_options_do_not_stop_lifecycle() -> None:
 def test_the_state_takes_in_what_the_store_gives_back() -> None:
     """Live and replayed states must be of the same values: tuples, enums, floats."""
     oracle = Driven(OracleState)
-    items = (Asked("k", {"answer": "number", "pair": (1, 2)}, 1),)
-    oracle.tell(OpenRequests(Kind.RELABEL, "b", "process", "?", items, (), None, START, 1, None))
-    oracle.tell(AnswerRequests("ann", (Answer(1, 3),)))
+    items = (Asked(key="k", payload={"answer": "number", "pair": (1, 2)}, cost_cents=1),)
+    oracle.tell(
+        OpenRequests(
+            kind=Kind.RELABEL,
+            batch="b",
+            asker="process",
+            title="?",
+            items=items,
+            choices=(),
+            gain=None,
+            deadline=START,
+            answers_per_item=1,
+            budget_cents=None,
+        )
+    )
+    oracle.tell(AnswerRequests(annotator="ann", answers=(Answer(request=1, value=3),)))
     oracle.check_replay()
 
 
@@ -311,9 +379,9 @@ def test_a_follower_folds_the_events_of_all_in_the_order_of_their_commit() -> No
     life = Driven(LifecycleState)
     registry = Host(RegistryState(), life.store, actor="registry")
     registry.start()
-    life.tell(CreateProject("p", {"label": "y", "target_accuracy": 0.9}))
+    life.tell(CreateProject(name="p", task={"label": "y", "target_accuracy": 0.9}))
     registry.handle(command(seal(), "upload"))
-    life.tell(CreateTenant("lab", "tenant", "hash"))  # takes in the upload first
+    life.tell(CreateTenant(name="lab", role="tenant", token_hash="hash"))  # takes in the upload first
     assert life.state.project("p").version is not None
     kinds = [type(event.body) for event in life.store.read()]
     assert kinds[:2] == [ProjectCreated, Uploaded]
@@ -328,10 +396,10 @@ def test_every_component_has_an_actor_and_its_work() -> None:
 
 
 def test_an_action_repeats_its_seed() -> None:
-    action = Action("00000000000000ff" + "0" * 48, "p", "lab", Augment(1))
+    action = Action("00000000000000ff" + "0" * 48, "p", "lab", Augment(number=1))
     assert action.seed == 255
     assert command_of(action, "process", action.body, now=5.0) == Command(
-        action.id, "p", Principal("lab", Role.SYSTEM, "process"), 5.0, 255, Augment(1)
+        action.id, "p", Principal("lab", Role.SYSTEM, "process"), 5.0, 255, Augment(number=1)
     )
     assert MAX_MESSAGE_BYTES == 65536
 
@@ -342,4 +410,6 @@ def test_a_command_that_changes_nothing_is_a_fault() -> None:
             return Decision(())
 
     with pytest.raises(AssertionError, match="without an event"):
-        host(Silent).handle(command(MakeOffer("o", "eve", 1, "d", 1, "")))
+        host(Silent).handle(
+            command(MakeOffer(offer="o", seller="eve", rows=1, digest="d", price_cents=1, terms=""))
+        )

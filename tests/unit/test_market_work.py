@@ -48,7 +48,7 @@ class Shop:
         self.system = LocalSystem(self.store, ArrowBlobStore(str(folder)))
         known = small_project(noise=0.1)
         task = {**known.task, "when_undecided": "ask", "target_accuracy": 0.9}
-        self.send("process", CreateProject("small", task))
+        self.send("process", CreateProject(name="small", task=task))
         asyncio.run(self.system.upload("small", WHO, known.data, format="csv"))
         self.data = known.data
 
@@ -103,7 +103,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, quick_probes: None) -> Shop:
 def test_the_price_is_split_by_the_seller_game_and_an_audit_finds_the_same(shop: Shop) -> None:
     shop.offer("shared", rows())
     before = shop.version
-    shop.send("market", Buy("shared", "ann", before))
+    shop.send("market", Buy(offer="shared", approved_by="ann", version=before))
     (purchase,) = (p for p in shop.shown()["purchases"] if p["offer"] == "shared")
     bench = LocalBench(shop.system, "market", "oracle")
     train, development = (encoded(bench, "lab", before, p) for p in (Pillar.TRAIN, Pillar.DEVELOPMENT))
@@ -172,7 +172,7 @@ def test_rows_that_are_held_out_are_refused_without_saying_which(shop: Shop) -> 
     assert "stolen" not in {o["offer"] for o in shop.shown()["offers"]}
     assert shop.shown()["refused"] == [{"offer": "stolen", "seller": "co-op", "held_out": caught.value.count}]
     with pytest.raises(NotFound):
-        shop.send("market", Buy("stolen", "ann", shop.version))
+        shop.send("market", Buy(offer="stolen", approved_by="ann", version=shop.version))
 
 
 def unlabelled(seed: int) -> bytes:
@@ -184,7 +184,10 @@ def test_rows_without_labels_are_valued_bought_and_labelled_in_rounds(shop: Shop
     data = unlabelled(31)
     assert shop.offer("bare", data, None, labelled=False) == {"offer": "bare", "rows": 12}
     before = shop.version
-    shop.send("market", Propose(before, 0.5, 0.9, 2000.0, 2.5))
+    shop.send(
+        "market",
+        Propose(version=before, accuracy=0.5, target_accuracy=0.9, budget_cents=2000.0, label_cents=2.5),
+    )
     plan, values = shop.shown()["plan"], shop.shown()["values"]
     worth = {one["offer"]: one for one in plan["alone"]}
     assert worth["bare"]["cost_cents"] == 1001 + 30 and worth["whole"]["cost_cents"] == 1001
@@ -194,7 +197,7 @@ def test_rows_without_labels_are_valued_bought_and_labelled_in_rounds(shop: Shop
     assert values["best"][-1] == values["worst"][-1] and len(values["highest"]) == 10
     assert values["highest"][0][1] > values["lowest"][0][1]
 
-    shop.send("market", Buy("bare", "ann", before))
+    shop.send("market", Buy(offer="bare", approved_by="ann", version=before))
     done = 0
     while not shop.shown()["labelling"]["bare"]["over"]:
         wanted = [e.body for e in shop.store.read() if isinstance(e.body, LabelsWanted)][-1]
@@ -203,8 +206,11 @@ def test_rows_without_labels_are_valued_bought_and_labelled_in_rounds(shop: Shop
         assert set(row) == {"a", "b", "c"}
         places = range(wanted.first, wanted.first + wanted.count)
         # Nobody knows the class of the first row.
-        labels = tuple(PlacedLabel(place, "1" if place else None, 2.5) for place in reversed(places))
-        shop.send("market", LearnLabels("bare", labels))
+        labels = tuple(
+            PlacedLabel(place=place, label="1" if place else None, cost_cents=2.5)
+            for place in reversed(places)
+        )
+        shop.send("market", LearnLabels(offer="bare", labels=labels))
         done += wanted.count
     assert done == 12 and shop.shown()["labelling"]["bare"] == {"asked": 12, "labelled": 11, "over": True}
     (labelled,) = (e.body for e in shop.store.read() if isinstance(e.body, Labelled))
@@ -216,9 +222,9 @@ def test_rows_without_labels_are_valued_bought_and_labelled_in_rounds(shop: Shop
     assert train.num_rows == bench.table(before.train).num_rows + 11
     assert train["a"].to_pylist()[-11:] == table["a"].to_pylist()
     with pytest.raises(NotFound):
-        shop.send("market", LearnLabels("whole", ()))
+        shop.send("market", LearnLabels(offer="whole", labels=()))
     with pytest.raises(Conflict, match="begun and ended"):
-        shop.send("market", LearnLabels("bare", ()))
+        shop.send("market", LearnLabels(offer="bare", labels=()))
     # No development row both values rows and judges the values.
     words = re.search(r"on (\d+) development rows, .* on (\d+) others", values["method"])
     assert words is not None

@@ -17,8 +17,21 @@ for module in pkgutil.walk_packages(easeml_ray.__path__, "easeml_ray."):
 
 
 def opened(items: int = 1, size: int = 3) -> Opened:
-    asked = tuple(Asked(f"k{i}", {"row_id": i, "text": "x" * size}, 1.5) for i in range(items))
-    return Opened(Kind.RELABEL, "b", "process", "?", asked, ("0", "1"), Gain(0.1, 0.0, 0.2), 5.0, 1, 1)
+    asked = tuple(
+        Asked(key=f"k{i}", payload={"row_id": i, "text": "x" * size}, cost_cents=1.5) for i in range(items)
+    )
+    return Opened(
+        kind=Kind.RELABEL,
+        batch="b",
+        asker="process",
+        title="?",
+        items=asked,
+        choices=("0", "1"),
+        gain=Gain(0.1, 0.0, 0.2),
+        deadline=5.0,
+        answers_per_item=1,
+        first=1,
+    )
 
 
 def test_a_body_survives_the_codec() -> None:

@@ -61,15 +61,15 @@ async def answer_all(system: LocalSystem, project: str, known: SmallProject, who
         for request in requests:
             if "request_id" in request["payload"]:
                 (request["row"],) = await system.realtime_rows(project, [request["payload"]["request_id"]])
-        answers = tuple(Answer(r["id"], known.answer(r)) for r in requests)
-        await system.handle("oracle", project, who, AnswerRequests("truth", answers))
+        answers = tuple(Answer(request=r["id"], value=known.answer(r)) for r in requests)
+        await system.handle("oracle", project, who, AnswerRequests(annotator="truth", answers=answers))
         checked(system)
         answered += len(answers)
     raise AssertionError("the project asks for ever")
 
 
 async def whole_life(system: LocalSystem, known: SmallProject, who: Principal) -> dict[str, Any]:
-    await system.handle("process", "small", who, CreateProject("small", known.task))
+    await system.handle("process", "small", who, CreateProject(name="small", task=known.task))
     await system.upload("small", who, known.data, format="csv")
     answered = await answer_all(system, "small", known, who)
     for start in range(0, 120, 20):
@@ -150,7 +150,7 @@ def test_a_second_process_over_the_same_folder_goes_on_where_the_first_stopped(
     assert {**shown, "answered": outcome["answered"]} == outcome
     # … and the first, now an older incarnation, cannot write any more.
     with pytest.raises(StaleIncarnation):
-        run(system.handle("process", "other", ann, CreateProject("other", {**outcome["task"]})))
+        run(system.handle("process", "other", ann, CreateProject(name="other", task={**outcome["task"]})))
     assert not [e for e in again.store.read() if e.project == "other"]
 
 
@@ -158,7 +158,14 @@ def test_an_answer_to_a_closed_request_is_refused(lived: Any, ann: Principal) ->
     _, _, _, state = lived
     system = open_local(state)
     with pytest.raises(RequestClosed):
-        run(system.handle("oracle", "small", ann, AnswerRequests("late", (Answer(1, "0"),))))
+        run(
+            system.handle(
+                "oracle",
+                "small",
+                ann,
+                AnswerRequests(annotator="late", answers=(Answer(request=1, value="0"),)),
+            )
+        )
 
 
 def test_data_is_given_once(lived: Any, ann: Principal) -> None:
@@ -232,7 +239,7 @@ def test_rows_that_came_to_be_held_out_are_not_learnt_from(tmp_path: Path, ann: 
     known = small_project(noise=0.0, missing=0.0)
     system = open_local(tmp_path)
     task = {**known.task, "target_accuracy": 0.999, "when_undecided": "ask"}
-    run(system.handle("process", "small", ann, CreateProject("small", task)))
+    run(system.handle("process", "small", ann, CreateProject(name="small", task=task)))
     run(system.upload("small", ann, known.data, format="csv"))
     rng = np.random.default_rng(4)
     rows = csv_bytes(table_of(rng.normal(size=(200, 3)), rng.integers(0, 2, 200), ["a", "b", "c"]))
@@ -243,7 +250,7 @@ def test_rows_that_came_to_be_held_out_are_not_learnt_from(tmp_path: Path, ann: 
     before, *_ = run(system._latest("small"))
     run(system.upload_test_set("small", ann, rows, format="csv"))
     (digest,) = [e.body.digest for e in system.store.read(prefix="market/") if hasattr(e.body, "digest")]
-    revise = Revise(before.number, (), (digest,), "purchase")
+    revise = Revise(number=before.number, corrections=(), purchases=(digest,), reason="purchase")
     run(system.handle("registry", "small", ann, revise))
     after = run(system.read("registry", "small", ShowVersions()))["versions"][-1]
     assert after["number"] == before.number + 1
@@ -256,7 +263,7 @@ def test_a_file_without_the_group_column_is_refused(tmp_path: Path, ann: Princip
     lines = known.data.decode().splitlines()
     grouped = [lines[0] + ',"who"', *(f'{line},"p{i // 2}"' for i, line in enumerate(lines[1:]))]
     task = {**known.task, "group_column": "who"}
-    run(system.handle("process", "small", ann, CreateProject("small", task)))
+    run(system.handle("process", "small", ann, CreateProject(name="small", task=task)))
     run(system.upload("small", ann, "\n".join(grouped).encode(), format="csv"))
     terms = {"offer": "o", "seller": "s", "price_cents": 10, "terms": "", "format": "csv"}
     with pytest.raises(SchemaMismatch, match="group column 'who'"):
@@ -280,7 +287,7 @@ def test_no_stable_row_is_in_clear_before_its_era_is_released(tmp_path: Path, an
     data = "\n".join([header, *marked]).encode()
     gate_task = {"condition": "n > 0.70 +/- 0.15", "steps": 6, "adaptivity": "full"}
     task = {**known.task, "gate": gate_task}
-    run(system.handle("process", "small", ann, CreateProject("small", task)))
+    run(system.handle("process", "small", ann, CreateProject(name="small", task=task)))
     run(system.upload("small", ann, data, format="csv"))
     version, found = run(system._latest("small"))
     assert found["held_out"]
@@ -318,7 +325,9 @@ def test_slices_recall_and_latency_are_judged_and_told_when_the_era_ends(
         ' /\\ latency < 10000 ms /\\ recall(n, "1") > 0.3 +/- 0.3'
     )
     gate = {"condition": condition, "steps": 2, "adaptivity": "firstChange", "bound": "best"}
-    run(system.handle("process", "small", ann, CreateProject("small", {**known.task, "gate": gate})))
+    run(
+        system.handle("process", "small", ann, CreateProject(name="small", task={**known.task, "gate": gate}))
+    )
     run(system.upload("small", ann, "\n".join(sited).encode(), format="csv"))
     (era,) = run(system.read("gate", "small", ShowGate()))["eras"]
     assert era["state"] == "RELEASED"
@@ -335,11 +344,15 @@ def test_a_slice_that_the_data_lacks_is_refused_at_the_upload(tmp_path: Path, an
     known = small_project(noise=0.0, missing=0.0)
     system = open_local(tmp_path)
     gate = {"condition": 'n[place = "x"] > 0.5 +/- 0.2', "steps": 2}
-    run(system.handle("process", "small", ann, CreateProject("small", {**known.task, "gate": gate})))
+    run(
+        system.handle("process", "small", ann, CreateProject(name="small", task={**known.task, "gate": gate}))
+    )
     with pytest.raises(InvalidArgument, match="no feature 'place'"):
         run(system.upload("small", ann, known.data, format="csv"))
     gate = {"condition": 'recall(n, "nobody") > 0.5 +/- 0.2', "steps": 2}
-    run(system.handle("process", "other", ann, CreateProject("other", {**known.task, "gate": gate})))
+    run(
+        system.handle("process", "other", ann, CreateProject(name="other", task={**known.task, "gate": gate}))
+    )
     with pytest.raises(TooFewTestRows, match='class "nobody"'):
         run(system.upload("other", ann, known.data, format="csv"))
 
@@ -358,7 +371,11 @@ def test_no_sequence_of_stable_labels_is_in_clear(tmp_path: Path, ann: Principal
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(LocalBench, "predict", watched)
-        run(system.handle("process", "small", ann, CreateProject("small", {**known.task, "gate": gate})))
+        run(
+            system.handle(
+                "process", "small", ann, CreateProject(name="small", task={**known.task, "gate": gate})
+            )
+        )
         run(system.upload("small", ann, known.data, format="csv"))
     (sealed,) = [
         e.body for e in system.store.read(prefix="registry/") if type(e.body).__name__ == "PillarsSealed"
@@ -399,7 +416,7 @@ def test_a_verdict_that_steers_comes_with_a_band_of_the_meter_and_nothing_else(
     edges = (-0.15,)
     gate = {"condition": "n > 0.3 +/- 0.2", "steps": 2, "adaptivity": "full", "meter": edges}
     task = {**known.task, "target_accuracy": 0.5, "when_undecided": "train", "gate": gate}
-    run(system.handle("process", "small", ann, CreateProject("small", task)))
+    run(system.handle("process", "small", ann, CreateProject(name="small", task=task)))
     run(system.upload("small", ann, known.data, format="csv"))
     (era,) = run(system.read("gate", "small", ShowGate()))["eras"]
     readings = {v["model"]: v["reading"] for v in era["verdicts"]}
@@ -430,11 +447,15 @@ def test_a_test_set_without_labels_has_people_label_what_a_verdict_needs(
     known = small_project(noise=0.0, missing=0.0)
     system = open_local(tmp_path)
     gate = {"condition": "n - o > 0.02 +/- 0.25", "steps": 1, "adaptivity": adaptivity}
-    run(system.handle("process", "small", ann, CreateProject("small", {**known.task, "gate": gate})))
+    run(
+        system.handle("process", "small", ann, CreateProject(name="small", task={**known.task, "gate": gate}))
+    )
     run(system.upload("small", ann, known.data, format="csv"))
     pool = run(system.read("pool", "small", ShowPool()))
     (floor,) = [m["model"] for m in pool["models"] if m["arm"] == "dummy"]
-    run(system.handle("gate", "small", ann, GateModels((floor,), floor)))  # against the deployed one
+    run(
+        system.handle("gate", "small", ann, GateModels(models=(floor,), old=floor))
+    )  # against the deployed one
     X, y = two_moons(400, np.random.default_rng(77))
     table = table_of(X, y, ["a", "b", "c"])
     truth = {tuple(row): str(label) for row, label in zip(X.tolist(), y.tolist(), strict=True)}
@@ -451,16 +472,16 @@ def test_a_test_set_without_labels_has_people_label_what_a_verdict_needs(
         rows = run(rows_of(system, "small", requests))
         assert all(set(row) == {"a", "b", "c"} for row in rows if row)
         given = tuple(
-            Answer(request["id"], truth[row["a"], row["b"], row["c"]])
+            Answer(request=request["id"], value=truth[row["a"], row["b"], row["c"]])
             for request, row in zip(requests, rows, strict=True)
             if row
         )
         with pytest.raises(InvalidAnswer, match="not sealed"):  # past the door that seals them
-            run(system.handle("oracle", "small", ann, AnswerRequests("ann", given)))
+            run(system.handle("oracle", "small", ann, AnswerRequests(annotator="ann", answers=given)))
         with pytest.raises(InvalidAnswer, match="no answer"):
-            maybe = (Answer(requests[0]["id"], "maybe"),)
-            run(system.answer("small", ann, AnswerRequests("ann", maybe)))
-        run(system.answer("small", ann, AnswerRequests("ann", given)))
+            maybe = (Answer(request=requests[0]["id"], value="maybe"),)
+            run(system.answer("small", ann, AnswerRequests(annotator="ann", answers=maybe)))
+        run(system.answer("small", ann, AnswerRequests(annotator="ann", answers=given)))
         asked += len(given)
     era = run(system.read("gate", "small", ShowGate()))["eras"][1]
     assert (era["labelled"], era["state"]) == (False, "RELEASED")
@@ -483,7 +504,9 @@ def test_recall_cannot_be_judged_without_labels(tmp_path: Path, ann: Principal) 
     known = small_project(noise=0.0, missing=0.0)
     system = open_local(tmp_path)
     gate = {"condition": 'recall(n, "1") > 0.2 +/- 0.2', "steps": 1}
-    run(system.handle("process", "small", ann, CreateProject("small", {**known.task, "gate": gate})))
+    run(
+        system.handle("process", "small", ann, CreateProject(name="small", task={**known.task, "gate": gate}))
+    )
     run(system.upload("small", ann, known.data, format="csv"))
     X, y = two_moons(400, np.random.default_rng(77))
     fresh = csv_bytes(table_of(X, y, ["a", "b", "c"]).drop_columns(["y"])).replace(b'"r', b'"fresh')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,9 @@ from easeml_ray.registry.messages import (
     TestSetAdded,
     VersionAdded,
 )
-from easeml_ray.registry.work import prepare_test_set, revise_version
+from easeml_ray.registry.work import revise_version
 from easeml_ray.runtime import system as system_module
+from easeml_ray.runtime.intake import TestSet, take
 from easeml_ray.runtime.local import LocalBench, LocalSystem
 from easeml_ray.store.blobs import ArrowBlobStore
 from easeml_ray.store.memory import MemoryEventStore
@@ -57,7 +58,7 @@ class House:
         self.known = small_project(noise=0.0, missing=0.4)
         task = {**self.known.task, "target_accuracy": 0.999, "when_undecided": "ask", "gate": GATE, **changes}
         self.task = parse_task(task)
-        self.send("process", CreateProject("small", task))
+        self.send("process", CreateProject(name="small", task=task))
         run(self.system.upload("small", WHO, change(self.known.data), format="csv"))
 
     def send(self, component: str, body: Any) -> dict[str, Any]:
@@ -113,17 +114,18 @@ def test_rows_are_known_as_they_came_though_their_missing_cells_were_filled(hous
 
 
 def test_a_preparation_gets_names_of_blobs_and_no_tables(house: House, monkeypatch: Any) -> None:
-    seen: list[dict[str, Any]] = []
-    prepare = LocalSystem.prepare
+    seen: list[TestSet] = []
+    take = LocalSystem.take
 
-    async def watched(self: Any, name: str, data: bytes, options: dict[str, Any]) -> Any:
-        seen.append(options)
-        return await prepare(self, name, data, options)
+    async def watched(self: Any, asked: TestSet, data: bytes) -> Any:
+        seen.append(asked)
+        return await take(self, asked, data)
 
-    monkeypatch.setattr(LocalSystem, "prepare", watched)
+    monkeypatch.setattr(LocalSystem, "take", watched)
     house.add(fresh(30, 2))
-    assert not any(isinstance(value, pa.Table | list) for value in seen[0].values())
-    assert all(isinstance(name, str) and len(name) == 64 for name in seen[0]["known"])
+    values = [getattr(seen[0], field.name) for field in fields(seen[0])]
+    assert not any(isinstance(value, pa.Table | list) for value in values)
+    assert all(isinstance(name, str) and len(name) == 64 for name in seen[0].known)
 
 
 def test_digests_take_sixteen_bytes_each_in_one_sorted_blob(house: House) -> None:
@@ -139,7 +141,9 @@ def test_bought_rows_are_known_as_they_came(own: House) -> None:
     terms = {"offer": "o", "seller": "s", "price_cents": 1, "terms": "", "format": "csv"}
     run(own.system.offer("small", WHO, fresh(10, 3, rows=rows), **terms))
     (digest,) = [e.body.digest for e in own.store.read(prefix="market/") if hasattr(e.body, "digest")]
-    own.send("registry", Revise(own.version.number, (), (digest,), "purchase"))
+    own.send(
+        "registry", Revise(number=own.version.number, corrections=(), purchases=(digest,), reason="purchase")
+    )
     with pytest.raises(HeldOutOverlap) as caught:
         own.add(fresh(30, 4, rows=rows))
     assert caught.value.rows == [4, 5]
@@ -149,8 +153,11 @@ def test_rows_are_known_as_they_were_corrected(own: House) -> None:
     cells = own.known.cells
     row_id, column = min(cells)
     value = round(cells[row_id, column] + 0.125, 4)
-    correction = Correction("train", row_id, column, value, "e")
-    own.send("registry", Revise(own.version.number, (correction,), (), "answers"))
+    correction = Correction(pillar="train", row_id=row_id, column=column, value=value, evidence="e")
+    own.send(
+        "registry",
+        Revise(number=own.version.number, corrections=(correction,), purchases=(), reason="answers"),
+    )
     given = own.known.data.decode().splitlines()[row_id + 1].split(",")[1:]
     given[NAMES.index(column)] = str(value)
     with pytest.raises(HeldOutOverlap) as caught:
@@ -164,13 +171,13 @@ def test_labelled_rows_of_a_window_are_known_while_they_wait(own: House) -> None
         {"a": [0.5], "b": pa.nulls(1), "c": [0.25], "_label_code": pa.array([1]), "_request": ["s:0"]}
     )
     digest = own.system.blobs.put_table("lab", served)
-    own.send("registry", Absorb("window:1", digest, 1))
+    own.send("registry", Absorb(source="window:1", digest=digest, rows=1))
     for number in (own.version.number, None):
         with pytest.raises(HeldOutOverlap) as caught:
             own.add(fresh(30, 6, rows=["0.5,,0.25,1"]))
         assert caught.value.rows == [4]
         if number:
-            own.send("registry", Revise(number, (), (), "released"))
+            own.send("registry", Revise(number=number, corrections=(), purchases=(), reason="released"))
     assert own.told(VersionAdded)[-1].counts["added"] == 1.0
 
 
@@ -185,7 +192,7 @@ def test_the_rows_of_a_released_set_are_no_fresh_ones_and_may_be_offered(own: Ho
     # Only two of its rows were labelled; the others are nowhere in train.
     labelled = pa.table({"a": [9.0, 8.0], "b": [1.0, 1.0], "c": [1.0, 1.0], "y": ["0", "1"]})
     digest = own.system.blobs.put_table("lab", labelled.append_column("group_id", pa.array(["k", "l"])))
-    own.send("registry", Absorb("era:2", digest, 2, added.stable, True))
+    own.send("registry", Absorb(source="era:2", digest=digest, rows=2, sealed=added.stable, train_only=True))
     with pytest.raises(HeldOutOverlap) as caught:
         own.add(data.replace(b'"f7', b'"again'))
     assert caught.value.count == 30
@@ -205,10 +212,10 @@ class Meanwhile:
         self.count = 0
         self.steps = list(steps)
         monkeypatch.setattr(system_module, "_PAUSES", (0.0,) * 4)
-        prepare = house.system.prepare
+        take = house.system.take
 
-        async def watched(name: str, data: bytes, options: dict[str, Any]) -> Any:
-            body = await prepare(name, data, options)
+        async def watched(asked: TestSet, data: bytes) -> Any:
+            body = await take(asked, data)
             self.count += 1
             if self.steps:
                 found = self.steps.pop(0)()
@@ -216,7 +223,7 @@ class Meanwhile:
                     await found
             return body
 
-        monkeypatch.setattr(house.system, "prepare", watched)
+        monkeypatch.setattr(house.system, "take", watched)
 
 
 def test_of_two_equal_sets_at_a_time_one_is_taken(own: House, monkeypatch: Any) -> None:
@@ -236,7 +243,7 @@ def test_of_two_sets_at_a_time_both_are_taken(own: House, monkeypatch: Any) -> N
 
 def test_a_set_waits_for_rows_that_are_joining(own: House, monkeypatch: Any) -> None:
     digest = own.system.blobs.put_table("lab", _offered(["5.5"]))
-    revise = Revise(own.version.number, (), (digest,), "purchase")
+    revise = Revise(number=own.version.number, corrections=(), purchases=(digest,), reason="purchase")
     begin = partial(own.system._handle, "registry", "small", WHO, revise)
     meanwhile = Meanwhile(own, monkeypatch, begin, lambda: None, own.system.settle)
     with pytest.raises(HeldOutOverlap) as caught:
@@ -246,7 +253,7 @@ def test_a_set_waits_for_rows_that_are_joining(own: House, monkeypatch: Any) -> 
 
 
 def test_a_set_is_given_up_when_rows_go_on_joining(own: House, monkeypatch: Any) -> None:
-    revise = Revise(own.version.number, (), (), "purchase")
+    revise = Revise(number=own.version.number, corrections=(), purchases=(), reason="purchase")
     meanwhile = Meanwhile(own, monkeypatch, partial(own.system._handle, "registry", "small", WHO, revise))
     with pytest.raises(Conflict, match="joining") as caught:
         own.add(fresh(30, 12))
@@ -278,7 +285,7 @@ def test_an_upload_that_comes_again_is_not_prepared_again(
     tmp_path: Path, quick_probes: None, monkeypatch: Any
 ) -> None:
     house = House(tmp_path)
-    house.send("process", CreateProject("other", {**house.known.task, "gate": GATE}))
+    house.send("process", CreateProject(name="other", task={**house.known.task, "gate": GATE}))
     upload = house.system.upload
     first = run(upload("other", WHO, house.known.data, format="csv", command_id="up"))
     meanwhile = Meanwhile(house, monkeypatch)
@@ -325,25 +332,33 @@ def test_classes_that_no_request_can_carry_are_refused_before_people_are_asked(h
         "tenant": "lab",
         "task": house.task,
         "public_key": b"",
-        "data_key": b"key",
-        "blobs": house.system.blobs,
+        "labelled": False,
         "known": (),
         "waiting": (),
         "checked": 0,
     }
+    local: dict[str, Any] = {"blobs": house.system.blobs, "data_key": b"key"}
     with pytest.raises(TooLarge) as caught:
-        prepare_test_set(b"", schema={**schema, "classes": names}, labelled=False, **options)
+        take(TestSet(schema={**schema, "classes": names}, **options), b"", **local)
     assert caught.value.limit == 24 * 1024 < caught.value.size == len(json.dumps(names))
     assert "with its labels" in caught.value.hint
     short = ["ä" * 8 for _ in range(600)]  # in a message each takes six times the room
     with pytest.raises(TooLarge):
-        prepare_test_set(b"", schema={**schema, "classes": short}, labelled=False, **options)
+        take(TestSet(schema={**schema, "classes": short}, **options), b"", **local)
 
 
 def test_rows_of_a_biased_sample_join_train_alone(house: House) -> None:
     rows = [str(i) for i in range(100, 160)]
     digest = house.system.blobs.put_table("lab", _offered(rows))
-    body = ReviseVersion(house.version, (), (), (digest,), (), 10_000, "released")
+    body = ReviseVersion(
+        version=house.version,
+        corrections=(),
+        purchases=(),
+        absorbed=(digest,),
+        held_out=(),
+        next_row_id=10_000,
+        reason="released",
+    )
     bench = LocalBench(house.system, "registry", "test")
     made: dict[bool, AddVersion] = {}
     for only in (True, False):

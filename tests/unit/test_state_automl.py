@@ -32,13 +32,13 @@ def scheduler() -> Iterator[Driven]:
 
 
 def slots(scheduler: Driven, count: int) -> None:
-    scheduler.tell(SetSlots(count), project="_system", tenant="_system")
+    scheduler.tell(SetSlots(slots=count), project="_system", tenant="_system")
 
 
 def search(
     scheduler: Driven, project: str, tenant: str, arms: tuple[str, ...] = ARMS, number: int = 1
 ) -> None:
-    body = OpenSearch(version(number, project=project), arms, 7, 0.05)
+    body = OpenSearch(version=version(number, project=project), arms=arms, seed=7, gpu_second_cents=0.05)
     scheduler.tell(body, project=project, tenant=tenant)
 
 
@@ -46,7 +46,15 @@ def finish(scheduler: Driven, action: Action) -> str:
     """End a trial well; return its project."""
     body: RunTrial = action.body
     model = digest((action.project, body.version.number, body.arm))
-    result = TrialDone(body.version.number, body.arm, model, body.arm == "dummy", 0.8, 0.7, 10.0)
+    result = TrialDone(
+        version=body.version.number,
+        arm=body.arm,
+        model=model,
+        floor=body.arm == "dummy",
+        development_accuracy=0.8,
+        development_lower=0.7,
+        seconds=10.0,
+    )
     scheduler.report(action, result)
     return action.project
 
@@ -161,7 +169,7 @@ def test_a_failed_arm_frees_its_slot_for_another_tenant(scheduler: Driven) -> No
 
 def test_a_search_is_opened_once_for_a_version(scheduler: Driven) -> None:
     search(scheduler, "p", "lab")
-    scheduler.refused(Conflict, OpenSearch(version(1), ARMS, 7, 0.05))
+    scheduler.refused(Conflict, OpenSearch(version=version(1), arms=ARMS, seed=7, gpu_second_cents=0.05))
 
 
 def test_a_newer_version_closes_the_search_of_the_older_one(scheduler: Driven) -> None:
@@ -199,4 +207,4 @@ def test_what_is_not_there_is_said(scheduler: Driven) -> None:
     with pytest.raises(TypeError, match="no command"):
         scheduler.tell(ShowSearches())
     with pytest.raises(TypeError, match="no query"):
-        scheduler.ask(SetSlots(1))
+        scheduler.ask(SetSlots(slots=1))

@@ -37,20 +37,43 @@ def cleaner() -> Iterator[Driven]:
 
 
 def belief(noise: float = 0.3) -> Belief:
-    return Belief(ROWS, noise, noise / 2, 0.7, 0.9, 0.8, 0.85, 0.5, 12.0)
+    return Belief(
+        uncertain_rows=ROWS,
+        source_noise=noise,
+        noise=noise / 2,
+        lower=0.7,
+        upper=0.9,
+        expected=0.8,
+        potential=0.85,
+        certain_fraction=0.5,
+        entropy=12.0,
+    )
 
 
 def propose(cleaner: Driven, number: int = 1, *options: Option, noise: float = 0.3) -> ProposeRepairs:
     """Have repairs proposed; return what the work was given."""
-    cleaner.tell(Propose(version(number), 0.8, 0.2, 0.9, 10.0, 5.0, 100))
+    cleaner.tell(
+        Propose(
+            version=version(number),
+            accuracy=0.8,
+            error=0.2,
+            target_accuracy=0.9,
+            price_label=10.0,
+            price_cell=5.0,
+            items=100,
+        )
+    )
     (work,) = cleaner.due(ProposeRepairs)
-    cleaner.report(work, Suggest(number, options, belief(noise)))
+    cleaner.report(work, Suggest(number=number, options=options, belief=belief(noise)))
     return work.body
 
 
 def learned(*answers: tuple[str, str | None]) -> Learn:
-    items = (AnsweredItem(key, value, 0.9, 10.0 if value else 0.0) for key, value in answers)
-    return Learn("RELABEL", tuple(items))
+    items = (
+        AnsweredItem(key=key, value=value, entropy_before=0.9, cost_cents=10.0 if value else 0.0)
+        for key, value in answers
+    )
+    return Learn(kind="RELABEL", items=tuple(items))
 
 
 def test_a_proposal_carries_what_was_asked_and_is_shown_when_it_comes(cleaner: Driven) -> None:
@@ -65,7 +88,17 @@ def test_a_proposal_carries_what_was_asked_and_is_shown_when_it_comes(cleaner: D
 def test_nothing_is_shown_before_the_first_proposal(cleaner: Driven) -> None:
     with pytest.raises(NotFound):
         cleaner.ask(ShowCleaning())
-    cleaner.tell(Propose(version(), 0.8, 0.2, 0.9, 10.0, 5.0, 100))
+    cleaner.tell(
+        Propose(
+            version=version(),
+            accuracy=0.8,
+            error=0.2,
+            target_accuracy=0.9,
+            price_label=10.0,
+            price_cell=5.0,
+            items=100,
+        )
+    )
     with pytest.raises(NotFound):
         cleaner.ask(ShowCleaning())
 
@@ -73,7 +106,12 @@ def test_nothing_is_shown_before_the_first_proposal(cleaner: Driven) -> None:
 def test_the_curve_has_a_point_a_version_at_the_cells_answered_before_it(cleaner: Driven) -> None:
     propose(cleaner, 1)
     cleaner.tell(learned(("label", "yes")))
-    cleaner.tell(Learn("CLEAN_CELL", (AnsweredItem("cell:train:3:age", 4.0, 1.0, 5.0),)))
+    cleaner.tell(
+        Learn(
+            kind="CLEAN_CELL",
+            items=(AnsweredItem(key="cell:train:3:age", value=4.0, entropy_before=1.0, cost_cents=5.0),),
+        )
+    )
     propose(cleaner, 2)
     propose(cleaner, 2)
     shown = cleaner.ask(ShowCleaning())
@@ -84,29 +122,105 @@ def test_the_curve_has_a_point_a_version_at_the_cells_answered_before_it(cleaner
 
 
 def test_a_version_without_uncertain_rows_is_no_point_of_the_curve(cleaner: Driven) -> None:
-    cleaner.tell(Propose(version(1), 0.8, 0.2, 0.9, 10.0, 5.0, 100))
+    cleaner.tell(
+        Propose(
+            version=version(1),
+            accuracy=0.8,
+            error=0.2,
+            target_accuracy=0.9,
+            price_label=10.0,
+            price_cell=5.0,
+            items=100,
+        )
+    )
     (work,) = cleaner.due(ProposeRepairs)
-    cleaner.report(work, Suggest(1, (), Belief(0, 0.1, 0.1, None, None, None, None, None, 0.0)))
+    cleaner.report(
+        work,
+        Suggest(
+            number=1,
+            options=(),
+            belief=Belief(
+                uncertain_rows=0,
+                source_noise=0.1,
+                noise=0.1,
+                lower=None,
+                upper=None,
+                expected=None,
+                potential=None,
+                certain_fraction=None,
+                entropy=0.0,
+            ),
+        ),
+    )
     assert cleaner.ask(ShowCleaning())["curve"] == []
 
 
 def test_the_curve_ends_with_the_first_version_that_has_no_uncertain_rows(cleaner: Driven) -> None:
     assert not propose(cleaner, 1).continued
-    cleaner.tell(Propose(version(2), 0.8, 0.2, 0.9, 10.0, 5.0, 100))
+    cleaner.tell(
+        Propose(
+            version=version(2),
+            accuracy=0.8,
+            error=0.2,
+            target_accuracy=0.9,
+            price_label=10.0,
+            price_cell=5.0,
+            items=100,
+        )
+    )
     (work,) = cleaner.due(ProposeRepairs)
     assert work.body.continued
-    cleaner.report(work, Suggest(2, (), Belief(0, 0.1, 0.1, 0.8, 0.8, 0.8, 0.8, 1.0, 0.0, 0.8)))
+    cleaner.report(
+        work,
+        Suggest(
+            number=2,
+            options=(),
+            belief=Belief(
+                uncertain_rows=0,
+                source_noise=0.1,
+                noise=0.1,
+                lower=0.8,
+                upper=0.8,
+                expected=0.8,
+                potential=0.8,
+                certain_fraction=1.0,
+                entropy=0.0,
+                default=0.8,
+            ),
+        ),
+    )
     last = cleaner.ask(ShowCleaning())["curve"][-1]
     assert (last["number"], last["lower"], last["upper"], last["certain_fraction"]) == (2, 0.8, 0.8, 1.0)
 
 
 def test_a_check_is_worked_at_and_shown(cleaner: Driven) -> None:
     propose(cleaner, 1)
-    cleaner.tell(CheckRepairs("clean:v1", "CLEAN_CELL", "forest", version(1), version(2), 0.9))
+    cleaner.tell(
+        CheckRepairs(
+            option="clean:v1",
+            kind="CLEAN_CELL",
+            arm="forest",
+            before=version(1),
+            after=version(2),
+            target_accuracy=0.9,
+        )
+    )
     (work,) = cleaner.due(CompareVersions)
     assert (work.body.arm, work.body.before.number, work.body.after.number) == ("forest", 1, 2)
     gain = Gain(0.02, -0.01, 0.05)
-    cleaner.report(work, ReportCheck("clean:v1", "CLEAN_CELL", "forest", 2, 150, 0.80, 0.82, gain))
+    cleaner.report(
+        work,
+        ReportCheck(
+            option="clean:v1",
+            kind="CLEAN_CELL",
+            arm="forest",
+            number=2,
+            rows=150,
+            before=0.80,
+            after=0.82,
+            gain=gain,
+        ),
+    )
     (check,) = cleaner.ask(ShowCleaning())["checks"]
     assert (check["arm"], check["rows"], check["before"], check["after"]) == ("forest", 150, 0.80, 0.82)
     assert check["gain"] == {"mean": 0.02, "lower": -0.01, "upper": 0.05}
@@ -135,8 +249,11 @@ def test_the_ledger_line_counts_what_was_answered_and_not_what_was_skipped(clean
 
 def test_what_was_paid_is_on_the_bill_though_it_came_to_nothing(cleaner: Driven) -> None:
     """One of three annotators answered before the deadline."""
-    items = (AnsweredItem("a", "yes", 0.9, 30.0), AnsweredItem("b", None, 0.9, 10.0))
-    cleaner.tell(Learn("RELABEL", items))
+    items = (
+        AnsweredItem(key="a", value="yes", entropy_before=0.9, cost_cents=30.0),
+        AnsweredItem(key="b", value=None, entropy_before=0.9, cost_cents=10.0),
+    )
+    cleaner.tell(Learn(kind="RELABEL", items=items))
     line = cleaner.told(Learned)[0].ledger
     assert (line.count, line.cost_cents, line.entropy_before) == (1, 40.0, 0.9)
 
@@ -161,7 +278,17 @@ def test_the_newest_skips_are_remembered_as_far_as_a_message_has_room(cleaner: D
 
 def test_work_that_failed_is_settled_and_the_old_proposal_stays(cleaner: Driven) -> None:
     propose(cleaner, 1, option("RELABEL", 1, [1]))
-    cleaner.tell(Propose(version(2), 0.8, 0.2, 0.9, 10.0, 5.0, 100))
+    cleaner.tell(
+        Propose(
+            version=version(2),
+            accuracy=0.8,
+            error=0.2,
+            target_accuracy=0.9,
+            price_label=10.0,
+            price_cell=5.0,
+            items=100,
+        )
+    )
     cleaner.fail(cleaner.due(ProposeRepairs)[0])
     assert not cleaner.state.due()
     assert cleaner.ask(ShowCleaning())["version"] == 1
@@ -169,9 +296,19 @@ def test_work_that_failed_is_settled_and_the_old_proposal_stays(cleaner: Driven)
 
 def test_a_proposal_that_no_message_can_carry_is_settled_as_failed_work(cleaner: Driven) -> None:
     """It would come again and again otherwise: the same work has the same result."""
-    cleaner.tell(Propose(version(), 0.8, 0.2, 0.9, 10.0, 5.0, 100))
+    cleaner.tell(
+        Propose(
+            version=version(),
+            accuracy=0.8,
+            error=0.2,
+            target_accuracy=0.9,
+            price_label=10.0,
+            price_cell=5.0,
+            items=100,
+        )
+    )
     (work,) = cleaner.due(ProposeRepairs)
-    cleaner.report(work, Suggest(1, (option("RELABEL", 1, range(2000)),), belief()))
+    cleaner.report(work, Suggest(number=1, options=(option("RELABEL", 1, range(2000)),), belief=belief()))
     assert not cleaner.state.due()
     rejection = cleaner.store.find(work.id)[0].body
     assert rejection.error["kind"] == TooLarge.__name__

@@ -25,7 +25,7 @@ def test_models_that_no_era_can_judge_wait_for_a_test_set_and_ask_for_one_once(h
     first = house.show()["deployed"]
     for quality in (0.8, 0.9):
         house.script.quality = {"forest": quality}
-        house.tell("process", RequestImprovement("better"))
+        house.tell("process", RequestImprovement(reason="better"))
         house.answer("yes", "RELABEL")
     assert house.show()["version"] == 3
     assert house.gate()["waiting"] == [house.model("forest", 2), house.model("forest", 3)]
@@ -54,7 +54,7 @@ def test_a_test_set_is_asked_for_while_the_models_that_will_need_it_are_trained(
         inner(component, action)
 
     house._issue = watched  # type: ignore[method-assign]
-    house.tell("process", RequestImprovement("better"))
+    house.tell("process", RequestImprovement(reason="better"))
     house.answer("yes", "RELABEL")
     trials = [count for name, count in seen if name == "RunTrial"]
     assert trials[-1] == 1  # before the last model was trained
@@ -76,7 +76,7 @@ def test_a_test_set_is_asked_for_before_an_era_that_may_end_any_time_has_ended(h
     house.script.passes = lambda arm: True
     house.script.quality = {"forest": 0.9}
     house.script.repairs = relabel(1, 2)
-    house.tell("process", RequestImprovement("better"))
+    house.tell("process", RequestImprovement(reason="better"))
     house.answer("yes", "RELABEL")
     # The era ended, the set that lay ready followed, and the one after it is asked for with its first model.
     assert [era["state"] for era in house.gate()["eras"]] == ["RELEASED", "SEALED"]
@@ -91,7 +91,7 @@ def test_a_test_set_that_comes_while_an_era_is_open_waits_for_its_end(house: Hou
     assert house.show()["problem"] is None
     house.script.quality = {"forest": 0.8}
     house.script.repairs = relabel(1, 2)
-    house.tell("process", RequestImprovement("better"))
+    house.tell("process", RequestImprovement(reason="better"))
     house.answer("yes", "RELABEL")
     assert [era["state"] for era in house.gate()["eras"]] == ["RELEASED", "SEALED"]
     assert house.requests("NEW_TEST_SET") == []
@@ -104,7 +104,7 @@ def test_o_is_the_model_that_is_deployed_when_the_era_opens(house: House) -> Non
     assert house.show()["deployed"] == house.model("forest")
     house.script.quality = {"forest": 0.9}
     house.script.repairs = relabel(1)
-    house.tell("process", RequestImprovement("better"))
+    house.tell("process", RequestImprovement(reason="better"))
     house.answer("yes", "RELABEL")
     assert house.gate()["waiting"] == [house.model("forest", 2)]
     house.segment("s", 8)
@@ -124,7 +124,7 @@ def test_o_of_an_era_that_follows_at_once_is_what_the_last_verdict_deployed(hous
     for quality in (0.85, 0.95):
         house.script.quality = {"forest": quality}
         house.script.repairs = relabel(1, 2, 3)
-        house.tell("process", RequestImprovement("better"))
+        house.tell("process", RequestImprovement(reason="better"))
         house.answer("yes", "RELABEL")
     activated = house.told(EraActivated)
     assert [a.era for a in activated] == [1, 2]
@@ -168,7 +168,7 @@ def test_a_test_set_that_models_wait_for_is_asked_for_again_when_the_request_exp
     house.script.repairs = relabel(1, 2, 3)
     house.begin()
     house.script.quality = {"forest": 0.8}
-    house.tell("process", RequestImprovement("better"))
+    house.tell("process", RequestImprovement(reason="better"))
     house.answer("yes", "RELABEL")
     (request,) = house.requests("NEW_TEST_SET")
     with pytest.raises(InvalidAnswer, match="by a file"):
@@ -189,7 +189,7 @@ def test_what_sealed_verdicts_can_cost_is_reserved_until_they_are_told(house: Ho
     ]
     house.script.quality = {"forest": 0.9}
     house.script.repairs = relabel(1)
-    house.tell("process", RequestImprovement("better"))
+    house.tell("process", RequestImprovement(reason="better"))
     house.answer("yes", "RELABEL")
     assert house.bill()["reserved"] == []
     (line,) = [line for line in house.bill()["lines"] if line["what"].startswith("gate: EraReleased")]

@@ -39,13 +39,25 @@ def estimator() -> Iterator[Driven]:
 
 
 def studied(number: int = 1, *, decision: str = "FEASIBLE", target: float = 0.9) -> Report:
-    known = Studied(number, target, decision, 0.5, 0.1, 0.2, (0.1, 0.2), "raw", (), "test", "report")
-    return Report(known)
+    known = Studied(
+        number=number,
+        target_accuracy=target,
+        decision=decision,
+        belief=0.5,
+        ber_lower=0.1,
+        ber_upper=0.2,
+        ber_interval=(0.1, 0.2),
+        best_embedding="raw",
+        advice=(),
+        method="test",
+        report="report",
+    )
+    return Report(outcome=known)
 
 
 def begin(estimator: Driven, number: int = 1, *, project: str = "p", target: float = 0.9) -> Action:
     """Begin a study; return the work that is due."""
-    estimator.tell(Study(version(number, project=project), target), project=project)
+    estimator.tell(Study(version=version(number, project=project), target_accuracy=target), project=project)
     return estimator.due(StudyVersion)[-1]
 
 
@@ -79,9 +91,9 @@ def test_beliefs_are_shown_newest_last_or_by_version(estimator: Driven) -> None:
     estimator.report(begin(estimator, 1, target=0.8), studied(1, target=0.8))
     shown = [(b["number"], b["target_accuracy"]) for b in estimator.ask(ShowReport())["beliefs"]]
     assert shown == [(1, 0.9), (2, 0.9), (1, 0.8)]
-    assert [b["number"] for b in estimator.ask(ShowReport(2))["beliefs"]] == [2]
+    assert [b["number"] for b in estimator.ask(ShowReport(number=2))["beliefs"]] == [2]
     with pytest.raises(NotFound):
-        estimator.ask(ShowReport(3))
+        estimator.ask(ShowReport(number=3))
 
 
 def test_a_study_that_failed_leaves_the_old_beliefs(estimator: Driven) -> None:
@@ -109,9 +121,9 @@ def test_a_study_under_way_shows_how_far_it_is_also_before_any_belief(estimator:
     assert estimator.ask(ShowReport()) == {"project": "p", "beliefs": [], "progress": waiting}
     assert estimator.state.note(work.id, Progress(3, 8, "curves"))
     assert estimator.ask(ShowReport())["progress"] == {"done": 3, "total": 8, "stage": "curves"}
-    assert estimator.ask(ShowReport(1))["beliefs"] == []
+    assert estimator.ask(ShowReport(number=1))["beliefs"] == []
     with pytest.raises(NotFound):
-        estimator.ask(ShowReport(2))
+        estimator.ask(ShowReport(number=2))
     with pytest.raises(NotFound):
         estimator.ask(ShowReport(), project="q")
     estimator.report(work, studied())
@@ -139,7 +151,9 @@ def test_a_cancelled_study_is_not_due_and_no_belief_comes_of_it(estimator: Drive
     work = begin(estimator)
     estimator.state.note(work.id, Progress(1, 2, "curves"))
     assert estimator.tell(CancelStudy(), actor="ann") == {"cancelled": [1]}
-    assert estimator.told(StudyCancelled) == [StudyCancelled(1, 0.9, "ann", False)]
+    assert estimator.told(StudyCancelled) == [
+        StudyCancelled(number=1, target_accuracy=0.9, by="ann", resume=False)
+    ]
     assert not estimator.state.due()
     assert not estimator.state.progress
     with pytest.raises(NotFound):
@@ -204,7 +218,7 @@ class Held(House):
 def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
     made = Held()
     monkeypatch.setattr(local, "work_of", made.work_of)
-    made.tell("process", CreateProject("p", TASK))
+    made.tell("process", CreateProject(name="p", task=TASK))
     made.tell("registry", seal())
     assert (made.show()["phase"], made.under_way) == ("FEASIBILITY", 1)
     yield made
@@ -237,7 +251,7 @@ def test_every_answer_leads_on_from_a_cancelled_study(
 
 def test_the_same_study_can_be_asked_for_again(house: Held) -> None:
     house.tell("feasibility", CancelStudy())
-    house.tell("process", OverrideTarget(None, False, "after all"))
+    house.tell("process", OverrideTarget(target_accuracy=None, train=False, reason="after all"))
     assert (house.show()["phase"], house.under_way) == ("FEASIBILITY", 1)
     house.hold = False
     house.go_on()
@@ -246,12 +260,12 @@ def test_the_same_study_can_be_asked_for_again(house: Held) -> None:
 
 
 def test_a_pause_ends_the_study_and_a_resume_begins_it_anew(house: Held) -> None:
-    house.tell("process", ControlProject("pause"))
+    house.tell("process", ControlProject(event="pause"))
     assert house.under_way == 0
     assert (house.show()["phase"], house.show()["control"]) == ("FEASIBILITY", "PAUSED")
     house.go_on()
     assert house.under_way == 0
-    house.tell("process", ControlProject("resume"))
+    house.tell("process", ControlProject(event="resume"))
     assert house.under_way == 1
     house.hold = False
     house.go_on()
@@ -263,14 +277,14 @@ def test_a_pause_that_is_over_before_the_study_ended_begins_it_anew(house: Held)
     """Both changes stand in the log before the estimator hears of the first."""
     who = Principal("lab", Role.TENANT, "ann")
     for change in ("pause", "resume"):
-        house._handle("process", "p", who, ControlProject(change))
+        house._handle("process", "p", who, ControlProject(event=change))
     house.go_on()
     assert (house.show()["phase"], house.under_way) == ("FEASIBILITY", 1)
     assert len(house.told(StudyStarted)) == 2
 
 
 def test_cancelling_the_project_ends_its_study_for_good(house: Held) -> None:
-    house.tell("process", ControlProject("cancel"))
+    house.tell("process", ControlProject(event="cancel"))
     assert house.under_way == 0
     house.hold = False
     house.go_on()
@@ -284,18 +298,18 @@ def test_a_pause_without_a_study_changes_nothing_but_the_control(house: Held) ->
     (work,) = house.hosts["feasibility"].state.due()
     house._issue("feasibility", work)
     who = Principal("lab", Role.TENANT, "ann")
-    house._handle("process", "p", who, ControlProject("pause"))
+    house._handle("process", "p", who, ControlProject(event="pause"))
     house.go_on()
     (rejected,) = house.told(Rejected)
     assert rejected.kind == "feasibility.CancelStudy"
     assert house.show()["problem"] is None
-    house.tell("process", ControlProject("resume"))
+    house.tell("process", ControlProject(event="resume"))
     assert house.show()["phase"] == "READY"
     assert len(house.told(Studied)) == 1
 
 
 def test_a_cancel_while_the_project_is_paused_finds_nothing_to_end(house: Held) -> None:
-    house.tell("process", ControlProject("pause"))
+    house.tell("process", ControlProject(event="pause"))
     with pytest.raises(Conflict):
         house.tell("feasibility", CancelStudy())
 

@@ -68,8 +68,11 @@ def after(house: House) -> list[str]:
 
 
 def test_a_tenant_may_have_several_tokens_of_roles_that_exist(life: Driven) -> None:
-    assert life.tell(CreateTenant("lab", "tenant", "h1")) == {"tenant": "lab", "role": "tenant"}
-    life.tell(CreateTenant("lab", "seller", "h2"))
+    assert life.tell(CreateTenant(name="lab", role="tenant", token_hash="h1")) == {
+        "tenant": "lab",
+        "role": "tenant",
+    }
+    life.tell(CreateTenant(name="lab", role="seller", token_hash="h2"))
     assert life.ask(ShowTenants()) == {"tenants": {"lab": {"h1": "tenant", "h2": "seller"}}}
     for name, role in (
         ("lab", "system"),
@@ -78,44 +81,48 @@ def test_a_tenant_may_have_several_tokens_of_roles_that_exist(life: Driven) -> N
         ("", "tenant"),
         ("-a", "tenant"),
     ):
-        life.refused(InvalidSpec, CreateTenant(name, role, "h3"))
+        life.refused(InvalidSpec, CreateTenant(name=name, role=role, token_hash="h3"))
 
 
 def test_a_project_is_defined_once_with_a_task_that_holds(life: Driven) -> None:
-    reply = life.tell(CreateProject("p", TASK))
+    reply = life.tell(CreateProject(name="p", task=TASK))
     assert reply["task"]["prices"]["label"] == 10.0  # defaults are filled in
-    assert life.refused(AlreadyExists, CreateProject("p", TASK)).name == "p"
-    assert life.refused(InvalidSpec, CreateProject("q", {**TASK, "target_accuracy": 2})).field
-    life.refused(InvalidSpec, CreateProject("_system", TASK))
-    life.refused(InvalidSpec, CreateProject("x" * 41, TASK))
+    assert life.refused(AlreadyExists, CreateProject(name="p", task=TASK)).name == "p"
+    assert life.refused(InvalidSpec, CreateProject(name="q", task={**TASK, "target_accuracy": 2})).field
+    life.refused(InvalidSpec, CreateProject(name="_system", task=TASK))
+    life.refused(InvalidSpec, CreateProject(name="x" * 41, task=TASK))
 
 
 def test_who_asks_for_another_project_learns_nothing(life: Driven) -> None:
-    life.tell(CreateProject("p", TASK))
-    for body in (RequestImprovement("why"), ControlProject("pause"), OverrideTarget(0.5, True, "")):
+    life.tell(CreateProject(name="p", task=TASK))
+    for body in (
+        RequestImprovement(reason="why"),
+        ControlProject(event="pause"),
+        OverrideTarget(target_accuracy=0.5, train=True, reason=""),
+    ):
         assert life.refused(NotFound, body, project="q").what == "project"
     for query in (ShowProject(), ShowNext(), ShowBill()):
         with pytest.raises(NotFound):
             life.ask(query, "q")
-    assert [p["project"] for p in life.ask(ListProjects("lab"))["projects"]] == ["p"]
-    assert life.ask(ListProjects("other")) == {"projects": []}
+    assert [p["project"] for p in life.ask(ListProjects(tenant="lab"))["projects"]] == ["p"]
+    assert life.ask(ListProjects(tenant="other")) == {"projects": []}
 
 
 def test_before_its_data_a_project_takes_no_decisions(life: Driven) -> None:
-    life.tell(CreateProject("p", TASK))
+    life.tell(CreateProject(name="p", task=TASK))
     for body in (
-        RequestImprovement("why"),
-        OverrideTarget(0.8, False, ""),
-        OverrideTarget(None, True, ""),
-        EnterPhase("feasible", "?"),
-        ControlProject("resume"),
+        RequestImprovement(reason="why"),
+        OverrideTarget(target_accuracy=0.8, train=False, reason=""),
+        OverrideTarget(target_accuracy=None, train=True, reason=""),
+        EnterPhase(event="feasible", because="?"),
+        ControlProject(event="resume"),
     ):
         life.refused(IllegalTransition, body)
-    life.refused(InvalidSpec, OverrideTarget(1.5, True, ""))
+    life.refused(InvalidSpec, OverrideTarget(target_accuracy=1.5, train=True, reason=""))
     with pytest.raises(TypeError, match="no command"):
         life.tell(ShowProject())
     with pytest.raises(TypeError, match="no query"):
-        life.ask(RequestImprovement("why"))
+        life.ask(RequestImprovement(reason="why"))
 
 
 # -- feasible ---------------------------------------------------------------------------------
@@ -142,7 +149,7 @@ def test_feasible_data_is_searched_and_its_best_model_gated_and_deployed(house: 
 def test_the_search_of_a_version_is_opened_once(house: House) -> None:
     house.script.decisions = ["FEASIBLE"]
     house.begin()
-    house.tell("process", RequestImprovement("more"))
+    house.tell("process", RequestImprovement(reason="more"))
     house.answer("train", "OVERRIDE_TARGET")
     assert after(house) == ["READY", "IMPROVING", "STALLED", "READY"]
     assert house.show()["problem"] is None
@@ -184,7 +191,7 @@ def test_a_person_decides_when_undecided(house: House, answer: str, phases: list
 def test_a_decision_given_by_command_withdraws_the_question(house: House) -> None:
     house.script.decisions = ["UNDECIDED"]
     house.begin()
-    house.tell("process", OverrideTarget(None, True, "I know better"))
+    house.tell("process", OverrideTarget(target_accuracy=None, train=True, reason="I know better"))
     assert house.show()["phase"] == "READY"
     assert house.requests("OVERRIDE_TARGET") == []
     assert house.show()["waiting_for"] == []
@@ -195,7 +202,7 @@ def test_a_question_that_nobody_answers_leaves_the_project_where_it_is(house: Ho
     house.begin()
     house.pass_time(100 * HOUR)
     assert house.show()["phase"] == "UNDECIDED"
-    house.tell("process", RequestImprovement("at last"))
+    house.tell("process", RequestImprovement(reason="at last"))
     assert after(house) == ["UNDECIDED", "IMPROVING", "STALLED"]
 
 
@@ -230,7 +237,7 @@ def improved_after_a_search(house: House) -> None:
     house.script.repairs = relabel(1, 2)
     house.begin()
     assert house.show()["deployed"]
-    house.tell("process", RequestImprovement("could be better"))
+    house.tell("process", RequestImprovement(reason="could be better"))
     house.answer("yes", "RELABEL")
 
 
@@ -275,8 +282,10 @@ def test_the_best_gain_per_cent_is_chosen_across_components(house: House) -> Non
 def test_an_offer_is_bought_after_a_person_said_yes(house: House) -> None:
     house.script.decisions = ["INFEASIBLE", "FEASIBLE"]
     house.script.worth = {"o1": 0.05}
-    house.tell("process", CreateProject("p", TASK))
-    house.tell("market", MakeOffer("o1", "eve", 30, digest("o1"), 300, ""))
+    house.tell("process", CreateProject(name="p", task=TASK))
+    house.tell(
+        "market", MakeOffer(offer="o1", seller="eve", rows=30, digest=digest("o1"), price_cents=300, terms="")
+    )
     house.tell("registry", seal())
     assert after(house) == ["IMPROVING", "ACQUIRING"]
     house.answer("yes", "BUY_ROW", actor="boss")
@@ -290,8 +299,13 @@ def test_an_offer_is_bought_after_a_person_said_yes(house: House) -> None:
 def test_rows_bought_without_labels_are_labelled_before_they_join_train(house: House) -> None:
     house.script.decisions = ["INFEASIBLE", "FEASIBLE"]
     house.script.worth = {"o1": 0.05}
-    house.tell("process", CreateProject("p", {**TASK, "answers_per_item": 2}))
-    house.tell("market", MakeOffer("o1", "eve", 3, digest("o1"), 300, "", labelled=False))
+    house.tell("process", CreateProject(name="p", task={**TASK, "answers_per_item": 2}))
+    house.tell(
+        "market",
+        MakeOffer(
+            offer="o1", seller="eve", rows=3, digest=digest("o1"), price_cents=300, terms="", labelled=False
+        ),
+    )
     house.tell("registry", seal())
     house.answer("yes", "BUY_ROW", actor="boss")
     assert house.show()["spent_cents"] == 300
@@ -313,8 +327,13 @@ def test_rows_bought_without_labels_are_labelled_before_they_join_train(house: H
 def test_rows_that_nobody_labels_do_not_join_train(house: House) -> None:
     house.script.decisions = ["INFEASIBLE"]
     house.script.worth = {"o1": 0.05}
-    house.tell("process", CreateProject("p", TASK))
-    house.tell("market", MakeOffer("o1", "eve", 1, digest("o1"), 300, "", labelled=False))
+    house.tell("process", CreateProject(name="p", task=TASK))
+    house.tell(
+        "market",
+        MakeOffer(
+            offer="o1", seller="eve", rows=1, digest=digest("o1"), price_cents=300, terms="", labelled=False
+        ),
+    )
     house.tell("registry", seal())
     house.answer("yes", "BUY_ROW")
     house.script.none_labelled = True
@@ -327,8 +346,10 @@ def test_rows_that_nobody_labels_do_not_join_train(house: House) -> None:
 def test_an_offer_that_nobody_wants_is_declined_for_good(house: House, how: str) -> None:
     house.script.decisions = ["INFEASIBLE"]
     house.script.worth = {"o1": 0.05}
-    house.tell("process", CreateProject("p", TASK))
-    house.tell("market", MakeOffer("o1", "eve", 30, digest("o1"), 300, ""))
+    house.tell("process", CreateProject(name="p", task=TASK))
+    house.tell(
+        "market", MakeOffer(offer="o1", seller="eve", rows=30, digest=digest("o1"), price_cents=300, terms="")
+    )
     house.tell("registry", seal())
     if how == "no":
         house.answer("no", "BUY_ROW")
@@ -364,7 +385,7 @@ def test_some_answers_of_a_round_are_enough(house: House) -> None:
     house.script.repairs = relabel(1, 2)
     house.begin()
     first = house.requests("RELABEL")[0]["id"]
-    house.tell("oracle", AnswerRequests("ann", (Answer(first, "no"),)))
+    house.tell("oracle", AnswerRequests(annotator="ann", answers=(Answer(request=first, value="no"),)))
     assert house.show()["waiting_for"] == [{"batch": "relabel-1", "kind": "RELABEL", "open": 1}]
     house.pass_time(73 * HOUR)
     assert after(house)[-1] == "READY"
@@ -424,7 +445,7 @@ def test_answers_that_came_before_a_deadline_are_on_the_bill(house: House) -> No
     house.answer("yes", "RELABEL", actor="ann")
     first = house.requests("RELABEL")[0]["id"]
     for who in ("bob", "cid"):
-        house.tell("oracle", AnswerRequests(who, (Answer(first, "yes"),)))
+        house.tell("oracle", AnswerRequests(annotator=who, answers=(Answer(request=first, value="yes"),)))
     house.pass_time(73 * HOUR)
     assert after(house)[-1] == "READY"
     assert house.show()["spent_cents"] == house.queue()["spent_cents"] == 50
@@ -454,9 +475,9 @@ def test_what_is_worth_nothing_is_not_asked_for(house: House) -> None:
 @pytest.mark.parametrize(
     ("body", "phases"),
     [
-        (OverrideTarget(None, True, "train"), ["READY"]),
-        (OverrideTarget(0.7, False, "lower"), ["FEASIBILITY", "READY"]),
-        (RequestImprovement("again"), ["IMPROVING", "STALLED"]),
+        (OverrideTarget(target_accuracy=None, train=True, reason="train"), ["READY"]),
+        (OverrideTarget(target_accuracy=0.7, train=False, reason="lower"), ["FEASIBILITY", "READY"]),
+        (RequestImprovement(reason="again"), ["IMPROVING", "STALLED"]),
     ],
 )
 def test_a_stalled_project_goes_on_by_a_decision(house: House, body: Any, phases: list[str]) -> None:
@@ -529,7 +550,7 @@ def test_a_failed_arm_does_not_hold_up_the_others(house: House) -> None:
 
 
 def test_a_trial_of_an_older_version_that_fails_is_not_counted_against_the_newer(life: Driven) -> None:
-    life.tell(CreateProject("p", TASK))
+    life.tell(CreateProject(name="p", task=TASK))
     scheduler = Host(SchedulerState(), life.store, actor="automl")
     scheduler.start()
     count = 0
@@ -544,7 +565,15 @@ def test_a_trial_of_an_older_version_that_fails_is_not_counted_against_the_newer
         for action in scheduler.state.due():
             body = action.body
             if (body.arm, body.version.number) == (arm, number):
-                done = TrialDone(number, arm, digest((number, arm)), False, 0.8, 0.7, 1.0)
+                done = TrialDone(
+                    version=number,
+                    arm=arm,
+                    model=digest((number, arm)),
+                    floor=False,
+                    development_accuracy=0.8,
+                    development_lower=0.7,
+                    seconds=1.0,
+                )
                 result = done if well else refusal(action, WorkFailed("it broke"))
                 scheduler.handle(command_of(action, "automl", result, now=0.0))
         life.host.follow()
@@ -552,9 +581,9 @@ def test_a_trial_of_an_older_version_that_fails_is_not_counted_against_the_newer
     def closing() -> list[tuple[int, int]]:
         return [(a.body.version, a.body.steps) for a in life.due(CloseIntake)]
 
-    tell(SetSlots(3))
-    tell(OpenSearch(version(1), ("a",), 0, 0.0))
-    tell(OpenSearch(version(2), ("b", "c"), 0, 0.0))
+    tell(SetSlots(slots=3))
+    tell(OpenSearch(version=version(1), arms=("a",), seed=0, gpu_second_cents=0.0))
+    tell(OpenSearch(version=version(2), arms=("b", "c"), seed=0, gpu_second_cents=0.0))
     life.host.follow()
     assert closing() == [(1, 0)]  # what version 1 trained is retired: nothing more of it is wanted
     end("a", 1, well=False)
@@ -568,8 +597,8 @@ def test_a_trial_of_an_older_version_that_fails_is_not_counted_against_the_newer
 
 
 def test_a_paused_project_sends_nothing_and_goes_on_when_it_is_resumed(house: House) -> None:
-    house.tell("process", CreateProject("p", TASK))
-    house.tell("process", ControlProject("pause"))
+    house.tell("process", CreateProject(name="p", task=TASK))
+    house.tell("process", ControlProject(event="pause"))
     house.tell("registry", seal())
     assert house.phases() == []
     lifecycle = house.hosts["process"].state
@@ -577,7 +606,7 @@ def test_a_paused_project_sends_nothing_and_goes_on_when_it_is_resumed(house: Ho
     house.begin("q")  # the others go on
     assert house.show("q")["phase"] == "READY"
     assert house.phases() == [*START_PHASES, "READY"]  # q's
-    house.tell("process", ControlProject("resume"))
+    house.tell("process", ControlProject(event="resume"))
     assert house.show()["phase"] == "READY"
     assert house.show()["control"] == "RUNNING"
 
@@ -585,10 +614,10 @@ def test_a_paused_project_sends_nothing_and_goes_on_when_it_is_resumed(house: Ho
 def test_a_cancelled_project_stays_so(house: House) -> None:
     house.script.decisions = ["UNDECIDED"]
     house.begin()
-    house.tell("process", ControlProject("cancel"))
+    house.tell("process", ControlProject(event="cancel"))
     for event in ("resume", "pause", "cancel"):
         with pytest.raises(IllegalTransition):
-            house.tell("process", ControlProject(event))
+            house.tell("process", ControlProject(event=event))
     house.answer("train", "OVERRIDE_TARGET")
     assert house.show()["phase"] == "UNDECIDED"
     assert house.hosts["process"].state.due() == []
@@ -636,7 +665,7 @@ def test_questions_about_many_classes_fit_into_a_message(house: House) -> None:
 def test_feedback_that_is_no_class_does_not_stop_the_project(house: House) -> None:
     house.begin()
     for row in range(8):
-        house.tell("oracle", Volunteer("eve", f"realtime:1:{row}", "nonsense"))
+        house.tell("oracle", Volunteer(annotator="eve", key=f"realtime:1:{row}", value="nonsense"))
     house.segment("s", 8)
     assert len(house.requests("LABEL_REALTIME")) == 2
     house.answer("yes", "LABEL_REALTIME")
@@ -703,7 +732,9 @@ def test_two_projects_do_not_meet(house: House) -> None:
     assert (house.show()["phase"], house.show("q")["phase"]) == ("RELABELLING", "READY")
     assert house.requests(project="q") == []
     assert house.queue("q")["spent_cents"] == 0
-    assert {p["project"] for p in house.hosts["process"].state.read("", ListProjects(None))["projects"]} == {
+    assert {
+        p["project"] for p in house.hosts["process"].state.read("", ListProjects(tenant=None))["projects"]
+    } == {
         "p",
         "q",
     }
@@ -713,7 +744,7 @@ def test_leases_do_not_stand_in_the_way_of_a_project(house: House) -> None:
     house.script.decisions = ["INFEASIBLE", "FEASIBLE"]
     house.script.repairs = relabel(1)
     house.begin()
-    house.tell("oracle", Lease("bob", (), 5, 60.0))
+    house.tell("oracle", Lease(annotator="bob", kinds=(), limit=5, seconds=60.0))
     house.pass_time(61)
     house.answer("yes", "RELABEL")
     assert house.show()["phase"] == "READY"

@@ -41,23 +41,23 @@ def market() -> Iterator[Driven]:
 
 
 def offer(name: str, seller: str = "eve", cents: int = 100, terms: str = "") -> MakeOffer:
-    return MakeOffer(name, seller, 30, digest(name), cents, terms)
+    return MakeOffer(offer=name, seller=seller, rows=30, digest=digest(name), price_cents=cents, terms=terms)
 
 
 def value(market: Driven) -> ValueOffers:
     """Have the standing offers valued; return what the work was given."""
-    market.tell(Propose(version(), 0.8, 0.9, 1000.0))
+    market.tell(Propose(version=version(), accuracy=0.8, target_accuracy=0.9, budget_cents=1000.0))
     (work,) = market.due(ValueOffers)
     options = tuple(
         Option(f"buy:{o.offer}", "BUY_ROW", "?", Gain(0.01, 0, 1), float(o.price_cents))
         for o in work.body.offers[:50]
     )
-    market.report(work, Suggest(1, options))
+    market.report(work, Suggest(number=1, options=options))
     return work.body
 
 
 def options(market: Driven, seller: str | None = None) -> list[str]:
-    return [o["id"] for o in market.ask(ShowMarket(seller))["options"]]
+    return [o["id"] for o in market.ask(ShowMarket(seller=seller))["options"]]
 
 
 def test_an_offer_is_made_once(market: Driven) -> None:
@@ -73,12 +73,12 @@ def test_an_offer_longer_than_a_message_has_room_for_is_refused(market: Driven) 
 
 def test_an_offer_is_bought_once_and_paid_to_its_seller(market: Driven) -> None:
     market.tell(offer("o1"))
-    assert market.tell(Buy("o1", "ann", version())) == {"offer": "o1", "cents": 100}
-    market.refused(Conflict, Buy("o1", "ann", version()))
-    market.refused(Conflict, Decline("o1", "ann"))
-    assert market.refused(NotFound, Buy("o2", "ann", version())).what == "offer"
+    assert market.tell(Buy(offer="o1", approved_by="ann", version=version())) == {"offer": "o1", "cents": 100}
+    market.refused(Conflict, Buy(offer="o1", approved_by="ann", version=version()))
+    market.refused(Conflict, Decline(offer="o1", by="ann"))
+    assert market.refused(NotFound, Buy(offer="o2", approved_by="ann", version=version())).what == "offer"
     (purchase,) = market.told(Purchased)
-    assert purchase.payments == (Payment("eve", 100),)
+    assert purchase.payments == (Payment(seller="eve", cents=100),)
     assert (purchase.ledger.cost_cents, purchase.ledger.count) == (100.0, 30)
     assert purchase.previous == GENESIS
 
@@ -88,12 +88,12 @@ def test_a_declined_offer_is_not_valued_again(market: Driven) -> None:
     market.tell(offer("o2"))
     assert [o.offer for o in value(market).offers] == ["o1", "o2"]
     assert options(market) == ["buy:o1", "buy:o2"]
-    market.tell(Decline("o1", "ann"))
+    market.tell(Decline(offer="o1", by="ann"))
     assert options(market) == ["buy:o2"]
-    market.refused(Conflict, Buy("o1", "ann", version()))
-    market.refused(NotFound, Decline("o3", "ann"))
+    market.refused(Conflict, Buy(offer="o1", approved_by="ann", version=version()))
+    market.refused(NotFound, Decline(offer="o3", by="ann"))
     assert [o.offer for o in value(market).offers] == ["o2"]
-    market.tell(Buy("o2", "ann", version()))
+    market.tell(Buy(offer="o2", approved_by="ann", version=version()))
     assert options(market) == []
     assert value(market).offers == ()
 
@@ -101,7 +101,7 @@ def test_a_declined_offer_is_not_valued_again(market: Driven) -> None:
 def test_each_purchase_names_the_one_before(market: Driven) -> None:
     for name in ("a", "b", "c"):
         market.tell(offer(name))
-        market.tell(Buy(name, "ann", version()))
+        market.tell(Buy(offer=name, approved_by="ann", version=version()))
     purchases = market.told(Purchased)
     assert [p.previous for p in purchases] == [GENESIS, purchases[0].hash, purchases[1].hash]
     assert market.state.verify("p")
@@ -111,8 +111,8 @@ def test_each_purchase_names_the_one_before(market: Driven) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"payments": (Payment("mallory", 100),)},
-        {"payments": (Payment("eve", 1),)},
+        {"payments": (Payment(seller="mallory", cents=100),)},
+        {"payments": (Payment(seller="eve", cents=1),)},
         {"approved_by": "mallory"},
         {"version": 2},
         {"previous": "1" * 64},
@@ -124,7 +124,7 @@ def test_a_purchase_changed_afterwards_breaks_the_chain(place: int, change: dict
     market = Driven(MarketState)
     for name in ("a", "b"):
         market.tell(offer(name))
-        market.tell(Buy(name, "ann", version()))
+        market.tell(Buy(offer=name, approved_by="ann", version=version()))
     purchases = market.state.projects["p"].purchases
     purchases[place] = replace(purchases[place], **change)
     assert not market.ask(ShowMarket())["chain_intact"]
@@ -134,7 +134,7 @@ def test_an_offer_changed_or_a_purchase_removed_afterwards_breaks_the_chain() ->
     market = Driven(MarketState)
     for name in ("a", "b"):
         market.tell(offer(name))
-        market.tell(Buy(name, "ann", version()))
+        market.tell(Buy(offer=name, approved_by="ann", version=version()))
     known = market.state.projects["p"]
     known.offers["a"] = replace(known.offers["a"], price_cents=1)
     assert not market.state.verify("p")
@@ -148,12 +148,12 @@ def test_a_seller_sees_its_own_alone(market: Driven) -> None:
     market.tell(offer("o1", "eve"))
     market.tell(offer("o2", "bob"))
     value(market)
-    market.tell(Buy("o1", "ann", version()))
-    seen = market.ask(ShowMarket("bob"))
+    market.tell(Buy(offer="o1", approved_by="ann", version=version()))
+    seen = market.ask(ShowMarket(seller="bob"))
     assert [o["offer"] for o in seen["offers"]] == ["o2"]
     assert seen["purchases"] == []
     assert options(market, "bob") == ["buy:o2"]
-    assert [p["offer"] for p in market.ask(ShowMarket("eve"))["purchases"]] == ["o1"]
+    assert [p["offer"] for p in market.ask(ShowMarket(seller="eve"))["purchases"]] == ["o1"]
 
 
 def test_many_offers_are_valued_in_turns_that_fit_into_a_message(market: Driven) -> None:
@@ -172,7 +172,7 @@ def test_many_offers_are_valued_in_turns_that_fit_into_a_message(market: Driven)
 
 def test_a_valuation_that_fails_leaves_the_offers_standing(market: Driven) -> None:
     market.tell(offer("o1"))
-    market.tell(Propose(version(), 0.8, 0.9, 1000.0))
+    market.tell(Propose(version=version(), accuracy=0.8, target_accuracy=0.9, budget_cents=1000.0))
     market.fail(market.due(ValueOffers)[0])
     assert [kind_of(action.body) for action in market.state.due()] == ["market.ValueRows"]
     assert [o.offer for o in value(market).offers] == ["o1"]
@@ -182,39 +182,39 @@ def test_what_is_no_command_or_query_is_a_fault_of_the_caller(market: Driven) ->
     with pytest.raises(TypeError, match="no command"):
         market.tell(ShowMarket())
     with pytest.raises(TypeError, match="no query"):
-        market.ask(Buy("o1", "ann", version()))
+        market.ask(Buy(offer="o1", approved_by="ann", version=version()))
 
 
 # -- rows of several owners ---------------------------------------------------------------------------
 
 SHARES = (0.2, 0.1, -0.1)
-PAID = (Payment("ada", 67), Payment("bob", 33), Payment("cyd", 0))
+PAID = (Payment(seller="ada", cents=67), Payment(seller="bob", cents=33), Payment(seller="cyd", cents=0))
 
 
 def shared(market: Driven, name: str = "pool") -> SettlePurchase:
     """Have rows of three owners bought; return what the work was given."""
     market.tell(replace(offer(name), owners=3))
-    assert market.tell(Buy(name, "ann", version())) == {"offer": name, "cents": 100}
+    assert market.tell(Buy(offer=name, approved_by="ann", version=version())) == {"offer": name, "cents": 100}
     (work,) = market.due(SettlePurchase)
     return work
 
 
 def settlement() -> Settlement:
-    return Settlement("game", 5, "jia", version(), SHARES)
+    return Settlement(method="game", k=5, utility="jia", version=version(), shares=SHARES)
 
 
 def test_rows_of_several_owners_are_paid_once_their_shares_are_computed(market: Driven) -> None:
     work = shared(market)
     assert (work.body.made.owners, work.body.version.number) == (3, 1)
     assert market.told(Purchased) == []
-    market.refused(Conflict, Buy("pool", "ann", version()))
-    market.refused(Conflict, Decline("pool", "ann"))
-    market.report(work, Settle("pool", PAID, settlement()))
+    market.refused(Conflict, Buy(offer="pool", approved_by="ann", version=version()))
+    market.refused(Conflict, Decline(offer="pool", by="ann"))
+    market.report(work, Settle(offer="pool", payments=PAID, settlement=settlement()))
     (purchase,) = market.told(Purchased)
     assert purchase.payments == PAID and purchase.settlement == settlement()
     assert purchase.development == version().development.digest
     assert market.state.verify("p")
-    (own,), (whole,) = (market.ask(ShowMarket(who))["purchases"] for who in ("eve", None))
+    (own,), (whole,) = (market.ask(ShowMarket(seller=who))["purchases"] for who in ("eve", None))
     assert whole["settlement"]["shares"] == SHARES and sum(p["cents"] for p in own["payments"]) == 100
     assert not {"settlement", "development"} & own.keys()  # exact values are not a seller's to see
 
@@ -222,7 +222,7 @@ def test_rows_of_several_owners_are_paid_once_their_shares_are_computed(market: 
 def test_a_settlement_that_fails_leaves_the_offer_standing(market: Driven) -> None:
     market.fail(shared(market))
     assert not market.state.due()
-    market.tell(Buy("pool", "ann", version()))
+    market.tell(Buy(offer="pool", approved_by="ann", version=version()))
     assert len(market.due(SettlePurchase)) == 1
 
 
@@ -237,7 +237,7 @@ def test_a_settlement_that_fails_leaves_the_offer_standing(market: Driven) -> No
 )
 def test_what_a_payment_was_computed_from_cannot_be_changed_afterwards(change: dict) -> None:
     market = Driven(MarketState)
-    market.report(shared(market), Settle("pool", PAID, settlement()))
+    market.report(shared(market), Settle(offer="pool", payments=PAID, settlement=settlement()))
     purchases = market.state.projects["p"].purchases
     purchases[0] = replace(purchases[0], **change)
     assert not market.state.verify("p")
@@ -245,30 +245,30 @@ def test_what_a_payment_was_computed_from_cannot_be_changed_afterwards(change: d
 
 def test_an_audit_computes_split_payments_again(market: Driven) -> None:
     market.tell(offer("plain"))
-    market.tell(Buy("plain", "ann", version()))
+    market.tell(Buy(offer="plain", approved_by="ann", version=version()))
     for name in ("pool", "pond"):
-        market.report(shared(market, name), Settle(name, PAID, settlement()))
+        market.report(shared(market, name), Settle(offer=name, payments=PAID, settlement=settlement()))
     assert market.ask(ShowMarket())["audit"] is None
     assert market.tell(Audit()) == {"intact": True, "recomputed": 2}
     assert market.ask(ShowMarket())["audit"]["purchases"] == {"pool": None, "pond": None}
     first, second = market.due(RecomputePayments)
     assert first.body.version == version()
-    market.report(first, ReportAudit("pool", PAID))
-    market.report(second, ReportAudit("pond", (Payment("ada", 100),)))
+    market.report(first, ReportAudit(offer="pool", payments=PAID))
+    market.report(second, ReportAudit(offer="pond", payments=(Payment(seller="ada", cents=100),)))
     found = market.ask(ShowMarket())["audit"]
     assert {name: one["agrees"] for name, one in found["purchases"].items()} == {"pool": True, "pond": False}
-    assert market.ask(ShowMarket("eve"))["audit"] is None
+    assert market.ask(ShowMarket(seller="eve"))["audit"] is None
 
 
 def test_what_cannot_be_computed_again_is_not_vouched_for(market: Driven) -> None:
     for name in ("pool", "pond"):
-        market.report(shared(market, name), Settle(name, PAID, settlement()))
+        market.report(shared(market, name), Settle(offer=name, payments=PAID, settlement=settlement()))
     market.tell(Audit())
     first, second = market.due(RecomputePayments)
     market.fail(first)
     assert market.ask(ShowMarket())["audit"]["purchases"]["pool"]["agrees"] is False
     assert market.ask(ShowMarket())["audit"]["purchases"]["pond"] is None
-    market.report(second, ReportAudit("pond", PAID))
+    market.report(second, ReportAudit(offer="pond", payments=PAID))
     assert market.ask(ShowMarket())["audit"]["purchases"]["pond"]["agrees"]
 
 
@@ -288,21 +288,21 @@ def test_a_seller_makes_so_many_offers_a_day(market: Driven) -> None:
 def test_a_seller_is_told_the_worth_of_its_own_offers_in_steps(market: Driven) -> None:
     market.tell(offer("o1", "eve"))
     market.tell(offer("o2", "bob"))
-    market.tell(Propose(version(), 0.8, 0.9, 1000.0))
+    market.tell(Propose(version=version(), accuracy=0.8, target_accuracy=0.9, budget_cents=1000.0))
     (work,) = market.due(ValueOffers)
     made = [
         Option(f"buy:{o}", "BUY_ROW", "?", Gain(g, 0, 1), 100.0) for o, g in (("o1", 0.0238), ("o2", 0.3))
     ]
-    market.report(work, Suggest(1, tuple(made)))
-    assert market.ask(ShowMarket("eve"))["worth"] == {"o1": 0.02}
+    market.report(work, Suggest(number=1, options=tuple(made)))
+    assert market.ask(ShowMarket(seller="eve"))["worth"] == {"o1": 0.02}
 
 
 def test_refused_offers_are_shown_and_count_as_offers(market: Driven) -> None:
     for number in range(20):
-        market.tell(RefuseOffer(f"r{number}", "eve", 3))
-    assert market.refused(QuotaExceeded, RefuseOffer("r20", "eve", 3)).limit == 20
+        market.tell(RefuseOffer(offer=f"r{number}", seller="eve", held_out=3))
+    assert market.refused(QuotaExceeded, RefuseOffer(offer="r20", seller="eve", held_out=3)).limit == 20
     market.refused(QuotaExceeded, offer("o1"))
-    market.tell(RefuseOffer("r0", "bob", 1))
+    market.tell(RefuseOffer(offer="r0", seller="bob", held_out=1))
     assert len(market.ask(ShowMarket())["refused"]) == 21
-    assert [one["offer"] for one in market.ask(ShowMarket("bob"))["refused"]] == ["r0"]
+    assert [one["offer"] for one in market.ask(ShowMarket(seller="bob"))["refused"]] == ["r0"]
     assert not market.ask(ShowMarket())["offers"]

@@ -57,14 +57,27 @@ def wanted(
     gain: float | None = None,
     budget: float | None = None,
 ) -> OpenRequests:
-    items = tuple(Asked(f"key:{key}", payload or {}, each) for key in keys)
+    items = tuple(Asked(key=f"key:{key}", payload=payload or {}, cost_cents=each) for key in keys)
     worth = None if gain is None else Gain(gain, 0.0, 1.0)
     deadline = oracle.now + 10 * HOUR
-    return OpenRequests(kind, batch, "process", "?", items, choices, worth, deadline, answers, budget)
+    return OpenRequests(
+        kind=kind,
+        batch=batch,
+        asker="process",
+        title="?",
+        items=items,
+        choices=choices,
+        gain=worth,
+        deadline=deadline,
+        answers_per_item=answers,
+        budget_cents=budget,
+    )
 
 
 def given(*pairs: tuple[int, Any], by: str = "ann") -> AnswerRequests:
-    return AnswerRequests(by, tuple(Answer(number, value) for number, value in pairs))
+    return AnswerRequests(
+        annotator=by, answers=tuple(Answer(request=number, value=value) for number, value in pairs)
+    )
 
 
 def states(oracle: Driven) -> dict[int, str]:
@@ -100,7 +113,7 @@ def test_an_answer_closes_its_request_and_moves_money_from_reserved_to_spent(ora
     assert request(oracle, 2)["value"] == "yes"
     assert money(oracle) == (2, 4)
     (event,) = oracle.told(Answered)
-    assert event.closed == (Answer(2, "yes"),)
+    assert event.closed == (Answer(request=2, value="yes"),)
 
 
 def test_answers_are_taken_all_or_none(oracle: Driven) -> None:
@@ -116,8 +129,8 @@ def test_what_is_not_there_or_closed_is_refused(oracle: Driven) -> None:
     oracle.tell(given((1, "yes")))
     closed = oracle.refused(RequestClosed, given((1, "no"), by="bob"))
     assert (closed.request, closed.state) == ("1", "ANSWERED")
-    oracle.refused(RequestClosed, Skip("bob", (1,)))
-    oracle.refused(NotFound, Skip("bob", (9,)))
+    oracle.refused(RequestClosed, Skip(annotator="bob", requests=(1,)))
+    oracle.refused(NotFound, Skip(annotator="bob", requests=(9,)))
     oracle.refused(NotFound, given((1, "yes")), project="unknown")
 
 
@@ -203,8 +216,8 @@ def test_the_same_annotator_never_answers_the_same_item_twice(oracle: Driven) ->
     oracle.refused(Conflict, given((1, "no")))
     oracle.refused(Conflict, given((2, "no"), (2, "no")))
     # … nor is it leased to them again.
-    assert oracle.tell(Lease("ann", (), 10, 60))["requests"] == [2]
-    assert oracle.tell(Lease("bob", (), 10, 60))["requests"] == [1]
+    assert oracle.tell(Lease(annotator="ann", kinds=(), limit=10, seconds=60))["requests"] == [2]
+    assert oracle.tell(Lease(annotator="bob", kinds=(), limit=10, seconds=60))["requests"] == [1]
 
 
 # -- leases -----------------------------------------------------------------------------------
@@ -212,10 +225,13 @@ def test_the_same_annotator_never_answers_the_same_item_twice(oracle: Driven) ->
 
 def test_a_lease_keeps_others_out_until_it_ends_by_the_clock(oracle: Driven) -> None:
     oracle.tell(wanted(oracle, "ab"))
-    assert oracle.tell(Lease("ann", (), 1, 60)) == {"requests": [1], "until": oracle.now + 60}
+    assert oracle.tell(Lease(annotator="ann", kinds=(), limit=1, seconds=60)) == {
+        "requests": [1],
+        "until": oracle.now + 60,
+    }
     oracle.refused(Conflict, given((1, "yes"), by="bob"))
-    oracle.refused(Conflict, Skip("bob", (1,)))
-    assert oracle.tell(Lease("bob", (), 10, 60))["requests"] == [2]
+    oracle.refused(Conflict, Skip(annotator="bob", requests=(1,)))
+    assert oracle.tell(Lease(annotator="bob", kinds=(), limit=10, seconds=60))["requests"] == [2]
     (release,) = [a for a in oracle.due(ReleaseLeases) if a.body.requests == (1,)]
     assert (release.at, release.to) == (oracle.now + 60, "oracle")
     oracle.pass_time(59)
@@ -227,9 +243,9 @@ def test_a_lease_keeps_others_out_until_it_ends_by_the_clock(oracle: Driven) -> 
 
 def test_the_end_of_an_old_lease_leaves_a_newer_one_alone(oracle: Driven) -> None:
     oracle.tell(wanted(oracle, "a", answers=2))
-    oracle.tell(Lease("ann", (), 1, 60))
+    oracle.tell(Lease(annotator="ann", kinds=(), limit=1, seconds=60))
     oracle.tell(given((1, "yes")))
-    oracle.tell(Lease("bob", (), 1, 600))
+    oracle.tell(Lease(annotator="bob", kinds=(), limit=1, seconds=600))
     oracle.pass_time(60)
     assert request(oracle, 1)["leased_to"] == "bob"
     oracle.pass_time(540)
@@ -238,7 +254,7 @@ def test_the_end_of_an_old_lease_leaves_a_newer_one_alone(oracle: Driven) -> Non
 
 def test_a_leased_request_that_was_answered_is_not_opened_again(oracle: Driven) -> None:
     oracle.tell(wanted(oracle, "a"))
-    oracle.tell(Lease("ann", (), 1, 60))
+    oracle.tell(Lease(annotator="ann", kinds=(), limit=1, seconds=60))
     oracle.tell(given((1, "yes")))
     oracle.pass_time(61)
     assert states(oracle) == {1: "ANSWERED"}
@@ -249,9 +265,13 @@ def test_the_most_valuable_requests_of_the_wanted_kinds_are_leased_first(oracle:
     oracle.tell(wanted(oracle, "ab", batch="small", gain=0.01))
     oracle.tell(wanted(oracle, "cd", batch="large", gain=0.2, kind=Kind.CLEAN_CELL))
     oracle.tell(wanted(oracle, "e", batch="unknown", kind=Kind.OVERRIDE_TARGET))
-    assert oracle.tell(Lease("ann", (), 3, 60))["requests"] == [3, 4, 1]
-    assert oracle.tell(Lease("bob", (Kind.OVERRIDE_TARGET,), 3, 60))["requests"] == [5]
-    assert oracle.tell(Lease("cid", (Kind.CLEAN_CELL,), 3, 60))["requests"] == []
+    assert oracle.tell(Lease(annotator="ann", kinds=(), limit=3, seconds=60))["requests"] == [3, 4, 1]
+    assert oracle.tell(Lease(annotator="bob", kinds=(Kind.OVERRIDE_TARGET,), limit=3, seconds=60))[
+        "requests"
+    ] == [5]
+    assert (
+        oracle.tell(Lease(annotator="cid", kinds=(Kind.CLEAN_CELL,), limit=3, seconds=60))["requests"] == []
+    )
 
 
 # -- ends without an answer -------------------------------------------------------------------
@@ -259,7 +279,7 @@ def test_the_most_valuable_requests_of_the_wanted_kinds_are_leased_first(oracle:
 
 def test_a_skip_closes_without_a_value_and_gives_the_money_back(oracle: Driven) -> None:
     oracle.tell(wanted(oracle, "ab"))
-    assert oracle.tell(Skip("ann", (1, 1))) == {"skipped": 1}
+    assert oracle.tell(Skip(annotator="ann", requests=(1, 1))) == {"skipped": 1}
     assert states(oracle) == {1: "SKIPPED", 2: "OPEN"}
     assert money(oracle) == (0, 2)
     assert oracle.told(Skipped)[0].requests == (1,)
@@ -271,7 +291,7 @@ def test_what_is_open_at_the_deadline_expires_by_the_clock(oracle: Driven) -> No
     assert expiry.at == oracle.now + 10 * HOUR
     oracle.tell(given((1, "yes"), (2, "yes")))
     oracle.tell(given((1, "yes"), by="bob"))
-    oracle.tell(Lease("cid", (), 1, 1e6))
+    oracle.tell(Lease(annotator="cid", kinds=(), limit=1, seconds=1e6))
     oracle.pass_time(10 * HOUR - 1)
     assert not oracle.told(Expired)
     oracle.pass_time(1)
@@ -291,9 +311,9 @@ def test_closing_a_batch_withdraws_what_is_open_in_it_alone(oracle: Driven) -> N
     oracle.tell(wanted(oracle, "ab", batch="x"))
     oracle.tell(wanted(oracle, "c", batch="y"))
     oracle.tell(given((1, "yes")))
-    assert oracle.tell(Close("x")) == {"expired": 1}
+    assert oracle.tell(Close(batch="x")) == {"expired": 1}
     assert states(oracle) == {1: "ANSWERED", 2: "EXPIRED", 3: "OPEN"}
-    assert oracle.tell(Close("nothing of this name")) == {"expired": 0}
+    assert oracle.tell(Close(batch="nothing of this name")) == {"expired": 0}
 
 
 # -- volunteers -------------------------------------------------------------------------------
@@ -301,15 +321,15 @@ def test_closing_a_batch_withdraws_what_is_open_in_it_alone(oracle: Driven) -> N
 
 def test_a_volunteered_value_answers_an_open_request_of_its_key(oracle: Driven) -> None:
     oracle.tell(wanted(oracle, "ab"))
-    assert oracle.tell(Volunteer("eve", "key:b", "no"))["closed"] == 1
+    assert oracle.tell(Volunteer(annotator="eve", key="key:b", value="no"))["closed"] == 1
     assert states(oracle) == {1: "OPEN", 2: "ANSWERED"}
-    oracle.refused(InvalidAnswer, Volunteer("eve", "key:a", "perhaps"))
-    oracle.tell(Lease("ann", (), 1, 60))
-    oracle.refused(Conflict, Volunteer("eve", "key:a", "no"))
+    oracle.refused(InvalidAnswer, Volunteer(annotator="eve", key="key:a", value="perhaps"))
+    oracle.tell(Lease(annotator="ann", kinds=(), limit=1, seconds=60))
+    oracle.refused(Conflict, Volunteer(annotator="eve", key="key:a", value="no"))
 
 
 def test_a_value_that_was_volunteered_before_answers_the_request_as_it_opens(oracle: Driven) -> None:
-    assert oracle.tell(Volunteer("eve", "key:b", True)) == {"kept": True}
+    assert oracle.tell(Volunteer(annotator="eve", key="key:b", value=True)) == {"kept": True}
     oracle.tell(wanted(oracle, "abc", choices=("False", "True")))
     assert states(oracle) == {1: "OPEN", 2: "ANSWERED", 3: "OPEN"}
     assert request(oracle, 2)["value"] == "True"
@@ -317,7 +337,7 @@ def test_a_value_that_was_volunteered_before_answers_the_request_as_it_opens(ora
 
 
 def test_a_volunteered_value_is_one_of_several_answers(oracle: Driven) -> None:
-    oracle.tell(Volunteer("eve", "key:a", "yes"))
+    oracle.tell(Volunteer(annotator="eve", key="key:a", value="yes"))
     oracle.tell(wanted(oracle, "a", answers=2))
     assert states(oracle) == {1: "OPEN"}
     oracle.refused(Conflict, given((1, "no"), by="eve"))
@@ -326,7 +346,7 @@ def test_a_volunteered_value_is_one_of_several_answers(oracle: Driven) -> None:
 
 
 def test_a_volunteered_value_that_is_no_answer_is_not_taken_for_one(oracle: Driven) -> None:
-    oracle.tell(Volunteer("eve", "key:a", "nonsense"))
+    oracle.tell(Volunteer(annotator="eve", key="key:a", value="nonsense"))
     oracle.tell(wanted(oracle, "a"))
     assert states(oracle) == {1: "OPEN"}
     assert not oracle.told(Answered)
@@ -339,7 +359,7 @@ def test_a_round_over_the_budget_is_refused_with_what_is_left(oracle: Driven) ->
     oracle.tell(wanted(oracle, "abc", budget=10.0))
     error = oracle.refused(BudgetExceeded, wanted(oracle, "de", batch="c", answers=2, budget=10.0))
     assert (error.asked, error.left) == (8.0, 4.0)
-    oracle.tell(Skip("ann", (1, 2)))  # what is not spent is free again
+    oracle.tell(Skip(annotator="ann", requests=(1, 2)))  # what is not spent is free again
     oracle.tell(wanted(oracle, "de", batch="c", answers=2, budget=10.0))
     assert sum(money(oracle)) <= 10
 
@@ -367,16 +387,16 @@ def test_what_is_no_command_or_query_is_a_fault_of_the_caller(oracle: Driven) ->
     with pytest.raises(TypeError, match="no command"):
         oracle.tell(ListRequests())
     with pytest.raises(TypeError, match="no query"):
-        oracle.ask(Close("b"))
+        oracle.ask(Close(batch="b"))
 
 
 def test_an_item_that_comes_again_is_for_another_annotator(oracle: Driven) -> None:
     oracle.tell(wanted(oracle, "a"))
     oracle.tell(given((1, "yes"), by="ann"))
     oracle.tell(wanted(oracle, "a", batch="again"))
-    assert oracle.tell(Lease("ann", (), 10, 60.0))["requests"] == []
+    assert oracle.tell(Lease(annotator="ann", kinds=(), limit=10, seconds=60.0))["requests"] == []
     oracle.refused(Conflict, given((2, "no"), by="ann"))
-    assert oracle.tell(Lease("bob", (), 10, 60.0))["requests"] == [2]
+    assert oracle.tell(Lease(annotator="bob", kinds=(), limit=10, seconds=60.0))["requests"] == [2]
     oracle.tell(given((2, "no"), by="bob"))
     assert states(oracle) == {1: "ANSWERED", 2: "ANSWERED"}
 
@@ -384,7 +404,7 @@ def test_an_item_that_comes_again_is_for_another_annotator(oracle: Driven) -> No
 def test_where_several_are_asked_a_skip_is_one_annotators_own(oracle: Driven) -> None:
     oracle.tell(wanted(oracle, "a", answers=2))
     oracle.tell(given((1, "yes"), by="ann"))
-    oracle.tell(Skip("bob", (1,)))
+    oracle.tell(Skip(annotator="bob", requests=(1,)))
     assert states(oracle) == {1: "OPEN"}
     oracle.refused(Conflict, given((1, "no"), by="bob"))
     oracle.tell(given((1, "yes"), by="cid"))

@@ -58,11 +58,25 @@ def add(
     immediate: bool = False,
     a_day: int = 16,
 ) -> None:
-    pool.tell(AddModel(model, "arm", version, floor, lower + 0.05, lower, GAIN, a_day, immediate))
+    pool.tell(
+        AddModel(
+            model=model,
+            arm="arm",
+            version=version,
+            floor=floor,
+            development_accuracy=lower + 0.05,
+            development_lower=lower,
+            minimum_gain=GAIN,
+            gates_a_day=a_day,
+            immediate=immediate,
+        )
+    )
 
 
 def close(pool: Driven, *, steps: int = 4, version: int = 1, a_day: int = 16) -> list[str]:
-    return pool.tell(CloseIntake(version, GAIN, a_day, steps))["admitted"]
+    return pool.tell(CloseIntake(version=version, minimum_gain=GAIN, gates_a_day=a_day, steps=steps))[
+        "admitted"
+    ]
 
 
 def serve(pool: Driven, *lowers: float) -> list[str]:
@@ -75,8 +89,8 @@ def serve(pool: Driven, *lowers: float) -> list[str]:
 
 def passes(pool: Driven, name: str, lower: float) -> None:
     add(pool, name, lower, immediate=True, a_day=1000)
-    pool.tell(TakeIntoGate((name,)))
-    pool.tell(RecordVerdict(name, True))
+    pool.tell(TakeIntoGate(models=(name,)))
+    pool.tell(RecordVerdict(model=name, passed=True))
 
 
 def states(pool: Driven) -> dict[str, str]:
@@ -152,7 +166,20 @@ def test_the_floor_is_never_admitted(pool: Driven) -> None:
 
 def test_a_model_is_added_once(pool: Driven) -> None:
     add(pool, "a", 0.5)
-    pool.refused(Conflict, AddModel("a", "arm", 1, False, 0.6, 0.5, GAIN, 16, False))
+    pool.refused(
+        Conflict,
+        AddModel(
+            model="a",
+            arm="arm",
+            version=1,
+            floor=False,
+            development_accuracy=0.6,
+            development_lower=0.5,
+            minimum_gain=GAIN,
+            gates_a_day=16,
+            immediate=False,
+        ),
+    )
 
 
 def test_one_by_one_a_model_is_admitted_or_retired_at_once(pool: Driven) -> None:
@@ -188,13 +215,13 @@ def test_the_first_model_to_pass_is_deployed_and_a_better_one_replaces_it(pool: 
 def test_a_failed_model_is_not_served(pool: Driven) -> None:
     add(pool, "a", 0.5)
     close(pool)
-    pool.refused(IllegalTransition, RecordVerdict("a", True))  # not before the gate has it
-    pool.tell(TakeIntoGate(("a",)))
-    pool.tell(RecordVerdict("a", False))
+    pool.refused(IllegalTransition, RecordVerdict(model="a", passed=True))  # not before the gate has it
+    pool.tell(TakeIntoGate(models=("a",)))
+    pool.tell(RecordVerdict(model="a", passed=False))
     assert (states(pool), deployed(pool)) == ({"a": "FAILED"}, None)
-    pool.refused(IllegalTransition, RecordVerdict("a", True))
-    assert pool.refused(NotFound, RecordVerdict("b", True)).what == "model"
-    pool.refused(NotFound, TakeIntoGate(("b",)))
+    pool.refused(IllegalTransition, RecordVerdict(model="a", passed=True))
+    assert pool.refused(NotFound, RecordVerdict(model="b", passed=True)).what == "model"
+    pool.refused(NotFound, TakeIntoGate(models=("b",)))
     assert pool.ask(ShowDeployments()) == {}
 
 
@@ -202,10 +229,10 @@ def test_a_model_that_comes_to_a_second_era_is_in_the_gate_already(pool: Driven)
     for name, lower in (("a", 0.5), ("b", 0.6)):
         add(pool, name, lower)
     close(pool)
-    pool.tell(TakeIntoGate(("a",)))
-    pool.tell(TakeIntoGate(("a", "b")))
+    pool.tell(TakeIntoGate(models=("a",)))
+    pool.tell(TakeIntoGate(models=("a", "b")))
     assert states(pool) == {"a": "GATING", "b": "GATING"}
-    pool.refused(IllegalTransition, TakeIntoGate(("a", "b")))
+    pool.refused(IllegalTransition, TakeIntoGate(models=("a", "b")))
 
 
 def test_models_that_pass_while_a_window_picks_wait_for_it(pool: Driven) -> None:
@@ -222,32 +249,43 @@ def test_models_that_pass_while_a_window_picks_wait_for_it(pool: Driven) -> None
 
 
 def fill(pool: Driven, name: str, rows: int, *, wanted: int = 8, labels: int = 6) -> dict[str, Any]:
-    return pool.tell(StoreSegment(name, digest(name), rows, 0, wanted, labels))
+    return pool.tell(
+        StoreSegment(segment=name, digest=digest(name), rows=rows, lost=0, window_rows=wanted, labels=labels)
+    )
 
 
 def throw(pool: Driven, stop: int, *asked: int, said: tuple[int, ...] = (0, 1)) -> None:
     """Finish the picking round that is due."""
     (work,) = pool.due(PickRound)
-    rows = tuple(AskedRow(row, f"s:{row}", 0.5, said) for row in asked)
-    pool.report(work, FinishRound(work.body.window, work.body.start, stop, rows, ("no", "yes")))
+    rows = tuple(AskedRow(row=row, request=f"s:{row}", probability=0.5, predictions=said) for row in asked)
+    pool.report(
+        work,
+        FinishRound(
+            window=work.body.window, start=work.body.start, stop=stop, asked=rows, classes=("no", "yes")
+        ),
+    )
 
 
 def label(pool: Driven, number: int, **labels: int | None) -> None:
     rows = tuple(
-        LabelledRow(int(row.removeprefix("r")), code, 0.0 if code is None else 10.0)
+        LabelledRow(row=int(row.removeprefix("r")), label=code, cost_cents=0.0 if code is None else 10.0)
         for row, code in labels.items()
     )
-    pool.tell(ObserveLabels(number, rows))
+    pool.tell(ObserveLabels(window=number, labels=rows))
 
 
 def test_rows_come_only_where_a_model_answers(pool: Driven) -> None:
-    pool.refused(Conflict, StoreSegment("s", digest("s"), 4, 0, 8, 6))
+    pool.refused(
+        Conflict, StoreSegment(segment="s", digest=digest("s"), rows=4, lost=0, window_rows=8, labels=6)
+    )
     serve(pool, 0.5)
     assert fill(pool, "s", 4) == {"window": 1, "rows": 4}
-    pool.refused(Conflict, StoreSegment("s", digest("s"), 4, 0, 8, 6))
-    assert pool.ask(FindSegments(("s",)))["digests"] == {"s": digest("s")}
+    pool.refused(
+        Conflict, StoreSegment(segment="s", digest=digest("s"), rows=4, lost=0, window_rows=8, labels=6)
+    )
+    assert pool.ask(FindSegments(segments=("s",)))["digests"] == {"s": digest("s")}
     with pytest.raises(NotFound):
-        pool.ask(FindSegments(("s", "t")))
+        pool.ask(FindSegments(segments=("s", "t")))
 
 
 def test_a_full_window_freezes_its_candidates_and_picks(pool: Driven) -> None:
@@ -277,7 +315,7 @@ def test_labels_move_the_posterior_and_the_best_is_deployed(pool: Driven) -> Non
     assert deployed(pool) == "m0"
     lines = [event.ledger for event in pool.told(LabelsObserved)]
     assert sum(line.cost_cents for line in lines) == 30
-    pool.report(pool.due(CollectWindow)[0], ReleaseWindow(1, "rows", 3))
+    pool.report(pool.due(CollectWindow)[0], ReleaseWindow(window=1, digest="rows", rows=3))
     assert pool.told(WindowReleased)[0].rows == 3
     assert window(pool, 1)["state"] == "RELEASED"
 
@@ -328,7 +366,9 @@ def test_each_asked_row_is_labelled_once(pool: Driven) -> None:
     throw(pool, 4, 1, 3)
     label(pool, 1, r1=0)
     for row in (1, 2):
-        pool.refused(Conflict, ObserveLabels(1, (LabelledRow(row, 1, 10.0),)))
+        pool.refused(
+            Conflict, ObserveLabels(window=1, labels=(LabelledRow(row=row, label=1, cost_cents=10.0),))
+        )
 
 
 def test_only_windows_choose_once_one_has_chosen(pool: Driven) -> None:
@@ -374,7 +414,9 @@ def test_rows_are_refused_while_a_full_window_waits_for_one_that_nobody_labels(p
     throw(pool, 8, 1)
     for number in range(300):
         fill(pool, f"{number:032x}", 200, wanted=8)
-    pool.refused(Conflict, StoreSegment("more", digest("more"), 1, 0, 8, 6))
+    pool.refused(
+        Conflict, StoreSegment(segment="more", digest=digest("more"), rows=1, lost=0, window_rows=8, labels=6)
+    )
     label(pool, 1, r1=None)
     assert window(pool, 2)["state"] == "PICKING"
     assert fill(pool, "more", 1) == {"window": 3, "rows": 1}
@@ -397,7 +439,7 @@ def test_a_round_that_was_finished_is_not_finished_again(pool: Driven) -> None:
     serve(pool, 0.5, 0.6)
     fill(pool, "s", 8)
     throw(pool, 4)
-    pool.refused(Conflict, FinishRound(1, 0, 4, (), ("no", "yes")))
+    pool.refused(Conflict, FinishRound(window=1, start=0, stop=4, asked=(), classes=("no", "yes")))
 
 
 def test_the_candidates_of_a_window_are_bounded_and_hold_the_deployed_and_the_best(pool: Driven) -> None:
@@ -420,4 +462,4 @@ def test_what_is_no_command_or_query_is_a_fault_of_the_caller(pool: Driven) -> N
     with pytest.raises(TypeError, match="no command"):
         pool.tell(ShowPool())
     with pytest.raises(TypeError, match="no query"):
-        pool.ask(TakeIntoGate(("a",)))
+        pool.ask(TakeIntoGate(models=("a",)))

@@ -29,7 +29,7 @@ from easeml_ray.registry.messages import (
 )
 from easeml_ray.registry.state import RegistryState
 
-FIX = Correction("train", 3, None, "yes", "batch")
+FIX = Correction(pillar="train", row_id=3, column=None, value="yes", evidence="batch")
 
 
 @pytest.fixture
@@ -41,11 +41,19 @@ def registry() -> Iterator[Driven]:
 
 
 def revise(registry: Driven, number: int, *purchases: str, reason: str = "answers") -> None:
-    registry.tell(Revise(number, () if purchases else (FIX,), purchases, reason))
+    registry.tell(
+        Revise(number=number, corrections=() if purchases else (FIX,), purchases=purchases, reason=reason)
+    )
 
 
 def made(number: int, reason: str = "answers", added: int = 0) -> AddVersion:
-    return AddVersion(version(number), parts(number), parts(number), reason, {"added": float(added)})
+    return AddVersion(
+        version=version(number),
+        train=parts(number),
+        development=parts(number),
+        reason=reason,
+        counts={"added": float(added)},
+    )
 
 
 def finish(registry: Driven, number: int, reason: str = "answers", added: int = 0) -> ReviseVersion:
@@ -61,7 +69,13 @@ def shown(registry: Driven) -> dict:
 
 def test_set(registry: Driven, number: int) -> AddTestSet:
     """Return a test set of 900 rows that was checked against all that came."""
-    return AddTestSet(f"u{number}", f"stable-{number}", 900, f"held-out-{number}", latest(registry)["came"])
+    return AddTestSet(
+        upload=f"u{number}",
+        stable=f"stable-{number}",
+        stable_rows=900,
+        held_out=f"held-out-{number}",
+        checked=latest(registry)["came"],
+    )
 
 
 test_set.__test__ = False  # type: ignore[attr-defined]
@@ -79,24 +93,30 @@ def test_a_project_is_uploaded_once(registry: Driven) -> None:
 
 
 def test_without_data_there_is_nothing_to_do(registry: Driven) -> None:
-    for body in (Augment(1), Revise(1, (FIX,), (), "answers"), Absorb("era:1", "d", 3)):
+    for body in (
+        Augment(number=1),
+        Revise(number=1, corrections=(FIX,), purchases=(), reason="answers"),
+        Absorb(source="era:1", digest="d", rows=3),
+    ):
         registry.refused(NotFound, body, project="empty")
-    registry.refused(NotFound, AddTestSet("u", "s", 9, "h", 0), project="empty")
+    registry.refused(
+        NotFound, AddTestSet(upload="u", stable="s", stable_rows=9, held_out="h", checked=0), project="empty"
+    )
     with pytest.raises(NotFound):
         registry.ask(ShowVersions(), project="empty")
 
 
 def test_augmentation_makes_a_version_or_keeps_it(registry: Driven) -> None:
-    registry.tell(Augment(1))
-    registry.refused(Conflict, Augment(1))
-    registry.refused(Conflict, Revise(1, (FIX,), (), "answers"))
+    registry.tell(Augment(number=1))
+    registry.refused(Conflict, Augment(number=1))
+    registry.refused(Conflict, Revise(number=1, corrections=(FIX,), purchases=(), reason="answers"))
     assert shown(registry)["busy"] == "augmentation"
     (work,) = registry.due(RepairAlternatives)
     assert work.body.version == version(1)
     registry.report(work, made(2, "augmentation"))
     assert [type(body) for body in registry.told(Augmented)] == [Augmented]
-    registry.tell(Augment(2))
-    registry.report(registry.due(RepairAlternatives)[0], KeepVersion(2))
+    registry.tell(Augment(number=2))
+    registry.report(registry.due(RepairAlternatives)[0], KeepVersion(number=2))
     assert [v["number"] for v in shown(registry)["versions"]] == [1, 2]
     assert registry.told(Augmented)[-1].version.number == 2
     assert shown(registry)["busy"] is None
@@ -115,17 +135,22 @@ def test_versions_are_contiguous_with_their_parents_and_reasons(registry: Driven
 def test_only_the_latest_version_becomes_another_one(registry: Driven) -> None:
     revise(registry, 1)
     finish(registry, 2)
-    assert "not the latest" in registry.refused(Conflict, Revise(1, (FIX,), (), "late")).message
+    assert (
+        "not the latest"
+        in registry.refused(
+            Conflict, Revise(number=1, corrections=(FIX,), purchases=(), reason="late")
+        ).message
+    )
     # Augmenting an older one would have put its result in the place of version 2.
-    assert "not the latest" in registry.refused(Conflict, Augment(1)).message
-    registry.refused(NotFound, Augment(9))
-    registry.refused(NotFound, Revise(9, (FIX,), (), "early"))
+    assert "not the latest" in registry.refused(Conflict, Augment(number=1)).message
+    registry.refused(NotFound, Augment(number=9))
+    registry.refused(NotFound, Revise(number=9, corrections=(FIX,), purchases=(), reason="early"))
 
 
 def test_rows_that_are_released_during_a_revision_wait_for_the_next_one(registry: Driven) -> None:
-    registry.tell(Absorb("era:1", "rows-1", 30))
+    registry.tell(Absorb(source="era:1", digest="rows-1", rows=30))
     revise(registry, 1)
-    registry.tell(Absorb("window:1", "rows-2", 5))
+    registry.tell(Absorb(source="window:1", digest="rows-2", rows=5))
     assert shown(registry)["waiting_rows"] == 35
     assert finish(registry, 2, added=30).absorbed == ("rows-1",)
     assert shown(registry)["waiting_rows"] == 5
@@ -135,7 +160,7 @@ def test_rows_that_are_released_during_a_revision_wait_for_the_next_one(registry
 
 
 def test_released_rows_of_a_revision_that_failed_join_the_next_one(registry: Driven) -> None:
-    registry.tell(Absorb("era:1", "rows-1", 30))
+    registry.tell(Absorb(source="era:1", digest="rows-1", rows=30))
     revise(registry, 1)
     registry.fail(registry.due(ReviseVersion)[0])
     assert shown(registry)["busy"] is None
@@ -145,7 +170,7 @@ def test_released_rows_of_a_revision_that_failed_join_the_next_one(registry: Dri
 
 def test_a_version_takes_as_many_released_blobs_as_a_message_can_name(registry: Driven) -> None:
     for number in range(1, 1501):
-        registry.tell(Absorb(f"window:{number}", f"{number:064d}", 1))
+        registry.tell(Absorb(source=f"window:{number}", digest=f"{number:064d}", rows=1))
     revise(registry, 1)
     first = finish(registry, 2).absorbed
     revise(registry, 2)
@@ -175,9 +200,11 @@ def test_fresh_test_sets_are_held_out_from_later_versions(registry: Driven) -> N
 def test_a_released_set_is_held_out_no_more_and_is_known_for_ever(registry: Driven) -> None:
     registry.tell(test_set(registry, 2))
     came = latest(registry)["came"]
-    registry.tell(Absorb("era:1", "rows-1", 30, "stable-1"))
+    registry.tell(Absorb(source="era:1", digest="rows-1", rows=30, sealed="stable-1"))
     assert latest(registry)["held_out"] == ["held-out-1", "held-out-2"]  # the first is of development
-    registry.tell(Absorb("era:2", "rows-2", 0, "stable-2"))  # nobody labelled any of its rows
+    registry.tell(
+        Absorb(source="era:2", digest="rows-2", rows=0, sealed="stable-2")
+    )  # nobody labelled any of its rows
     found = latest(registry)
     assert found["held_out"] == ["held-out-1"]
     assert found["known"] == ["held-out-1", "held-out-2"]
@@ -196,7 +223,7 @@ def test_all_that_came_is_known_in_its_order(registry: Driven) -> None:
         replace(seal("q"), stable_held_out="held-out-stable", known="train-as-it-came"), project="q"
     )
     assert registry.ask(FindLatest(), "q")["known"] == ["held-out-1", "held-out-stable", "train-as-it-came"]
-    registry.tell(Absorb("window:1", "rows-1", 5))
+    registry.tell(Absorb(source="window:1", digest="rows-1", rows=5))
     assert latest(registry)["waiting"] == ["rows-1"]
     revise(registry, 1)
     registry.report(registry.due(ReviseVersion)[0], replace(made(2, added=5), known="joined"))
@@ -210,7 +237,7 @@ def test_a_test_set_is_checked_against_all_that_came(registry: Driven) -> None:
     error = registry.refused(Conflict, old)
     assert "Try again" in error.hint
     old = test_set(registry, 2)
-    registry.tell(Absorb("window:1", "rows-1", 5))
+    registry.tell(Absorb(source="window:1", digest="rows-1", rows=5))
     registry.refused(Conflict, old)
     registry.tell(test_set(registry, 2))
     assert [rows["rows"] for rows in shown(registry)["test_sets"]] == [1000, 900, 900]
@@ -223,13 +250,13 @@ def test_no_test_set_comes_while_rows_may_be_joining(registry: Driven) -> None:
     (work,) = registry.due(ReviseVersion)
     registry.report(work, replace(made(2, added=5), known="joined"))
     registry.refused(Conflict, old)  # its rows were not looked up among those that joined
-    registry.tell(Augment(2))
+    registry.tell(Augment(number=2))
     registry.tell(test_set(registry, 2))  # augmentation adds no rows
 
 
 def test_rows_that_may_only_join_train_are_named_to_the_work(registry: Driven) -> None:
-    registry.tell(Absorb("era:1", "rows-1", 30, "stable-1", True))
-    registry.tell(Absorb("window:1", "rows-2", 5))
+    registry.tell(Absorb(source="era:1", digest="rows-1", rows=30, sealed="stable-1", train_only=True))
+    registry.tell(Absorb(source="window:1", digest="rows-2", rows=5))
     revise(registry, 1)
     work = finish(registry, 2, added=35)
     assert (work.absorbed, work.train_only) == (("rows-1", "rows-2"), ("rows-1",))
@@ -238,16 +265,16 @@ def test_rows_that_may_only_join_train_are_named_to_the_work(registry: Driven) -
 def test_parts_are_found_with_a_capability_of_just_this_pillar(registry: Driven) -> None:
     train = version(1).train
     right = mint("p", Pillar.TRAIN, "cleaning").to_dict()
-    found = registry.ask(FindParts(train, right))
+    found = registry.ask(FindParts(ref=train, capability=right))
     assert found == {"tenant": "lab", "parts": [part.digest for part in parts(1)]}
     with pytest.raises(CapabilityDenied):
-        registry.ask(FindParts(version(1).development, right))
+        registry.ask(FindParts(ref=version(1).development, capability=right))
     with pytest.raises(CapabilityDenied):
-        registry.ask(FindParts(train, right, verb="write"))
+        registry.ask(FindParts(ref=train, capability=right, verb="write"))
     with pytest.raises(CapabilityDenied):
-        registry.ask(FindParts(train, {**right, "holder": "gate"}))
+        registry.ask(FindParts(ref=train, capability={**right, "holder": "gate"}))
     with pytest.raises(NotFound):
-        registry.ask(FindParts(replace(train, version=7), right))
+        registry.ask(FindParts(ref=replace(train, version=7), capability=right))
 
 
 def test_every_version_is_an_event_that_is_its_manifest(registry: Driven) -> None:
@@ -261,4 +288,4 @@ def test_what_is_no_command_or_query_is_a_fault_of_the_caller(registry: Driven) 
     with pytest.raises(TypeError, match="no command"):
         registry.tell(ShowVersions())
     with pytest.raises(TypeError, match="no query"):
-        registry.ask(Augment(1))
+        registry.ask(Augment(number=1))
