@@ -12,8 +12,8 @@ from ray.exceptions import RayTaskError
 
 from actors.call import unwrapped
 from actors.config import SystemConfig
-from actors.data import TaskBench
 from actors.shell import Shell, awaited
+from actors.tasks.bench import TaskBench
 from easeml_ray.component.base import Job
 from easeml_ray.errors import DeadlineExceeded, InvalidArgument, InvalidSpec, NotReady, StoreError
 from easeml_ray.gate.messages import AnnounceKey

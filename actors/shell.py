@@ -65,7 +65,7 @@ class Shell:
         self.heard: dict[str, float] = {}  # action id of those -> when it began or was last heard of
         self.turns: dict[str, tuple[str, int]] = {}  # action id of those -> its last note: sender, number
         store, self.blobs = await asyncio.to_thread(open_stores, config.store, config.blobs)
-        self.host = Host(self.state_type(), store, actor=ACTORS[self.component])
+        self.host = Host(self.state_type(), store, actor=ACTORS[self.component].name)
         await asyncio.to_thread(self.host.start)
         await self.prepare()
         self.pump = asyncio.create_task(self._pump())
@@ -79,7 +79,7 @@ class Shell:
         """Answer once the state is folded: who this is, in which incarnation and process."""
         async with self.lock:
             return {
-                "actor": ACTORS[self.component],
+                "actor": ACTORS[self.component].name,
                 "epoch": self.host.epoch,
                 "pid": os.getpid(),
                 "seq": self.host.cursor,
@@ -206,7 +206,7 @@ class Shell:
             else:
                 await call(
                     self.config.name,
-                    ACTORS[str(action.to)],
+                    ACTORS[str(action.to)].name,
                     "handle",
                     command.command_id,
                     command.project,

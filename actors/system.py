@@ -28,18 +28,6 @@ __all__ = ["ActorSystem", "connect", "ensure"]
 
 _TAKE_SECONDS = 600.0
 
-_MODULES = {
-    "Lifecycle": "lifecycle",
-    "DataRegistry": "data_registry",
-    "FeasibilityEstimator": "feasibility_estimator",
-    "Cleaner": "cleaner",
-    "Market": "market",
-    "TenantScheduler": "tenant_scheduler",
-    "CIGate": "ci_gate",
-    "ModelPool": "model_pool",
-    "LabelOracle": "label_oracle",
-}
-
 
 def ensure(config: SystemConfig, *, seconds: float = 180.0) -> ActorSystem:
     """Create the actors that are missing and return the system once all of them answer.
@@ -50,7 +38,7 @@ def ensure(config: SystemConfig, *, seconds: float = 180.0) -> ActorSystem:
         Some actor did not answer in time.
     """
     handles = {}
-    for actor, module in _MODULES.items():
+    for actor, module in ACTORS.values():
         remote = getattr(import_module(f"actors.{module}"), actor)
         handles[actor] = remote.options(
             name=actor_name(config.name, actor),
@@ -107,6 +95,7 @@ class ActorSystem(System):
     """Nine actors on Ray."""
 
     def __init__(self, config: SystemConfig) -> None:
+        super().__init__()
         self.config = config
         self.blobs = open_blob_store(config.blobs)
 
@@ -121,7 +110,7 @@ class ActorSystem(System):
     ) -> dict[str, Any]:
         """Send a command; see :class:`System`."""
         identity = command_id or uuid.uuid4().hex
-        actor = ACTORS[component]
+        actor = ACTORS[component].name
         reply: dict[str, Any] = await call(
             self.config.name, actor, "handle", identity, project, principal, body
         )
@@ -129,12 +118,14 @@ class ActorSystem(System):
 
     async def replied(self, component: str, command_id: str) -> dict[str, Any] | None:
         """Ask the actor for its reply to a command; see :class:`System`."""
-        reply: dict[str, Any] | None = await call(self.config.name, ACTORS[component], "replied", command_id)
+        reply: dict[str, Any] | None = await call(
+            self.config.name, ACTORS[component].name, "replied", command_id
+        )
         return reply
 
     async def read(self, component: str, project: str, query: Any) -> dict[str, Any]:
         """Send a query; see :class:`System`."""
-        found: dict[str, Any] = await call(self.config.name, ACTORS[component], "read", project, query)
+        found: dict[str, Any] = await call(self.config.name, ACTORS[component].name, "read", project, query)
         return found
 
     async def table(self, ref: DatasetRef, holder: str) -> pa.Table:

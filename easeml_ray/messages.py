@@ -11,13 +11,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar, dataclass_transform
 
 from pydantic import TypeAdapter
+from pydantic_core import PydanticSerializationError
 
 from easeml_ray.errors import InvalidArgument, TooLarge
+from easeml_ray.items import Item, shown_item
 
 __all__ = [
     "MAX_MESSAGE_BYTES",
@@ -35,9 +37,9 @@ __all__ = [
     "Principal",
     "Role",
     "action_id",
-    "dump",
+    "decode",
+    "encode",
     "kind_of",
-    "load",
     "message",
     "value",
 ]
@@ -75,6 +77,8 @@ def message(kind: str) -> Callable[[type[T]], type[T]]:
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def value(cls: type[T]) -> type[T]:
     """Make a class a part of messages: frozen and keyword-only, never sent by itself."""
+    # Infinity must come back from JSON as it went in.
+    cls.__pydantic_config__ = {"ser_json_inf_nan": "constants"}  # type: ignore[attr-defined]
     return dataclass(frozen=True, slots=True, kw_only=True)(cls)
 
 
@@ -89,33 +93,44 @@ def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
     return _adapters[cls]
 
 
-def _plain(body: object) -> dict[str, Any]:
-    value: dict[str, Any] = _adapter(type(body)).dump_python(body, mode="json")
-    return value
-
-
-def dump(body: object) -> dict[str, Any]:
-    """Return a body as JSON-able values.
+def encode(body: object) -> str:
+    """Return a body as JSON text.
 
     Raises
     ------
     TooLarge
-        If its JSON text is longer than :data:`MAX_MESSAGE_BYTES`.
+        If it is longer than :data:`MAX_MESSAGE_BYTES`.
+    InvalidArgument
+        If a text in it is no Unicode (a lone surrogate).
     """
-    value = _plain(body)
-    size = len(json.dumps(value))
-    if size > MAX_MESSAGE_BYTES:
+    try:
+        data = _adapter(type(body)).dump_json(body)
+    except PydanticSerializationError as error:
+        raise InvalidArgument(
+            f"a {kind_of(body)} cannot be written: {error}",
+            hint="Give values that JSON can hold, and text that is Unicode.",
+            argument="body",
+        ) from error
+    if len(data) > MAX_MESSAGE_BYTES:
         raise TooLarge(
-            f"a {kind_of(body)} of {size} bytes is over the limit of {MAX_MESSAGE_BYTES}",
+            f"a {kind_of(body)} of {len(data)} bytes is over the limit of {MAX_MESSAGE_BYTES}",
             hint="Store the data as a blob and send its digest.",
             limit=MAX_MESSAGE_BYTES,
-            size=size,
+            size=len(data),
         )
-    return value
+    return data.decode()
 
 
-def load(kind: str, value: dict[str, Any]) -> Any:
-    """Rebuild a body from its kind and the values that :func:`dump` gave."""
+def decode(kind: str, text: str) -> Any:
+    """Rebuild a body from its kind and the text that :func:`encode` gave.
+
+    Raises
+    ------
+    InvalidArgument
+        If no message of this kind is known.
+    pydantic.ValidationError
+        If the text does not fit it.
+    """
     cls = _bodies.get(kind)
     if cls is None:
         raise InvalidArgument(
@@ -123,7 +138,7 @@ def load(kind: str, value: dict[str, Any]) -> Any:
             hint="Is the store of a newer easeml_ray, or is the component's messages module not imported?",
             argument="kind",
         )
-    return _adapter(cls).validate_python(value)
+    return _adapter(cls).validate_json(text)
 
 
 class Pillar(StrEnum):
@@ -194,9 +209,9 @@ class DataVersion:
         Number of classes.
     uncertain_rows : int
         Train rows with more than one alternative.
-    verified : str
-        Digest of the JSON list of item keys (``label:train:17``, ``cell:train:17:age``) that a
-        person answered; empty before the first answer.
+    answered : str
+        Digest of the JSON list of the keys of items that a person answered when asked by RELABEL or
+        CLEAN_CELL; empty before the first answer.
     """
 
     project: str
@@ -208,7 +223,11 @@ class DataVersion:
     encoder: str
     n_classes: int
     uncertain_rows: int
-    verified: str = ""
+    answered: str = ""
+
+    def pillar(self, pillar: Pillar) -> DatasetRef:
+        """Return train or development."""
+        return self.train if pillar is Pillar.TRAIN else self.development
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,8 +292,8 @@ class Option:
         Expected rise in accuracy.
     cost_cents : float
         Expected cost of the whole option.
-    items : tuple of dict
-        The request payloads that the option would open; each has a ``key``.
+    items : tuple of Item
+        What people would be asked about.
     choices : tuple of str
         The answers that are allowed; empty: free.
     method : str
@@ -286,7 +305,7 @@ class Option:
     title: str
     gain: Gain
     cost_cents: float
-    items: tuple[dict[str, Any], ...] = ()
+    items: tuple[Item, ...] = ()
     choices: tuple[str, ...] = ()
     method: str = ""
 
@@ -294,6 +313,10 @@ class Option:
     def gain_per_cent(self) -> float:
         """Expected accuracy points per cent of money; what options are ranked by."""
         return self.gain.mean / max(self.cost_cents, 0.01)
+
+    def shown(self) -> dict[str, Any]:
+        """Return the option as people's surfaces show it."""
+        return {**asdict(self), "items": [shown_item(item) for item in self.items]}
 
 
 @dataclass(frozen=True, slots=True)

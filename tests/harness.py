@@ -8,16 +8,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import pytest
 
-from easeml_ray.automl.messages import RunTrial, TrialDone
-from easeml_ray.cleaning.messages import Belief, CompareVersions, ProposeRepairs, ReportCheck
+from easeml_ray.automl.messages import CompareVersions, ReportComparison, RunTrial, TrialDone
+from easeml_ray.cleaning.messages import Belief, ProposeRepairs
 from easeml_ray.cleaning.messages import Suggest as SuggestRepairs
 from easeml_ray.component.base import ComponentState, Job
 from easeml_ray.errors import EasemlError, WorkFailed
-from easeml_ray.feasibility.messages import Report, Studied, StudyVersion
+from easeml_ray.feasibility.messages import Report, StudyVersion
 from easeml_ray.gate.messages import (
     Evidence,
     GivesVerdict,
@@ -26,6 +26,7 @@ from easeml_ray.gate.messages import (
     ReleaseEra,
     ShowGate,
 )
+from easeml_ray.items import Cell, Goal, Item, Label, OfferedRows, ServedRow, TestSetRows, item_key
 from easeml_ray.market.label_messages import CompleteLabels, LabelRows, WantLabels
 from easeml_ray.market.messages import ReportValues, ValueOffers, ValueRows
 from easeml_ray.market.messages import Suggest as SuggestPurchases
@@ -40,7 +41,7 @@ from easeml_ray.messages import (
     Principal,
     Role,
 )
-from easeml_ray.oracle.messages import Answer, AnswerRequests, ListRequests, Skip
+from easeml_ray.oracle.messages import Answer, AnswerRequests, Asked, ListRequests, Skip
 from easeml_ray.pool.messages import (
     AskedRow,
     CollectWindow,
@@ -90,6 +91,27 @@ def version(number: int = 1, *, project: str = "p", uncertain: int = 0) -> DataV
         2,
         uncertain,
     )
+
+
+def asked(name: str, answer: str = "", *, cents: float = 0.0) -> Asked:
+    """Return something to ask for, by the form of its answer; its key is ``key(name)``."""
+    item: Item = ServedRow(window=1, row=0, request_id=name)
+    match answer:
+        case "number" | "text":
+            item = Cell(pillar="train", row_id=0, column=name, answer=answer)
+        case "decision":
+            item = Goal(target_accuracy=0.9, surely_reachable="0.8", why="?", version=1, round=1)
+        case "upload":
+            item = TestSetRows(rows=10, why="?", asked_by=name)
+    return Asked(item=item, cost_cents=cents)
+
+
+def key(name: str) -> str:
+    return asked(name).item.key
+
+
+def cell(row: int, answer: Literal["number", "text"] = "number") -> Cell:
+    return Cell(pillar="train", row_id=row, column="age", answer=answer, bits=1.0)
 
 
 def parts(number: int) -> tuple[Part, ...]:
@@ -204,32 +226,24 @@ TASK: dict[str, Any] = {
 
 def option(kind: str, number: int, keys: Iterable[int], *, each: float = 10.0, gain: float = 0.05) -> Option:
     """Return an option of the Cleaner over the given rows."""
-    column = {"CLEAN_CELL": "age"}.get(kind)
-    name = "label" if column is None else "cell"
-    items = tuple(
-        {
-            "key": f"{name}:train:{row}" + (f":{column}" if column else ""),
-            "pillar": "train",
-            "row_id": row,
-            "bits": 1.0,
-            **({"column": column, "answer": "number"} if column else {}),
-        }
-        # Other rows in each version: what was answered is never asked again.
-        for row in (key + 1000 * (number - 1) for key in keys)
-    )
-    choices = () if column else ("no", "yes")
+    # Other rows in each version: what was answered is never asked again.
+    rows = [key + 1000 * (number - 1) for key in keys]
+    items: tuple[Item, ...] = tuple(Label(pillar="train", row_id=row, bits=1.0) for row in rows)
+    if kind == "CLEAN_CELL":
+        items = tuple(cell(row) for row in rows)
+    choices = () if kind == "CLEAN_CELL" else ("no", "yes")
     cost = each * len(items)
     return Option(f"{kind}:v{number}", kind, "?", Gain(gain, 0.0, 0.1), cost, items, choices, "test")
 
 
 def relabel(*rows: int, each: float = 10.0) -> Any:
-    """Propose these rows for relabelling, less what was skipped or is verified by a version."""
+    """Propose these rows for relabelling, less what was skipped or is answered in a version."""
 
     def repairs(body: ProposeRepairs) -> tuple[Option, ...]:
-        left = [row for row in rows if f"label:train:{row}" not in body.skipped]
-        left = left[body.version.number - 1 :]  # each version has had one of them verified
-        price = each if each else body.price_label
-        return (option("RELABEL", body.version.number, left, each=price),) if left else ()
+        left = [row for row in rows if item_key("train", row) not in body.skipped]
+        left = left[body.command.version.number - 1 :]  # each version has had one of them answered
+        price = each if each else body.command.price_label
+        return (option("RELABEL", body.command.version.number, left, each=price),) if left else ()
 
     return repairs
 
@@ -374,23 +388,22 @@ class House(LocalSystem):
 def _study(house: House, body: StudyVersion) -> Report:
     decisions = house.script.decisions
     decision = decisions.pop(0) if decisions else "FEASIBLE"
-    error = {"FEASIBLE": 0.05, "UNDECIDED": 0.1}.get(decision, 0.3) - 0.001 * body.version.number
+    error = {"FEASIBLE": 0.05, "UNDECIDED": 0.1}.get(decision, 0.3) - 0.001 * body.command.version.number
     bounds = (error - 0.02, error + 0.02)
     return Report(
-        outcome=Studied(
-            number=body.version.number,
-            target_accuracy=body.target_accuracy,
-            decision=decision,
-            belief=0.5,
-            ber_lower=bounds[0],
-            ber_upper=bounds[1],
-            ber_interval=bounds,
-            best_embedding="raw",
-            advice=(),
-            method="test",
-            report="report",
-            model_error=error / 2,
-        )
+        number=body.command.version.number,
+        target_accuracy=body.command.target_accuracy,
+        decision=decision,
+        belief=0.5,
+        ber_lower=bounds[0],
+        ber_upper=bounds[1],
+        ber_interval=bounds,
+        best_embedding="raw",
+        advice=(),
+        method="test",
+        report="report",
+        ber_estimate=error,
+        model_error=error / 2,
     )
 
 
@@ -406,16 +419,14 @@ def _repairs(house: House, body: ProposeRepairs) -> SuggestRepairs:
         certain_fraction=None,
         entropy=0.0,
     )
-    return SuggestRepairs(number=body.version.number, options=house.script.repairs(body), belief=belief)
+    number = body.command.version.number
+    return SuggestRepairs(number=number, options=house.script.repairs(body), belief=belief)
 
 
-def _check(house: House, body: CompareVersions) -> ReportCheck:
+def _compare(house: House, body: CompareVersions) -> ReportComparison:
     gain = Gain(0.02, -0.01, 0.05)
-    return ReportCheck(
-        option=body.option,
-        kind=body.kind,
-        arm=body.arm,
-        number=body.after.number,
+    return ReportComparison(
+        command=body,
         rows=100,
         before=0.8,
         after=0.82,
@@ -440,13 +451,13 @@ def _row_values(house: House, body: ValueRows) -> ReportValues:
 def _labels(house: House, body: LabelRows) -> WantLabels | CompleteLabels:
     """Ask for two rows at a time; the blob of the labels is told by the row that comes next."""
     before = int(body.known or 0) + len(body.fresh)
-    if before < body.made.rows:
-        count = min(2, body.made.rows - before)
+    if before < body.offer.rows:
+        count = min(2, body.offer.rows - before)
         return WantLabels(
-            offer=body.made.offer, known=str(before), first=before, count=count, classes=("no", "yes")
+            offer=body.offer.offer, known=str(before), first=before, count=count, classes=("no", "yes")
         )
-    rows = 0 if house.script.none_labelled else body.made.rows
-    return CompleteLabels(offer=body.made.offer, digest=digest("labelled"), rows=rows)
+    rows = 0 if house.script.none_labelled else body.offer.rows
+    return CompleteLabels(offer=body.offer.offer, digest=digest("labelled"), rows=rows)
 
 
 def _purchases(house: House, body: ValueOffers) -> SuggestPurchases:
@@ -457,23 +468,23 @@ def _purchases(house: House, body: ValueOffers) -> SuggestPurchases:
             "?",
             Gain(house.script.worth.get(made.offer, 0.0), 0.0, 1.0),
             float(made.price_cents),
-            ({"key": f"offer:{made.offer}", "offer": made.offer},),
+            (OfferedRows(offer=made.offer),),
             ("yes", "no"),
         )
         for made in body.offers
     )
-    return SuggestPurchases(number=body.version.number, options=options)
+    return SuggestPurchases(number=body.command.version.number, options=options)
 
 
 def _revise(house: House, body: ReviseVersion) -> AddVersion:
     number = body.version.number + 1
     made = version(number, project=body.version.project)
-    added = 10.0 * (len(body.purchases) + len(body.absorbed))
+    added = 10.0 * (len(body.command.purchases) + len(body.absorbed))
     return AddVersion(
         version=made,
         train=parts(number),
         development=parts(number),
-        reason=body.reason,
+        reason=body.command.reason,
         counts={"added": added},
     )
 
@@ -497,7 +508,7 @@ def _trial(house: House, body: RunTrial) -> TrialDone:
 def _judge(house: House, body: JudgeModel) -> GivesVerdict:
     passed = house.script.passes(house.arms.get(body.model, body.model))
     return GivesVerdict(
-        era=body.era,
+        era=body.era.era,
         model=body.model,
         passed=passed,
         evidence=Evidence(rows=1000, new_correct=800, old_correct=700, different=90, truth="TRUE"),
@@ -532,7 +543,7 @@ def _collect(house: House, body: CollectWindow) -> ReleaseWindow:
 _WORK: dict[type, Callable[[House, Any], Any]] = {
     StudyVersion: _study,
     ProposeRepairs: _repairs,
-    CompareVersions: _check,
+    CompareVersions: _compare,
     LabelRows: _labels,
     ValueOffers: _purchases,
     ValueRows: _row_values,
@@ -540,7 +551,9 @@ _WORK: dict[type, Callable[[House, Any], Any]] = {
     ReviseVersion: _revise,
     RunTrial: _trial,
     JudgeModel: _judge,
-    ReleaseEra: lambda house, body: ReleasedEra(era=body.era, digest=digest(("era", body.era)), rows=100),
+    ReleaseEra: lambda house, body: ReleasedEra(
+        era=body.era.era, digest=digest(("era", body.era.era)), rows=100
+    ),
     PickRound: _pick,
     CollectWindow: _collect,
 }

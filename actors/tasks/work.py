@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import ray
 
 from actors.config import SystemConfig
-from actors.data import TaskBench
+from actors.tasks.bench import TaskBench
 from easeml_ray.component.base import Job
+from easeml_ray.component.data import Encoded, encode_pillar
+from easeml_ray.messages import DataVersion, Pillar
 from easeml_ray.runtime.components import work_of
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from easeml_ray.runtime.intake import Offering, TestSet, Upload
 
-__all__ = ["perform", "predict", "run", "take"]
+__all__ = ["encode", "perform", "predict", "run", "take"]
 
 
 def perform(config: SystemConfig, component: str, job: Job) -> Any:
@@ -30,6 +32,13 @@ def perform(config: SystemConfig, component: str, job: Job) -> Any:
 def run(config: SystemConfig, component: str, job: Job) -> Any:
     """Do a piece of work as a task. Not retried by Ray: the action stays due and is issued again."""
     return perform(config, component, job)
+
+
+@ray.remote(num_cpus=0, max_retries=2)
+def encode(config: SystemConfig, tenant: str, version: DataVersion, pillar: Pillar) -> Encoded:
+    """Encode a pillar. Takes no processor of its own: those that hold one may be waiting for it."""
+    bench = TaskBench(config, "registry")
+    return encode_pillar(bench, tenant, version, bench.table(version.pillar(pillar)))
 
 
 @ray.remote(num_cpus=0.5, max_retries=2)

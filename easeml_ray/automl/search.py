@@ -21,10 +21,7 @@ class SearchEvent(StrEnum):
     """What moves a search; a new data version is a new search that blocks the old one."""
 
     ARMS_DONE = "every arm has run"
-    ARM_ADDED = "a new arm"
     VERSION_CLOSED = "a newer data version"
-    BUDGET_SPENT = "budget spent"
-    BUDGET_GIVEN = "budget given"
 
 
 _S, _E = SearchState, SearchEvent
@@ -34,11 +31,7 @@ SEARCH: Machine[SearchState, SearchEvent] = Machine(
     SearchState.OPEN,
     {
         (_S.OPEN, _E.ARMS_DONE): _S.IDLE,
-        (_S.OPEN, _E.ARM_ADDED): _S.OPEN,
-        (_S.IDLE, _E.ARM_ADDED): _S.OPEN,
         (_S.OPEN, _E.VERSION_CLOSED): _S.BLOCKED,
         (_S.IDLE, _E.VERSION_CLOSED): _S.BLOCKED,
-        (_S.OPEN, _E.BUDGET_SPENT): _S.BLOCKED,
-        (_S.BLOCKED, _E.BUDGET_GIVEN): _S.OPEN,
     },
 )

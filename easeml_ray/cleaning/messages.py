@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from easeml_ray.messages import DataVersion, Gain, LedgerLine, Option, message, value
+from easeml_ray.items import Value
+from easeml_ray.messages import DataVersion, LedgerLine, Option, message, value
 
 __all__ = [
     "AnsweredItem",
     "Belief",
-    "CheckRepairs",
-    "CheckStarted",
-    "CompareVersions",
     "Learn",
     "Learned",
     "ProposalStarted",
     "Propose",
     "ProposeRepairs",
     "Proposed",
-    "RepairsChecked",
-    "ReportCheck",
     "ShowCleaning",
     "Suggest",
 ]
@@ -76,13 +72,7 @@ class Propose:
 class ProposalStarted:
     """Ranking began."""
 
-    version: DataVersion
-    accuracy: float
-    error: float
-    target_accuracy: float
-    price_label: float
-    price_cell: float
-    items: int
+    command: Propose
 
 
 @message("cleaning.ProposeRepairs")
@@ -94,13 +84,7 @@ class ProposeRepairs:
     ``continued``: a version before had uncertain rows, and the curve is to be ended.
     """
 
-    version: DataVersion
-    accuracy: float
-    error: float
-    target_accuracy: float
-    price_label: float
-    price_cell: float
-    items: int
+    command: Propose
     skipped: tuple[str, ...]
     noise: float | None
     continued: bool = False
@@ -119,9 +103,7 @@ class Suggest:
 class Proposed:
     """What could be cleaned or relabelled, with gains and costs."""
 
-    number: int
-    options: tuple[Option, ...]
-    belief: Belief
+    command: Suggest
 
 
 @value
@@ -129,7 +111,7 @@ class AnsweredItem:
     """An answer to CLEAN_CELL or RELABEL, or a skip (``value`` None)."""
 
     key: str
-    value: str | float | int | bool | None
+    value: Value | None
     entropy_before: float
     cost_cents: float
 
@@ -146,81 +128,8 @@ class Learn:
 class Learned:
     """What a round of answers removed; skipped items are not proposed again."""
 
-    kind: str
-    answered: tuple[str, ...]
-    skipped: tuple[str, ...]
+    command: Learn
     ledger: LedgerLine
-
-
-@message("cleaning.CheckRepairs")
-class CheckRepairs:
-    """Compare an arm trained on a version with the same arm trained on the one before a step.
-
-    ``option`` is the step and ``kind`` what it asked for; ``target_accuracy`` caps the gain.
-    """
-
-    option: str
-    kind: str
-    arm: str
-    before: DataVersion
-    after: DataVersion
-    target_accuracy: float
-
-
-@message("cleaning.CheckStarted")
-class CheckStarted:
-    """The comparison began."""
-
-    option: str
-    kind: str
-    arm: str
-    before: DataVersion
-    after: DataVersion
-    target_accuracy: float
-
-
-@message("cleaning.CompareVersions")
-class CompareVersions:
-    """Work: train the arm on both versions, ask both about the newer development rows."""
-
-    option: str
-    kind: str
-    arm: str
-    before: DataVersion
-    after: DataVersion
-    target_accuracy: float
-
-
-@message("cleaning.ReportCheck")
-class ReportCheck:
-    """Result of work; see :class:`RepairsChecked`."""
-
-    option: str
-    kind: str
-    arm: str
-    number: int
-    rows: int
-    before: float
-    after: float
-    gain: Gain
-
-
-@message("cleaning.RepairsChecked")
-class RepairsChecked:
-    """What a step brought a model of the tenant's own best arm.
-
-    ``before`` and ``after`` are accuracies on the ``rows`` development rows of version ``number``,
-    ``gain`` their difference with its 90 % interval, capped at the target.
-    """
-
-    option: str
-    kind: str
-    arm: str
-    number: int
-    rows: int
-    before: float
-    after: float
-    gain: Gain
 
 
 @message("cleaning.ShowCleaning")

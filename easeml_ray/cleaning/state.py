@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 from easeml_ray.cleaning.messages import (
     Belief,
-    CheckRepairs,
-    CheckStarted,
-    CompareVersions,
     Learn,
     Learned,
     ProposalStarted,
     Propose,
     Proposed,
     ProposeRepairs,
-    RepairsChecked,
-    ReportCheck,
     ShowCleaning,
     Suggest,
 )
@@ -62,20 +59,29 @@ class CurvePoint:
 class _Project:
     """What is known of a project.
 
-    skipped, answered : item keys; belief, options : of the newest proposal; curve : of all of
-    them; checks : what steps brought a model of the tenant's own.
+    skipped : the newest item keys without an answer, skipped_bytes long together; answered, cells :
+    items with an answer, and the cells among them; belief, options : of the newest proposal; curve :
+    of all of them, by version.
     """
 
-    skipped: list[str] = field(default_factory=list)
+    skipped: deque[str] = field(default_factory=deque)
+    skipped_bytes: int = 0
     answered: int = 0
+    cells: int = 0
     removed_bits: float = 0.0
     belief: Belief | None = None
     number: int = 0
     options: tuple[Option, ...] = ()
-    cells: int = 0
-    curve: list[CurvePoint] = field(default_factory=list)
+    curve: dict[int, CurvePoint] = field(default_factory=dict)
     target_accuracy: float | None = None
-    checks: list[RepairsChecked] = field(default_factory=list)
+
+    def skip(self, keys: Iterable[str]) -> None:
+        """Remember skipped keys, as many of the newest as a message has room for."""
+        for key in keys:
+            self.skipped.append(key)
+            self.skipped_bytes += _key_bytes(key)
+        while self.skipped_bytes > _SKIP_BYTES:
+            self.skipped_bytes -= _key_bytes(self.skipped.popleft())
 
 
 class CleaningState(ComponentState):
@@ -91,107 +97,47 @@ class CleaningState(ComponentState):
         """Judge a command; see :class:`ComponentState`."""
         match command.body:
             case Propose() as body:
-                started = ProposalStarted(
-                    version=body.version,
-                    accuracy=body.accuracy,
-                    error=body.error,
-                    target_accuracy=body.target_accuracy,
-                    price_label=body.price_label,
-                    price_cell=body.price_cell,
-                    items=body.items,
-                )
-                return Decision((started,))
-            case Suggest(number=number, options=options, belief=belief):
-                return Decision((Proposed(number=number, options=options, belief=belief),))
-            case Learn(kind=kind, items=items):
-                given = [item for item in items if item.value is not None]
+                return Decision((ProposalStarted(command=body),))
+            case Suggest() as body:
+                return Decision((Proposed(command=body),))
+            case Learn() as body:
+                given = [item for item in body.items if item.value is not None]
                 ledger = LedgerLine(
-                    variable=f"{kind} answers of {command.project}",
+                    variable=f"{body.kind} answers of {command.project}",
                     entropy_before=sum(item.entropy_before for item in given),
                     entropy_after=0.0,
                     # Some of what stayed without a value had answers that were paid.
-                    cost_cents=sum(item.cost_cents for item in items),
+                    cost_cents=sum(item.cost_cents for item in body.items),
                     evidence=", ".join(item.key for item in given[:3]) or "none",
                     count=len(given),
                 )
-                answered = tuple(item.key for item in given)
-                skipped = tuple(item.key for item in items if item.value is None)
-                return Decision((Learned(kind=kind, answered=answered, skipped=skipped, ledger=ledger),))
-            case CheckRepairs() as body:
-                return Decision(
-                    (
-                        CheckStarted(
-                            option=body.option,
-                            kind=body.kind,
-                            arm=body.arm,
-                            before=body.before,
-                            after=body.after,
-                            target_accuracy=body.target_accuracy,
-                        ),
-                    )
-                )
-            case ReportCheck() as body:
-                return Decision(
-                    (
-                        RepairsChecked(
-                            option=body.option,
-                            kind=body.kind,
-                            arm=body.arm,
-                            number=body.number,
-                            rows=body.rows,
-                            before=body.before,
-                            after=body.after,
-                            gain=body.gain,
-                        ),
-                    )
-                )
+                return Decision((Learned(command=body, ledger=ledger),))
         raise TypeError(f"{type(command.body).__name__} is no command of cleaning")
 
     def apply(self, event: Event) -> None:
         """Take in one event; see :class:`ComponentState`."""
         project = self.projects.setdefault(event.project, _Project())
         match event.body:
-            case ProposalStarted() as body:
-                project.target_accuracy = body.target_accuracy
-                self.owe(
-                    event,
-                    ProposeRepairs(
-                        version=body.version,
-                        accuracy=body.accuracy,
-                        error=body.error,
-                        target_accuracy=body.target_accuracy,
-                        price_label=body.price_label,
-                        price_cell=body.price_cell,
-                        items=body.items,
-                        skipped=tuple(project.skipped),
-                        noise=project.belief.source_noise if project.belief else None,
-                        continued=bool(project.curve),
-                    ),
+            case ProposalStarted(command=command):
+                project.target_accuracy = command.target_accuracy
+                work = ProposeRepairs(
+                    command=command,
+                    skipped=tuple(project.skipped),
+                    noise=project.belief.source_noise if project.belief else None,
+                    continued=bool(project.curve),
                 )
-            case Proposed(number=number, options=options, belief=belief):
+                self.owe(event, work)
+            case Proposed(command=Suggest(number=number, options=options, belief=belief)):
                 project.number, project.options, project.belief = number, options, belief
                 point = _point(number, project.cells, belief)
                 if point is not None:
-                    project.curve = [*(p for p in project.curve if p.number != number), point]
-            case Learned() as body:
-                project.answered += len(body.answered)
-                project.cells += len(body.answered) if body.kind == "CLEAN_CELL" else 0
-                project.removed_bits += body.ledger.entropy_before - body.ledger.entropy_after
-                project.skipped = _newest(project.skipped + list(body.skipped))
-            case CheckStarted() as body:
-                self.owe(
-                    event,
-                    CompareVersions(
-                        option=body.option,
-                        kind=body.kind,
-                        arm=body.arm,
-                        before=body.before,
-                        after=body.after,
-                        target_accuracy=body.target_accuracy,
-                    ),
-                )
-            case RepairsChecked() as body:
-                project.checks.append(body)
+                    project.curve.pop(number, None)
+                    project.curve[number] = point
+            case Learned(command=Learn(kind=kind, items=items), ledger=ledger):
+                project.answered += ledger.count
+                project.cells += ledger.count if kind == "CLEAN_CELL" else 0
+                project.removed_bits += ledger.entropy_before - ledger.entropy_after
+                project.skip(item.key for item in items if item.value is None)
 
     def read(self, project: str, query: Any) -> dict[str, Any]:
         """Answer a query; see :class:`ComponentState`."""
@@ -209,32 +155,30 @@ class CleaningState(ComponentState):
             "project": project,
             "version": known.number,
             "belief": asdict(known.belief),
-            "options": [asdict(option) for option in known.options],
+            "options": [option.shown() for option in known.options],
             "answered": known.answered,
             "skipped": len(known.skipped),
             "removed_bits": known.removed_bits,
-            "curve": [asdict(point) for point in known.curve],
+            "curve": [asdict(point) for point in known.curve.values()],
             "target_accuracy": known.target_accuracy,
-            "checks": [asdict(check) for check in known.checks],
         }
+
+    def validate(self) -> None:
+        """Check the invariants."""
+        super().validate()
+        for project in self.projects.values():
+            assert project.skipped_bytes == sum(map(_key_bytes, project.skipped)) <= _SKIP_BYTES
 
 
 def _point(number: int, cells: int, belief: Belief) -> CurvePoint | None:
     """Return the point of the curve that a belief is; None without uncertain rows."""
-    values = (belief.lower, belief.upper, belief.expected, belief.potential)
-    if belief.certain_fraction is None or any(value is None for value in values):
+    values = (belief.lower, belief.upper, belief.expected, belief.potential, belief.default)
+    known = [value for value in values if value is not None]
+    if belief.certain_fraction is None or len(known) < len(values):
         return None
-    lower, upper, expected, potential = (float(value) for value in values if value is not None)
-    # Logs of an earlier release do not tell the accuracy as the data are.
-    default = expected if belief.default is None else belief.default
+    lower, upper, expected, potential, default = known
     return CurvePoint(number, cells, lower, upper, expected, potential, default, belief.certain_fraction)
 
 
-def _newest(keys: list[str]) -> list[str]:
-    """Return the last of the keys, as many as a message has room for."""
-    size = 0
-    for count, key in enumerate(reversed(keys)):
-        size += len(json.dumps(key)) + 2
-        if size > _SKIP_BYTES:
-            return keys[len(keys) - count :]
-    return keys
+def _key_bytes(key: str) -> int:
+    return len(json.dumps(key)) + 2  # with what stands between two

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -13,17 +13,16 @@ from numpy.typing import NDArray
 
 from easeml_ray.cleaning.actions import advise
 from easeml_ray.cleaning.cells import cell_gain
-from easeml_ray.cleaning.check import compare_versions
 from easeml_ray.cleaning.cpclean import CPClean
 from easeml_ray.cleaning.gain import RelabelEvidence, RowEvidence, to_gain
-from easeml_ray.cleaning.messages import Belief, CompareVersions, ProposeRepairs, Suggest
+from easeml_ray.cleaning.messages import Belief, Propose, ProposeRepairs, Suggest
 from easeml_ray.cleaning.pointwise import entropy
 from easeml_ray.cleaning.spread import spread_information
 from easeml_ray.component.base import Bench, Job, Perform
-from easeml_ray.component.data import encoded, load_encoder, load_schema
+from easeml_ray.component.data import VersionData
 from easeml_ray.doubts.labels import estimate_noise, label_beliefs, suspicious
 from easeml_ray.doubts.witnesses import Hearing, hear
-from easeml_ray.embed import Classes
+from easeml_ray.items import Cell, Label, item_key
 from easeml_ray.messages import Option, Pillar
 from easeml_ray.uncertain import UncertainTable
 
@@ -35,18 +34,22 @@ _MOST_BYTES = 25_000  # of one option's items; two options and their columns fit
 _POINTS_BYTES = 20  # of an item's part of the gain, which is known last
 _K = 3  # of the CPClean vote
 
+T = TypeVar("T", Label, Cell)
+
 
 def propose_repairs(job: Job, bench: Bench) -> Suggest:
     """Rank labels and cells, and say what confirming the best of them is worth."""
     body: ProposeRepairs = job.body
-    verified: set[str] = set()
-    if body.version.verified:
-        verified = set(bench.blobs.get_json(job.tenant, body.version.verified))
-    done = verified | set(body.skipped)
-    labels, relabel = _relabel_option(job, bench, body, verified, done)
-    clean, belief = _cell_option(job, bench, body, done, labels)
+    version = body.command.version
+    data = VersionData(bench, job.tenant, version)
+    answered: set[str] = set()
+    if version.answered:
+        answered = set(bench.blobs.get_json(job.tenant, version.answered))
+    done = answered | set(body.skipped)
+    labels, relabel = _relabel_option(job, data, body, answered, done)
+    clean, belief = _cell_option(bench, data, body, done, labels)
     options = tuple(option for option in (relabel, clean) if option is not None)
-    return Suggest(number=body.version.number, options=options, belief=belief)
+    return Suggest(number=version.number, options=options, belief=belief)
 
 
 # -- labels -------------------------------------------------------------------------------
@@ -61,18 +64,17 @@ class _Labels:
 
 
 def _relabel_option(
-    job: Job, bench: Bench, body: ProposeRepairs, verified: set[str], done: set[str]
+    job: Job, data: VersionData, body: ProposeRepairs, answered: set[str], done: set[str]
 ) -> tuple[_Labels, Option | None]:
-    version = body.version
-    train = encoded(bench, job.tenant, version, Pillar.TRAIN)
-    development = encoded(bench, job.tenant, version, Pillar.DEVELOPMENT)
+    command, version = body.command, data.version
+    train, development = data.train, data.development
     X = np.concatenate([train.X, development.X])
     y = np.concatenate([train.y, development.y])
     k = min(_NEIGHBOURS, len(y) - 1)
     pillars = [Pillar.TRAIN] * len(train.y) + [Pillar.DEVELOPMENT] * len(development.y)
     row_ids = np.concatenate([train.row_ids, development.row_ids])
-    keys = [f"label:{p.value}:{i}" for p, i in zip(pillars, row_ids.tolist(), strict=True)]
-    known = np.array([key in verified for key in keys])
+    keys = [item_key(pillar, row, None) for pillar, row in zip(pillars, row_ids.tolist(), strict=True)]
+    known = np.array([key in answered for key in keys])
     heard = hear(X, y, version.n_classes, k=k, seed=job.seed)
     source = body.noise
     if source is None:
@@ -83,35 +85,34 @@ def _relabel_option(
     left = float((1 - own).mean()) / (1 - 1 / version.n_classes)
     labels = _Labels(source, min(left, 1.0))
     order = [int(i) for i in suspicious(beliefs, y) if keys[i] not in done and 1 - own[i] >= _DOUBTFUL][
-        : body.items
+        : command.items
     ]
     if not order:
         return labels, None
-    classes = load_schema(bench, job.tenant, version)["classes"]
+    classes = data.classes.names
     items = _fitting(
         [
-            {
-                "key": keys[i],
-                "pillar": pillars[i].value,
-                "row_id": int(row_ids[i]),
-                "given": classes[y[i]],
-                "likely": classes[int(beliefs[i].argmax())],
-                "doubt": round(float(1 - own[i]), 4),
-                "bits": round(_entropy(beliefs[i]), 4),
-            }
+            Label(
+                pillar=pillars[i].value,
+                row_id=int(row_ids[i]),
+                given=classes[y[i]],
+                likely=classes[int(beliefs[i].argmax())],
+                doubt=round(float(1 - own[i]), 4),
+                bits=round(_entropy(beliefs[i]), 4),
+            )
             for i in order
         ]
     )
     order = order[: len(items)]
-    evidence = RelabelEvidence(own[order], len(y), version.n_classes, labels.noise, body.error)
+    evidence = RelabelEvidence(own[order], len(y), version.n_classes, labels.noise, command.error)
     return labels, Option(
         id=f"relabel:v{version.number}",
         kind="RELABEL",
         title=f"Which class are these rows really? Their labels look wrong ({len(items)} rows).",
-        gain=to_gain(evidence, current=body.accuracy, target=body.target_accuracy),
-        cost_cents=body.price_label * len(items),
-        items=items,
-        choices=tuple(classes),
+        gain=to_gain(evidence, current=command.accuracy, target=command.target_accuracy),
+        cost_cents=command.price_label * len(items),
+        items=tuple(items),
+        choices=classes,
         method=(
             f"label beliefs from witnesses that did not see the label ({heard}), "
             f"label noise {labels.noise:.3f} left of {source:.3f} (uniform)"
@@ -127,9 +128,9 @@ def _beliefs(
     known: NDArray[np.bool_],
     heard: Hearing,
 ) -> NDArray[np.float64]:
-    """Return label beliefs when some labels are verified: those around a row are then cleaner.
+    """Return label beliefs when people answered for some labels: those around a row are then cleaner.
 
-    Verified rows were the most doubtful ones, so that what is left around a row is found by
+    Answered rows were the most doubtful ones, so that what is left around a row is found by
     iterating from the source's noise: beliefs say how many of the others are wrong.
     """
     around, n_classes = source, heard.shares.shape[1]
@@ -142,15 +143,15 @@ def _beliefs(
     return beliefs
 
 
-def _fitting(items: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+def _fitting(items: list[T]) -> list[T]:
     """Return as many of the items, best first, as a message can carry."""
     size, count = 0, 0
     for item in items:
-        size += len(json.dumps(item)) + _POINTS_BYTES
+        size += len(json.dumps(asdict(item))) + _POINTS_BYTES
         if size > _MOST_BYTES:
             break
         count += 1
-    return tuple(items[:count])
+    return items[:count]
 
 
 def _entropy(probabilities: NDArray[np.float64]) -> float:
@@ -162,9 +163,9 @@ def _entropy(probabilities: NDArray[np.float64]) -> float:
 
 
 def _cell_option(
-    job: Job, bench: Bench, body: ProposeRepairs, done: set[str], labels: _Labels
+    bench: Bench, data: VersionData, body: ProposeRepairs, done: set[str], labels: _Labels
 ) -> tuple[Option | None, Belief]:
-    version = body.version
+    command, version = body.command, data.version
     if version.uncertain_rows == 0 and not body.continued:
         return None, Belief(
             uncertain_rows=0,
@@ -181,12 +182,11 @@ def _cell_option(
     # A version that never had a doubt has no probabilities.
     doubted = "probability" in records.column_names
     table = UncertainTable(records) if doubted else UncertainTable.certain(records)
-    schema = load_schema(bench, job.tenant, version)
-    development = encoded(bench, job.tenant, version, Pillar.DEVELOPMENT)
+    development = data.development
     clean = CPClean(
-        load_encoder(bench, job.tenant, version).transform(table.table),
+        data.encoder.transform(table.table),
         table.row_ptr,
-        Classes(tuple(schema["classes"])).encode(table.table[schema["label"]]),
+        data.classes.encode(table.table[data.label]),
         development.X,
         development.y,
         k=_K,
@@ -195,7 +195,7 @@ def _cell_option(
     )
     believed = clean.belief(seed=0)
     # Where every cell is known there is nothing to advise: the belief ends the curve.
-    advice = advise(believed, body.target_accuracy) if version.uncertain_rows else None
+    advice = advise(believed, command.target_accuracy) if version.uncertain_rows else None
     belief = Belief(
         uncertain_rows=version.uncertain_rows,
         source_noise=labels.source_noise,
@@ -216,61 +216,57 @@ def _cell_option(
         certified=advice.certified if advice else False,
         reason=advice.reason if advice else "",
     )
-    items, information = _asked_cells(clean, table, schema, body, done, bench)
+    items, information = _asked_cells(bench, data, clean, table, command, done)
     if not items:
         return None, belief
-    rows = {item["row_id"] for item in items}
+    rows = {item.row_id for item in items}
     # All there is to tell: rows tell more together than the sum of what each tells alone.
     whole = float(entropy(clean.label_probabilities).sum()) / clean.n_points
     evidence = RowEvidence(believed, min(information, whole), whole)
-    gain = to_gain(evidence, current=body.accuracy, target=body.target_accuracy)
-    share = gain.mean / max(sum(item["information"] for item in items), 1e-12)
+    gain = to_gain(evidence, current=command.accuracy, target=command.target_accuracy)
+    share = gain.mean / max(sum(item.information for item in items), 1e-12)
     return Option(
         id=f"clean:v{version.number}",
         kind="CLEAN_CELL",
         title=f"What are the true values of these cells? ({len(items)} cells of {len(rows)} rows)",
         gain=gain,
-        cost_cents=body.price_cell * len(items),
-        items=tuple({**item, "points": round(100 * share * item["information"], 4)} for item in items),
+        cost_cents=command.price_cell * len(items),
+        items=tuple(replace(item, points=round(100 * share * item.information, 4)) for item in items),
         method=f"information gain of certain predictions ({_K} neighbours, exact; together by joint draws)",
     ), belief
 
 
 def _asked_cells(
-    clean: CPClean,
-    table: UncertainTable,
-    schema: dict[str, Any],
-    body: ProposeRepairs,
-    done: set[str],
-    bench: Bench,
-) -> tuple[list[dict[str, Any]], float]:
+    bench: Bench, data: VersionData, clean: CPClean, table: UncertainTable, command: Propose, done: set[str]
+) -> tuple[list[Cell], float]:
     """Return the cells to ask for, row after row, and what they tell together, mean over points."""
-    features = [name for name, _ in schema["features"]]
-    open_cells = {int(row): _cells(table, int(row), features, done) for row in clean.uncertain_rows}
-    excluded = [row for row, cells in open_cells.items() if not cells]
+    features = [name for name, _ in data.schema["features"]]
+    open_cells = {int(row): _cells(table, int(row), features) for row in clean.uncertain_rows}
+    askable = {row: [cell for cell in cells if cell.key not in done] for row, cells in open_cells.items()}
+    excluded = [row for row, cells in askable.items() if not cells]
     with bench.executor() as executor:
         alone = spread_information(clean, executor)
     if len(excluded) == len(open_cells):
         return [], 0.0
-    batch = clean.suggest(body.items, excluded=excluded, alone=alone)
-    names = {cell["column"] for row in batch.rows for cell in open_cells[int(row)]}
+    batch = clean.suggest(command.items, excluded=excluded, alone=alone)
+    names = {cell.column for row in batch.rows for cell in askable[int(row)]}
     told = {
         name: cell_gain(clean, _comparable(table.table[name].to_pylist())) * clean.n_points
         for name in features
         if name in names
     }
-    wanted = []
+    wanted: list[Cell] = []
     for row in batch.rows:
-        cells = [{**c, "information": round(float(told[c["column"]][row]), 6)} for c in open_cells[int(row)]]
-        wanted += sorted(cells, key=lambda cell: -cell["information"])
-    items = list(_fitting(wanted[: body.items]))
-    asked = Counter(item["row_id"] for item in items)
+        cells = [replace(c, information=round(float(told[c.column][row]), 6)) for c in askable[int(row)]]
+        wanted += sorted(cells, key=lambda cell: -cell.information)
+    items = _fitting(wanted[: command.items])
+    asked = Counter(item.row_id for item in items)
     information = 0.0
     for row, bits in zip(batch.rows, batch.bits, strict=True):
         cells = open_cells[int(row)]
         # A row that is asked for in part tells in part, to a first approximation in proportion.
-        information += float(bits) * asked[cells[0]["row_id"]] / cells[0]["of"]
-    return [{key: value for key, value in item.items() if key != "of"} for item in items], information
+        information += float(bits) * asked[cells[0].row_id] / len(cells)
+    return items, information
 
 
 def _comparable(values: list[Any]) -> NDArray[np.int64]:
@@ -281,12 +277,8 @@ def _comparable(values: list[Any]) -> NDArray[np.int64]:
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
 
 
-def _cells(table: UncertainTable, row: int, features: list[str], done: set[str]) -> list[dict[str, Any]]:
-    """Return the cells to ask for in which a row's alternatives differ.
-
-    ``bits`` is what is not known of the cell, ``of`` how many cells of the row are not known,
-    those included that are not asked for.
-    """
+def _cells(table: UncertainTable, row: int, features: list[str]) -> list[Cell]:
+    """Return the cells in which a row's alternatives differ."""
     alternatives = table.table.slice(table.row_ptr[row], table.row_ptr[row + 1] - table.row_ptr[row])
     weights = alternatives["probability"].to_pylist()
     row_id = alternatives["row_id"][0].as_py()
@@ -299,17 +291,16 @@ def _cells(table: UncertainTable, row: int, features: list[str], done: set[str])
             continue
         numeric = not pa.types.is_string(alternatives.schema.field(name).type)
         cells.append(
-            {
-                "key": f"cell:train:{row_id}:{name}",
-                "pillar": Pillar.TRAIN.value,
-                "row_id": row_id,
-                "column": name,
-                "candidates": [[value, round(weight, 4)] for value, weight in mass.items()],
-                "bits": round(_entropy(np.array(list(mass.values()))), 4),
-                "answer": "number" if numeric else "text",
-            }
+            Cell(
+                pillar=Pillar.TRAIN.value,
+                row_id=row_id,
+                column=name,
+                answer="number" if numeric else "text",
+                candidates=tuple((value, round(weight, 4)) for value, weight in mass.items()),
+                bits=round(_entropy(np.array(list(mass.values()))), 4),
+            )
         )
-    return [{**cell, "of": len(cells)} for cell in cells if cell["key"] not in done]
+    return cells
 
 
-WORK: dict[type, Perform] = {ProposeRepairs: propose_repairs, CompareVersions: compare_versions}
+WORK: dict[type, Perform] = {ProposeRepairs: propose_repairs}

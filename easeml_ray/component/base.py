@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from easeml_ray.messages import DatasetRef
+    from easeml_ray.component.data import Encoded
+    from easeml_ray.messages import DatasetRef, DataVersion, Pillar
     from easeml_ray.store.base import BlobStore
 
 __all__ = ["Bench", "ComponentState", "Executor", "Job", "Perform", "Progress"]
@@ -175,6 +176,10 @@ class Bench(Protocol):
 
     def table(self, ref: DatasetRef) -> pa.Table:
         """Return a pillar of a version, read with the capability of the bench's component."""
+        ...
+
+    def encoded(self, tenant: str, version: DataVersion, pillar: Pillar) -> Encoded:
+        """Return train or development in its most probable world, encoded once for all that ask."""
         ...
 
     def gate_key(self) -> bytes:

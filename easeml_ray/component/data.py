@@ -1,8 +1,10 @@
-"""A data version as arrays: what every component's work starts from."""
+"""A data version as every component's work sees it: schema, classes, encoder, pillars as arrays."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,34 +18,79 @@ from easeml_ray.uncertain import UncertainTable
 if TYPE_CHECKING:
     from easeml_ray.component.base import Bench
 
-__all__ = ["Encoded", "encoded", "load_encoder", "load_schema", "most_probable"]
+__all__ = ["Encoded", "VersionData", "encode_pillar", "most_probable"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Encoded:
-    """One pillar in its most probable world.
-
-    Attributes
-    ----------
-    X : ndarray of shape (n_rows, n_features), float64
-    y : ndarray of shape (n_rows,), int64
-    row_ids : ndarray of shape (n_rows,), int64
-    """
+    """One pillar in its most probable world: X (n_rows, n_features), y (n_rows,), row_ids (n_rows,)."""
 
     X: NDArray[np.float64]
     y: NDArray[np.int64]
     row_ids: NDArray[np.int64]
 
 
-def load_schema(bench: Bench, tenant: str, version: DataVersion) -> dict[str, Any]:
-    """Return {label, features: [[name, kind], …], classes, …} of a version."""
-    schema: dict[str, Any] = bench.blobs.get_json(tenant, version.schema)
+class VersionData:
+    """A version's schema, classes, encoder and encoded pillars, each read when it is first asked for.
+
+    Schema and encoder are kept by digest for the whole process; encoded pillars come from the bench, which
+    shares them with all work on the same version. Arrays may be read-only.
+    """
+
+    def __init__(self, bench: Bench, tenant: str, version: DataVersion) -> None:
+        self.version = version
+        self._bench = bench
+        self._tenant = tenant
+
+    @cached_property
+    def schema(self) -> dict[str, Any]:
+        """{label, features: [[name, kind], …], classes, …}; not to be changed."""
+        return _schema(bytes(self._bench.blobs.get(self._tenant, self.version.schema)))
+
+    @property
+    def label(self) -> str:
+        """The name of the label column."""
+        return str(self.schema["label"])
+
+    @cached_property
+    def classes(self) -> Classes:
+        """The labels by their codes."""
+        return Classes(tuple(self.schema["classes"]))
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The encoder that was fitted when the version was made."""
+        return _encoder(bytes(self._bench.blobs.get(self._tenant, self.version.encoder)))
+
+    @cached_property
+    def train(self) -> Encoded:
+        """Train, encoded."""
+        return self._bench.encoded(self._tenant, self.version, Pillar.TRAIN)
+
+    @cached_property
+    def development(self) -> Encoded:
+        """Development, encoded."""
+        return self._bench.encoded(self._tenant, self.version, Pillar.DEVELOPMENT)
+
+    def encode(self, table: pa.Table) -> Encoded:
+        """Encode further rows with labels, e.g. alternatives; ``row_ids`` count them where they have none."""
+        if "row_id" in table.column_names:
+            row_ids = np.asarray(table["row_id"].to_numpy(zero_copy_only=False), dtype=np.int64)
+        else:
+            row_ids = np.arange(table.num_rows, dtype=np.int64)
+        y = self.classes.encode(table[self.label])
+        return Encoded(X=self.encoder.transform(table), y=y, row_ids=row_ids)
+
+
+@lru_cache(maxsize=64)
+def _schema(data: bytes) -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads(data)
     return schema
 
 
-def load_encoder(bench: Bench, tenant: str, version: DataVersion) -> Encoder:
-    """Return the encoder that was fitted when the version was made."""
-    return Encoder.from_json(bytes(bench.blobs.get(tenant, version.encoder)).decode())
+@lru_cache(maxsize=64)
+def _encoder(data: bytes) -> Encoder:
+    return Encoder.from_json(data.decode())
 
 
 def most_probable(table: pa.Table) -> pa.Table:
@@ -53,14 +100,6 @@ def most_probable(table: pa.Table) -> pa.Table:
     return UncertainTable(table).most_probable()
 
 
-def encoded(bench: Bench, tenant: str, version: DataVersion, pillar: Pillar) -> Encoded:
-    """Read a pillar through the bench's capability and encode its most probable world."""
-    schema = load_schema(bench, tenant, version)
-    ref = version.train if pillar is Pillar.TRAIN else version.development
-    table = most_probable(bench.table(ref))
-    classes = Classes(tuple(schema["classes"]))
-    return Encoded(
-        X=load_encoder(bench, tenant, version).transform(table),
-        y=classes.encode(table[schema["label"]]),
-        row_ids=np.asarray(table["row_id"].to_numpy(zero_copy_only=False), dtype=np.int64),
-    )
+def encode_pillar(bench: Bench, tenant: str, version: DataVersion, table: pa.Table) -> Encoded:
+    """Encode a pillar of a version; what :meth:`Bench.encoded` shares."""
+    return VersionData(bench, tenant, version).encode(most_probable(table))

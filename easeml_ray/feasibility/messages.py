@@ -32,10 +32,8 @@ class Study:
 class StudyStarted:
     """A study began, from what is remembered of the study before, if there was one."""
 
-    version: DataVersion
-    target_accuracy: float
+    command: Study
     memory: str | None = None
-    second_cents: float = 0.0
 
 
 @message("feasibility.CancelStudy")
@@ -63,17 +61,15 @@ class StudyCancelled:
 class StudyVersion:
     """Work: the study itself; ``memory`` is the digest of what the study before left."""
 
-    version: DataVersion
-    target_accuracy: float
+    command: Study
     memory: str | None = None
-    second_cents: float = 0.0
 
 
-@message("feasibility.Studied")
-class Studied:
-    """The belief about a version in numbers; the whole report, and the study's memory, by digest.
+@message("feasibility.Report")
+class Report:
+    """Result of work: the belief about a version; the whole report, and the study's memory, by digest.
 
-    ``ledger`` counts the bits of the question whether the target is possible.
+    ``model_error`` is that of the best model which the study trained, 1 where it trained none.
     """
 
     number: int
@@ -87,18 +83,18 @@ class Studied:
     advice: tuple[str, ...]
     method: str
     report: str
-    ber_estimate: float = 0.0
-    model_error: float = 1.0
+    ber_estimate: float
+    model_error: float
     memory: str | None = None
     cost_cents: float = 0.0
-    ledger: LedgerLine | None = None
 
 
-@message("feasibility.Report")
-class Report:
-    """Result of work: what was studied."""
+@message("feasibility.Studied")
+class Studied:
+    """A belief about a version; ``ledger`` counts the bits of the question if the target is possible."""
 
-    outcome: Studied
+    command: Report
+    ledger: LedgerLine
 
 
 @message("feasibility.ShowReport")

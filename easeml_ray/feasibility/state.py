@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any, ClassVar
 
 from easeml_ray.component.base import ComponentState, Progress
@@ -32,39 +32,30 @@ class FeasibilityState(ComponentState):
 
     def __init__(self) -> None:
         super().__init__()
-        self.beliefs: dict[str, list[Studied]] = {}
+        self.beliefs: dict[str, list[Report]] = {}
 
     def decide(self, command: Command) -> Decision:
         """Judge a command; see :class:`ComponentState`."""
         match command.body:
-            case Study(version=version, target_accuracy=target_accuracy, second_cents=second_cents):
+            case Study() as body:
                 known = self.beliefs.get(command.project)
                 memory = known[-1].memory if known else None
-                return Decision(
-                    (
-                        StudyStarted(
-                            version=version,
-                            target_accuracy=target_accuracy,
-                            memory=memory,
-                            second_cents=second_cents,
-                        ),
-                    )
-                )
+                return Decision((StudyStarted(command=body, memory=memory),))
             case CancelStudy(resume=resume, number=number):
                 return self._cancel(command, resume, number)
-            case Report(outcome=outcome):
+            case Report() as body:
                 if command.command_id not in self.actions:
                     raise Conflict(
-                        f"nobody waits for a study of version {outcome.number} of {command.project}",
+                        f"nobody waits for a study of version {body.number} of {command.project}",
                         hint="It was cancelled while it ran; ask for another one.",
                     )
-                line = self._line(command.project, outcome)
-                return Decision((replace(outcome, ledger=line),), {"decision": outcome.decision})
+                studied = Studied(command=body, ledger=self._line(command.project, body))
+                return Decision((studied,), {"decision": body.decision})
         raise TypeError(f"{type(command.body).__name__} is no command of feasibility")
 
     def _cancel(self, command: Command, resume: bool, number: int | None) -> Decision:
         under_way = self._under_way(command.project)
-        studies = {i: s for i, s in under_way.items() if number in (None, s.version.number)}
+        studies = {i: s for i, s in under_way.items() if number in (None, s.command.version.number)}
         if not studies:
             raise Conflict(
                 f"no study of {command.project} is under way",
@@ -73,13 +64,16 @@ class FeasibilityState(ComponentState):
         by = command.principal.actor
         events = tuple(
             StudyCancelled(
-                number=study.version.number, target_accuracy=study.target_accuracy, by=by, resume=resume
+                number=study.command.version.number,
+                target_accuracy=study.command.target_accuracy,
+                by=by,
+                resume=resume,
             )
             for study in studies.values()
         )
         return Decision(events, {"cancelled": [event.number for event in events]})
 
-    def _line(self, project: str, outcome: Studied) -> LedgerLine:
+    def _line(self, project: str, outcome: Report) -> LedgerLine:
         """Return the bits that a study removed from the question whether the target is possible."""
         before = [b for b in self.beliefs.get(project, []) if b.target_accuracy == outcome.target_accuracy]
         return LedgerLine(
@@ -102,24 +96,15 @@ class FeasibilityState(ComponentState):
     def apply(self, event: Event) -> None:
         """Take in one event; see :class:`ComponentState`."""
         match event.body:
-            case StudyStarted(
-                version=version, target_accuracy=target_accuracy, memory=memory, second_cents=second_cents
-            ):
-                self.owe(
-                    event,
-                    StudyVersion(
-                        version=version,
-                        target_accuracy=target_accuracy,
-                        memory=memory,
-                        second_cents=second_cents,
-                    ),
-                )
+            case StudyStarted() as body:
+                self.owe(event, StudyVersion(command=body.command, memory=body.memory))
             case StudyCancelled(number=number, target_accuracy=target_accuracy):
                 for identity, study in self._under_way(event.project).items():
-                    if (study.version.number, study.target_accuracy) == (number, target_accuracy):
+                    asked = study.command
+                    if (asked.version.number, asked.target_accuracy) == (number, target_accuracy):
                         self.settle(identity)
-            case Studied() as studied:
-                self.beliefs.setdefault(event.project, []).append(studied)
+            case Studied(command=report):
+                self.beliefs.setdefault(event.project, []).append(report)
 
     def read(self, project: str, query: Any) -> dict[str, Any]:
         """Answer a query; see :class:`ComponentState`."""
@@ -127,7 +112,8 @@ class FeasibilityState(ComponentState):
             raise TypeError(f"{type(query).__name__} is no query of feasibility")
         wanted, beliefs = query.number, self.beliefs.get(project, [])
         beliefs = [b for b in beliefs if wanted in (None, b.number)]
-        studies = [i for i, s in self._under_way(project).items() if wanted in (None, s.version.number)]
+        under_way = self._under_way(project)
+        studies = [i for i, s in under_way.items() if wanted in (None, s.command.version.number)]
         if not beliefs and not studies:
             raise NotFound(
                 f"nothing is known yet about the feasibility of {project}",

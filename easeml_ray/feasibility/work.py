@@ -8,14 +8,12 @@ import numpy as np
 
 from easeml_ray.arrays import IntArray
 from easeml_ray.component.base import Bench, Executor, Job, Perform
-from easeml_ray.component.data import Encoded, encoded
+from easeml_ray.component.data import Encoded, VersionData
 from easeml_ray.component.executor import LocalExecutor
 from easeml_ray.embed import default_embeddings
 from easeml_ray.feasibility.memory import Memory, prints_of
-from easeml_ray.feasibility.messages import Report, Studied, StudyVersion
-from easeml_ray.feasibility.report import FeasibilityReport
+from easeml_ray.feasibility.messages import Report, StudyVersion
 from easeml_ray.feasibility.study import Study
-from easeml_ray.messages import Pillar
 
 __all__ = ["WORK", "study_version"]
 
@@ -30,8 +28,9 @@ SPREAD_ROWS = 5_000
 def study_version(job: Job, bench: Bench) -> Report:
     """Study a version in its most probable world; report and memory become blobs."""
     body: StudyVersion = job.body
-    train = encoded(bench, job.tenant, body.version, Pillar.TRAIN)
-    development = encoded(bench, job.tenant, body.version, Pillar.DEVELOPMENT)
+    asked = body.command
+    data = VersionData(bench, job.tenant, asked.version)
+    train, development = data.train, data.development
     with bench.executor() as spread:
         executor: Executor = spread if train.y.size >= SPREAD_ROWS else LocalExecutor()
         memory = _remembered(job, bench, body)
@@ -40,26 +39,16 @@ def study_version(job: Job, bench: Bench) -> Report:
             study, memory = _updated(job, bench, body, memory, executor)
         if study is None:
             study = Study(
-                train.X, train.y, development.X, development.y, n_classes=body.version.n_classes, seed=SEED
+                train.X, train.y, development.X, development.y, n_classes=asked.version.n_classes, seed=SEED
             ).run(executor=executor, progress=bench.progress)
             memory = _memory(body, study, train, development)
         elif study.stale:
             study.retrain(executor=executor, progress=bench.progress)
     assert memory is not None
-    report = study.report(body.target_accuracy)
+    report = study.report(asked.target_accuracy)
     return Report(
-        outcome=_studied(
-            job, bench, body, report, replace(memory, evidence=study.evidence), study.cpu_seconds
-        )
-    )
-
-
-def _studied(
-    job: Job, bench: Bench, body: StudyVersion, report: FeasibilityReport, memory: Memory, cpu_seconds: float
-) -> Studied:
-    return Studied(
-        number=body.version.number,
-        target_accuracy=body.target_accuracy,
+        number=asked.version.number,
+        target_accuracy=asked.target_accuracy,
         decision=report.decision.value,
         belief=report.belief,
         ber_lower=report.ber_lower,
@@ -71,15 +60,15 @@ def _studied(
         report=bench.blobs.put_json(job.tenant, report.to_dict()),
         ber_estimate=report.ber_estimate,
         model_error=report.model_error,
-        memory=bench.blobs.put(job.tenant, memory.to_bytes()),
-        cost_cents=cpu_seconds * body.second_cents,
+        memory=bench.blobs.put(job.tenant, replace(memory, evidence=study.evidence).to_bytes()),
+        cost_cents=study.cpu_seconds * asked.second_cents,
     )
 
 
 def _memory(body: StudyVersion, study: Study, train: Encoded, development: Encoded) -> Memory:
     return Memory(
         evidence=study.evidence,
-        encoder=body.version.encoder,
+        encoder=body.command.version.encoder,
         seed=SEED,
         fit_labels=study.fit_labels,
         row_ids=train.row_ids,
@@ -93,7 +82,7 @@ def _remembered(job: Job, bench: Bench, body: StudyVersion) -> Memory | None:
     if body.memory is None:
         return None
     memory = Memory.from_bytes(bytes(bench.blobs.get(job.tenant, body.memory)))
-    if memory is None or memory.evidence.n_classes != body.version.n_classes or memory.seed != SEED:
+    if memory is None or memory.evidence.n_classes != body.command.version.n_classes or memory.seed != SEED:
         return None
     # An embedding that is not there any more asks for a study of its own.
     known = default_embeddings("table", None)
@@ -108,9 +97,8 @@ def _updated(
     Without a study where features of a row changed or a row is gone: its neighbours are not known then.
     """
     # The features must be those of the first study, also where later rows moved their means.
-    version = replace(body.version, encoder=memory.encoder)
-    train = encoded(bench, job.tenant, version, Pillar.TRAIN)
-    development = encoded(bench, job.tenant, version, Pillar.DEVELOPMENT)
+    data = VersionData(bench, job.tenant, replace(body.command.version, encoder=memory.encoder))
+    train, development = data.train, data.development
     old = _places(memory.row_ids, train.row_ids)
     old_dev = _places(memory.dev_ids, development.row_ids)
     if old is None or old_dev is None or old_dev.size != development.row_ids.size:

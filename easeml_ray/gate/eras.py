@@ -9,12 +9,22 @@ from typing import Any
 from easeml_ray.gate.adaptivity import leaked_bits, passes_allowed
 from easeml_ray.gate.contradictions import contradictions
 from easeml_ray.gate.era import ERA, EraState
-from easeml_ray.gate.label_messages import SealedLabel, TestLabelsWanted
+from easeml_ray.gate.label_messages import SealedLabel, WantTestLabels
 from easeml_ray.gate.language import parse
-from easeml_ray.gate.messages import EraSealed, Evidence, JudgeModel, VerdictGiven
+from easeml_ray.gate.messages import (
+    EraSealed,
+    Evidence,
+    JudgeModel,
+    OpenEra,
+    ReleaseEra,
+    VerdictGiven,
+)
 from easeml_ray.gate.meter import OverfittingMeter
 
 __all__ = ["Era", "GatedProject"]
+
+
+_MOST_EVIDENCE = 300  # verdicts: what more of them rested on would not fit in one message
 
 
 @dataclass
@@ -37,15 +47,25 @@ class Era:
     released: str | None = None
     known: str = ""
     fresh: tuple[SealedLabel, ...] = ()
-    asked: TestLabelsWanted | None = None
+    asked: WantTestLabels | None = None
     evidence: tuple[Evidence | None, ...] = ()
     succeeded: bool = False
+
+    @property
+    def number(self) -> int:
+        """Its place among the eras of its project, from 1."""
+        return self.sealed.era
+
+    @property
+    def terms(self) -> OpenEra:
+        """What it was opened with."""
+        return self.sealed.command
 
     @property
     def left(self) -> int:
         """Verdicts that may still be given, less those already promised."""
         promised = len(self.queue) + (self.judging is not None)
-        return self.sealed.steps - len(self.verdicts) - promised
+        return self.terms.steps - len(self.verdicts) - promised
 
     @property
     def open(self) -> bool:
@@ -55,7 +75,7 @@ class Era:
     @property
     def frozen(self) -> bool:
         """Whether its models were fixed."""
-        return self.sealed.adaptivity == "none" and self.old is not None
+        return self.terms.adaptivity == "none" and self.old is not None
 
     def room(self, models: int) -> int:
         """Return how many of so many further models it judges."""
@@ -63,9 +83,9 @@ class Era:
 
     def ends(self, passed: bool) -> bool:
         """Tell whether the verdict that is given now is the last one."""
-        adaptivity = self.sealed.adaptivity
+        adaptivity = self.terms.adaptivity
         return (
-            len(self.verdicts) + 1 >= self.sealed.steps
+            len(self.verdicts) + 1 >= self.terms.steps
             # With models fixed beforehand nothing can use the steps that are left.
             or (adaptivity == "none" and not self.queue)
             or self._passes(passed) == passes_allowed(adaptivity)
@@ -77,7 +97,7 @@ class Era:
         Soon is: with the next pass, or with a quarter of the verdicts. Where the models are fixed beforehand
         all verdicts come at once, and other models only with another search.
         """
-        adaptivity, steps = self.sealed.adaptivity, self.sealed.steps
+        adaptivity, steps = self.terms.adaptivity, self.terms.steps
         allowed, left = passes_allowed(adaptivity), steps - len(self.verdicts) - len(passed)
         if adaptivity == "none" or self.succeeded:
             return ""
@@ -86,30 +106,28 @@ class Era:
         return f"{left} of {steps} verdicts are left" if left <= max(1, steps // 4) else ""
 
     def _passes(self, *passed: bool) -> int:
-        return sum(verdict.passed for verdict in self.verdicts) + sum(passed)
+        return sum(verdict.command.passed for verdict in self.verdicts) + sum(passed)
 
     def judge(self, development: float | None) -> JudgeModel:
         """Return the work that judges the model at work."""
-        sealed, asked = self.sealed, self.asked
         return JudgeModel(
-            era=sealed.era,
-            sealed=sealed.sealed,
-            schema=sealed.schema,
+            era=self.sealed,
             model=self.judging or "",
             old=self.old or "",
-            condition=sealed.condition,
-            mode=sealed.mode,
-            adaptivity=sealed.adaptivity,
-            reliability=sealed.reliability,
-            steps=sealed.steps,
-            labelled=sealed.labelled,
+            development=development,
             known=self.known,
             fresh=self.fresh,
-            meter=sealed.meter,
-            development=development,
-            answers=asked.answers if asked else "",
-            latency_ms=asked.latency_ms if asked else None,
-            asked=asked.table if asked else "",
+            asked=self.asked,
+        )
+
+    def release(self) -> ReleaseEra:
+        """Return the work that unseals it."""
+        evidence = tuple(verdict.command.sealed_evidence for verdict in self.verdicts[:_MOST_EVIDENCE])
+        return ReleaseEra(
+            era=self.sealed,
+            evidence=evidence if any(evidence) else (),
+            known=None if self.terms.labelled else self.known,
+            fresh=self.fresh,
         )
 
     def keep(self, known: str) -> None:
@@ -120,57 +138,57 @@ class Era:
     def told(self) -> list[tuple[VerdictGiven, Evidence | None]]:
         """Return the verdicts with the evidence that has been let out."""
         late = (*self.evidence, *[None] * len(self.verdicts))
-        return [(verdict, verdict.evidence or late[i]) for i, verdict in enumerate(self.verdicts)]
+        return [(verdict, verdict.command.evidence or late[i]) for i, verdict in enumerate(self.verdicts)]
 
     @property
     def bands(self) -> int:
         """Bands of the meter; 1 without one."""
-        return len(self.sealed.meter) + 1
+        return len(self.terms.meter) + 1
 
     @property
     def leaked(self) -> float:
         """Bits that the verdicts so far, with what the meter read, can have given away."""
         return leaked_bits(
-            self.sealed.adaptivity, verdicts=len(self.verdicts), passes=self._passes(), bands=self.bands
+            self.terms.adaptivity, verdicts=len(self.verdicts), passes=self._passes(), bands=self.bands
         )
 
     @property
     def most_bits(self) -> float:
         """Bits that all its verdicts can give away."""
-        sealed = self.sealed
-        return leaked_bits(sealed.adaptivity, verdicts=sealed.steps, passes=0, bands=self.bands)
+        terms = self.terms
+        return leaked_bits(terms.adaptivity, verdicts=terms.steps, passes=0, bands=self.bands)
 
     def shown(self) -> dict[str, Any]:
         """Return what people may see of it."""
-        sealed = self.sealed
+        terms = self.terms
         return {
-            "era": sealed.era,
+            "era": self.number,
             "state": self.state.value,
-            "condition": sealed.condition,
-            "reliability": sealed.reliability,
-            "adaptivity": sealed.adaptivity,
-            "mode": sealed.mode,
-            "bound": sealed.bound,
-            "rows": sealed.rows,
-            "labelled": sealed.labelled,
-            "required_rows": sealed.required,
-            "meter": list(sealed.meter),
-            "steps": sealed.steps,
-            "steps_left": sealed.steps - len(self.verdicts),
+            "condition": terms.condition,
+            "reliability": terms.reliability,
+            "adaptivity": terms.adaptivity,
+            "mode": terms.mode,
+            "bound": terms.bound,
+            "rows": terms.rows,
+            "labelled": terms.labelled,
+            "required_rows": self.sealed.required,
+            "meter": list(terms.meter),
+            "steps": terms.steps,
+            "steps_left": terms.steps - len(self.verdicts),
             "leaked_bits": self.leaked,
             "most_bits": self.most_bits,
-            "warnings": list(_warnings(sealed.condition)),
+            "warnings": list(_warnings(terms.condition)),
             "old": self.old,
             "judging": self.judging,
             "waits_for_labels": len(self.asked.rows) if self.asked and not self.fresh else 0,
             "queued": list(self.queue),
             "verdicts": [
                 {
-                    "model": verdict.model,
-                    "verdict": "PASS" if verdict.passed else "FAIL",
+                    "model": verdict.command.model,
+                    "verdict": "PASS" if verdict.command.passed else "FAIL",
                     "step": verdict.step,
                     "evidence": asdict(evidence) if evidence else None,
-                    "reading": self._reading(verdict.band),
+                    "reading": self._reading(verdict.command.band),
                 }
                 for verdict, evidence in self.told()
             ],
@@ -179,9 +197,9 @@ class Era:
     def _reading(self, band: int | None) -> dict[str, Any] | None:
         if band is None:
             return None
-        sealed = self.sealed
-        terms = (sealed.meter, sealed.reliability, sealed.steps, sealed.adaptivity)
-        reading = _meter(*terms).reading(band, sealed.rows)
+        terms = self.terms
+        meter = _meter(terms.meter, terms.reliability, terms.steps, terms.adaptivity)
+        reading = meter.reading(band, terms.rows)
         return {
             "band": band,
             "lower": None if reading.lower is None else float(reading.lower),

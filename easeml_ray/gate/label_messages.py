@@ -36,18 +36,11 @@ class WantTestLabels:
 
 @message("gate.TestLabelsWanted")
 class TestLabelsWanted:
-    """People are to label rows of an era; ``table`` holds their features, in this order."""
+    """People are to label rows of an era; ``command.table`` holds their features, in this order."""
 
     __test__ = False
 
-    era: int
-    model: str
-    known: str
-    table: str
-    rows: tuple[int, ...]
-    classes: tuple[str, ...]
-    answers: str = ""
-    latency_ms: float | None = None
+    command: WantTestLabels
 
 
 @message("gate.LearnTestLabels")
@@ -64,6 +57,5 @@ class TestLabelsLearnt:
 
     __test__ = False
 
-    era: int
-    labels: tuple[SealedLabel, ...]
-    ledger: LedgerLine | None = None
+    command: LearnTestLabels
+    ledger: LedgerLine

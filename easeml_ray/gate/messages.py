@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field
 
-from easeml_ray.gate.label_messages import SealedLabel
+from easeml_ray.gate.label_messages import SealedLabel, WantTestLabels
 from easeml_ray.messages import LedgerLine, message, value
 
 __all__ = [
@@ -40,7 +40,7 @@ class AnnounceKey:
 class KeyAnnounced:
     """Stable rows are sealed to this key from now on."""
 
-    public_key: str
+    command: AnnounceKey
 
 
 @message("gate.OpenEra")
@@ -70,22 +70,11 @@ class OpenEra:
 
 @message("gate.EraSealed")
 class EraSealed:
-    """An era waits for its first model."""
+    """An era waits for its first model; ``required`` rows would do for its condition."""
 
+    command: OpenEra
     era: int
-    sealed: str
-    rows: int
     required: int
-    schema: str
-    condition: str
-    reliability: float
-    steps: int
-    adaptivity: str
-    mode: str
-    bound: str
-    labelled: bool = True
-    meter: tuple[float, ...] = ()
-    bit_cents: float = 0.0
 
 
 @message("gate.GateModels")
@@ -104,10 +93,8 @@ class GateModels:
 class ModelsQueued:
     """Models wait for a verdict, in this order; ``era`` is None while no era can judge them."""
 
-    models: tuple[str, ...]
-    old: str
+    command: GateModels
     era: int | None
-    development: tuple[float, ...] = ()
 
 
 @message("gate.EraActivated")
@@ -123,28 +110,17 @@ class JudgeModel:
     """Work: one verdict, inside the gate's own process.
 
     For a test set without labels ``known`` is the sealed blob of those that came before, ``fresh`` are
-    those that came since; what is wanted next may be the result instead of a verdict. ``answers`` and
-    ``latency_ms`` are what the models said before, ``asked`` the blob of the rows that people have seen.
+    those that came since; what is wanted next may be the result instead of a verdict. ``asked`` is what was
+    wanted of people for this model before, with what both models answered and how fast.
     """
 
-    era: int
-    sealed: str
-    schema: str
+    era: EraSealed
     model: str
     old: str
-    condition: str
-    mode: str
-    adaptivity: str
-    reliability: float = 0.0
-    steps: int = 0
-    labelled: bool = True
+    development: float | None = None
     known: str = ""
     fresh: tuple[SealedLabel, ...] = ()
-    meter: tuple[float, ...] = ()
-    development: float | None = None
-    answers: str = ""
-    latency_ms: float | None = None
-    asked: str = ""
+    asked: WantTestLabels | None = None
 
 
 @value
@@ -185,17 +161,11 @@ class GivesVerdict:
 
 @message("gate.VerdictGiven")
 class VerdictGiven:
-    """PASS or FAIL; ``evidence`` only where the adaptivity lets it out."""
+    """PASS or FAIL; ``command.evidence`` only where the adaptivity lets it out."""
 
-    era: int
-    model: str
-    passed: bool
-    evidence: Evidence | None
-    sealed_evidence: str
+    command: GivesVerdict
     step: int
     ledger: LedgerLine | None
-    known: str = ""
-    band: int | None = None
 
 
 @message("gate.EraExhausted")
@@ -228,11 +198,9 @@ class ReleaseEra:
     labelled rows are released.
     """
 
-    era: int
-    sealed: str
+    era: EraSealed
     evidence: tuple[str, ...] = ()
     known: str | None = None
-    schema: str = ""
     fresh: tuple[SealedLabel, ...] = ()
 
 
@@ -250,12 +218,9 @@ class ReleasedEra:
 class EraReleased:
     """The rows of an era are in clear; ``ledger`` sums the verdicts whose lines were sealed."""
 
-    era: int
-    digest: str
-    rows: int
-    sealed: str = ""
+    command: ReleasedEra
+    sealed: str
     ledger: LedgerLine | None = None
-    evidence: tuple[Evidence | None, ...] = ()
 
 
 @message("gate.ShowKey")

@@ -9,6 +9,7 @@ band of a meter if the task has one, which the guarantee then counts as an answe
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from easeml_ray.component.base import ComponentState
@@ -37,7 +38,6 @@ from easeml_ray.gate.messages import (
     ModelsQueued,
     OpenEra,
     ReleasedEra,
-    ReleaseEra,
     ShowGate,
     ShowKey,
     TestSetWanted,
@@ -50,7 +50,6 @@ from easeml_ray.messages import SYSTEM, Command, Decision, Event, LedgerLine
 __all__ = ["GateState"]
 
 _AT_ONCE = 500  # models that are queued by one message
-_DIGEST = 64  # characters of a blob's name; earlier releases kept longer evidence in the event itself
 _SPENT = "the present test set has given its verdicts"
 _FIXED = "the models of the present test set were fixed before its first verdict"
 
@@ -69,13 +68,13 @@ class GateState(ComponentState):
         """Judge a command; see :class:`ComponentState`."""
         project = self.projects.get(command.project, GatedProject())
         match command.body:
-            case AnnounceKey(public_key=public_key):
-                if self.public_key not in (None, public_key):
+            case AnnounceKey() as body:
+                if self.public_key not in (None, body.public_key):
                     raise Conflict(
                         "the gate's key is not the one that sealed its eras",
                         hint="Restore $EASEML_STATE/gate.key; without it the open eras are lost.",
                     )
-                return Decision((KeyAnnounced(public_key=public_key),))
+                return Decision((KeyAnnounced(command=body),))
             case OpenEra() as body:
                 return self._open(project, body)
             case GateModels() as body:
@@ -83,27 +82,17 @@ class GateState(ComponentState):
             case GivesVerdict() as body:
                 return self._verdict(project, body)
             case WantTestLabels() as body:
-                return Decision((TestLabelsWanted(**values(body)),))
-            case LearnTestLabels(era=number, labels=labels):
-                era = project.eras[number - 1]
+                return Decision((TestLabelsWanted(command=body),))
+            case LearnTestLabels() as body:
+                era = project.eras[body.era - 1]
                 if era.judging is None:
-                    raise Conflict(f"era {number} waits for no labels", hint="Its verdicts are given.")
-                return Decision(
-                    (TestLabelsLearnt(era=number, labels=labels, ledger=_label_costs(era, labels)),)
-                )
-            case ReleasedEra(era=number, digest=digest, rows=rows, evidence=evidence):
-                era = project.eras[number - 1]
-                told = era.sealed.adaptivity == "none"
+                    raise Conflict(f"era {body.era} waits for no labels", hint="Its verdicts are given.")
+                return Decision((TestLabelsLearnt(command=body, ledger=_label_costs(era, body.labels)),))
+            case ReleasedEra() as body:
+                era = project.eras[body.era - 1]
+                told = era.terms.adaptivity == "none"
                 ledger = None if told else _ledger(era, era.leaked, len(era.verdicts))
-                released = EraReleased(
-                    era=number,
-                    digest=digest,
-                    rows=rows,
-                    sealed=era.sealed.sealed,
-                    ledger=ledger,
-                    evidence=evidence,
-                )
-                return Decision((released,))
+                return Decision((EraReleased(command=body, sealed=era.terms.sealed, ledger=ledger),))
         raise TypeError(f"{type(command.body).__name__} is no command of the gate")
 
     def _open(self, project: GatedProject, body: OpenEra) -> Decision:
@@ -124,29 +113,14 @@ class GateState(ComponentState):
                 "an era is open already",
                 hint="A new test set is taken when the present one is exhausted.",
             )
-        sealed = EraSealed(
-            era=len(project.eras) + 1,
-            sealed=body.sealed,
-            rows=body.rows,
-            required=size.total,
-            schema=body.schema,
-            condition=body.condition,
-            reliability=body.reliability,
-            steps=body.steps,
-            adaptivity=body.adaptivity,
-            mode=body.mode,
-            bound=body.bound,
-            labelled=body.labelled,
-            meter=body.meter,
-            bit_cents=body.bit_cents,
-        )
+        sealed = EraSealed(command=body, era=len(project.eras) + 1, required=size.total)
         events: list[Any] = [sealed]
         if project.waiting:
             models = tuple(model for model, _ in project.waiting[: min(body.steps, _AT_ONCE)])
             # What is deployed may have changed since the models began to wait.
             old = body.old or project.waiting[-1][1]
             events.append(EraActivated(era=sealed.era, old=old))
-            events.append(ModelsQueued(models=models, old=old, era=sealed.era))
+            events.append(ModelsQueued(command=GateModels(models=models, old=old), era=sealed.era))
             events += _succession(Era(sealed))
         return Decision(tuple(events), {"era": sealed.era, "required_rows": size.total})
 
@@ -156,39 +130,30 @@ class GateState(ComponentState):
         events: list[Any] = []
         if era and room:
             if era.old is None:
-                events.append(EraActivated(era=era.sealed.era, old=body.old))
-            old = era.old or body.old
-            events.append(
-                ModelsQueued(
-                    models=models[:room], old=old, era=era.sealed.era, development=development[:room]
-                )
-            )
+                events.append(EraActivated(era=era.number, old=body.old))
+            taken = GateModels(models=models[:room], old=era.old or body.old, development=development[:room])
+            events.append(ModelsQueued(command=taken, era=era.number))
             events += _succession(era)
         if models[room:]:
-            last = project.eras[-1].sealed if project.eras else None
+            last = project.eras[-1] if project.eras else None
             why = _FIXED if era and era.frozen else _SPENT
+            left = replace(body, models=models[room:], development=development[room:])
+            events.append(ModelsQueued(command=left, era=None))
             events.append(
-                ModelsQueued(models=models[room:], old=body.old, era=None, development=development[room:])
+                TestSetWanted(
+                    rows=last.sealed.required if last else 0, why=why, era=last.number if last else 0
+                )
             )
-            events.append(
-                TestSetWanted(rows=last.required if last else 0, why=why, era=last.era if last else 0)
-            )
-        return Decision(tuple(events), {"era": era.sealed.era, "queued": room} if era and room else {})
+        return Decision(tuple(events), {"era": era.number, "queued": room} if era and room else {})
 
     def _verdict(self, project: GatedProject, body: GivesVerdict) -> Decision:
         era = project.eras[body.era - 1]
         step = len(era.verdicts) + 1
-        told = era.sealed.adaptivity == "none"
+        told = era.terms.adaptivity == "none"
         given = VerdictGiven(
-            era=body.era,
-            model=body.model,
-            passed=body.passed,
-            evidence=body.evidence if told else None,
-            sealed_evidence=body.sealed_evidence,
+            command=body if told else replace(body, evidence=None),
             step=step,
             ledger=_ledger(era, 1.0 + math.log2(era.bands), 1) if told else None,
-            known=body.known,
-            band=body.band,
         )
         events: list[Any] = [given]
         if not era.ends(body.passed):
@@ -197,9 +162,8 @@ class GateState(ComponentState):
             events.append(TestSetWanted(rows=era.sealed.required, why=_SPENT, era=body.era))
         events.append(EraExhausted(era=body.era))
         for first in range(0, len(era.queue), _AT_ONCE):
-            events.append(
-                ModelsQueued(models=tuple(era.queue[first : first + _AT_ONCE]), old=era.old or "", era=None)
-            )
+            models = tuple(era.queue[first : first + _AT_ONCE])
+            events.append(ModelsQueued(command=GateModels(models=models, old=era.old or ""), era=None))
         return Decision(tuple(events), {"passed": body.passed})
 
     def rejected(self, project: str, work: Any, rejection: WorkRejected) -> tuple[Any, ...]:
@@ -207,7 +171,12 @@ class GateState(ComponentState):
         if not isinstance(work, JudgeModel):
             return ()
         failed = GivesVerdict(
-            era=work.era, model=work.model, passed=False, evidence=None, sealed_evidence="", known=work.known
+            era=work.era.era,
+            model=work.model,
+            passed=False,
+            evidence=None,
+            sealed_evidence="",
+            known=work.known,
         )
         return self._verdict(self.projects[project], failed).events
 
@@ -215,7 +184,7 @@ class GateState(ComponentState):
         """Take in one event; see :class:`ComponentState`."""
         if event.project == SYSTEM:
             if isinstance(event.body, KeyAnnounced):
-                self.public_key = event.body.public_key
+                self.public_key = event.body.command.public_key
             return
         project = self.projects.setdefault(event.project, GatedProject())
         match event.body:
@@ -225,31 +194,32 @@ class GateState(ComponentState):
                 era = project.eras[number - 1]
                 era.state = ERA.next(era.state, EraEvent.ACTIVATE, instance=event.stream)
                 era.old = old
-            case ModelsQueued(models=models, old=old, era=None, development=development):
-                project.waiting += [(model, old) for model in models]
+            case ModelsQueued(command=queued, era=number):
+                models, development = queued.models, queued.development
                 project.development.update(zip(models, development, strict=False))
-            case ModelsQueued(models=models, old=_, era=int(number), development=development):
-                project.development.update(zip(models, development, strict=False))
+                if number is None:
+                    project.waiting += [(model, queued.old) for model in models]
+                    return
                 era = project.eras[number - 1]
                 era.queue += models
                 project.waiting = [w for w in project.waiting if w[0] not in models]
                 self._judge_next(event, project, era)
-            case VerdictGiven() as body:
-                era = project.eras[body.era - 1]
+            case VerdictGiven(command=verdict) as body:
+                era = project.eras[verdict.era - 1]
                 era.state = ERA.next(era.state, EraEvent.SPEND, instance=event.stream)
-                last = era.ends(body.passed)
+                last = era.ends(verdict.passed)
                 era.verdicts.append(body)
-                era.keep(body.known)
+                era.keep(verdict.known)
                 era.judging = era.asked = None
                 if not last:
                     self._judge_next(event, project, era)
-            case TestLabelsWanted(era=number) as body:
-                era = project.eras[number - 1]
-                era.keep(body.known)
-                era.asked = body
-            case TestLabelsLearnt(era=number, labels=labels):
-                era = project.eras[number - 1]
-                era.fresh += labels
+            case TestLabelsWanted(command=wanted):
+                era = project.eras[wanted.era - 1]
+                era.keep(wanted.known)
+                era.asked = wanted
+            case TestLabelsLearnt(command=learnt):
+                era = project.eras[learnt.era - 1]
+                era.fresh += learnt.labels
                 self.owe(event, era.judge(project.development.get(era.judging or "")))
             case TestSetWanted(era=number) if number:
                 project.eras[number - 1].succeeded = True
@@ -257,26 +227,12 @@ class GateState(ComponentState):
                 era = project.eras[number - 1]
                 era.state = ERA.next(era.state, EraEvent.EXHAUST, instance=event.stream)
                 era.queue.clear()
-                sealed = tuple(verdict.sealed_evidence for verdict in era.verdicts[:_AT_ONCE])
-                named = tuple(name if len(name) == _DIGEST else "" for name in sealed)
-                kept = None if era.sealed.labelled else era.known
-                told, schema = named if any(named) else (), era.sealed.schema
-                self.owe(
-                    event,
-                    ReleaseEra(
-                        era=number,
-                        sealed=era.sealed.sealed,
-                        evidence=told,
-                        known=kept,
-                        schema=schema,
-                        fresh=era.fresh,
-                    ),
-                )
-            case EraReleased(era=number, digest=digest, evidence=evidence):
-                era = project.eras[number - 1]
-                era.evidence = evidence
+                self.owe(event, era.release())
+            case EraReleased(command=released):
+                era = project.eras[released.era - 1]
+                era.evidence = released.evidence
                 era.state = ERA.next(era.state, EraEvent.RELEASE, instance=event.stream)
-                era.released = digest
+                era.released = released.digest
 
     def _judge_next(self, event: Event, project: GatedProject, era: Era) -> None:
         if era.judging is None and era.queue and era.state is EraState.ACTIVE:
@@ -305,7 +261,7 @@ class GateState(ComponentState):
         for project in self.projects.values():
             assert sum(era.open for era in project.eras) <= 1
             for era in project.eras:
-                assert len(era.verdicts) <= era.sealed.steps
+                assert len(era.verdicts) <= era.terms.steps
                 assert era.open or not (era.queue or era.judging)
                 assert era.old is not None or not era.verdicts
 
@@ -313,17 +269,17 @@ class GateState(ComponentState):
 def _succession(era: Era, *passed: bool) -> list[TestSetWanted]:
     """Ask for another test set, once and in time."""
     why = era.running_out(*passed)
-    return [TestSetWanted(rows=era.sealed.required, why=why, era=era.sealed.era)] if why else []
+    return [TestSetWanted(rows=era.sealed.required, why=why, era=era.number)] if why else []
 
 
 def _ledger(era: Era, bits: float, verdicts: int) -> LedgerLine:
     """Return the line of verdicts: an answer removes at most the logarithm of how many there could be."""
     return LedgerLine(
-        variable=f"does a model meet {era.sealed.condition}",
+        variable=f"does a model meet {era.terms.condition}",
         entropy_before=bits,
         entropy_after=0.0,
-        cost_cents=bits * era.sealed.bit_cents,
-        evidence=f"era {era.sealed.era} of {era.sealed.steps} steps",
+        cost_cents=bits * era.terms.bit_cents,
+        evidence=f"era {era.number} of {era.terms.steps} steps",
         count=verdicts,
     )
 
@@ -331,7 +287,7 @@ def _ledger(era: Era, bits: float, verdicts: int) -> LedgerLine:
 def _label_costs(era: Era, labels: tuple[SealedLabel, ...]) -> LedgerLine:
     """Return the line of what people were paid; what the labels told is with the verdicts."""
     return LedgerLine(
-        variable=f"labels of rows of test set {era.sealed.era}",
+        variable=f"labels of rows of test set {era.number}",
         entropy_before=0.0,
         entropy_after=0.0,
         cost_cents=sum(label.cost_cents for label in labels),

@@ -92,17 +92,18 @@ def judge_model(job: Job, bench: Bench) -> GivesVerdict | WantTestLabels:
     A model that fails on the rows fails the gate: the stream goes on without it.
     """
     body: JudgeModel = job.body
-    schema = bench.blobs.get_json(job.tenant, body.schema)
-    table = unseal_table(job, bench, body.sealed, schema)
-    condition = parse(body.condition)
+    terms = body.era.command
+    schema = bench.blobs.get_json(job.tenant, terms.schema)
+    table = unseal_table(job, bench, terms.sealed, schema)
+    condition = parse(terms.condition)
     features = table.select([name for name, _ in schema["features"]])
     said = _said(job, bench, condition, features)
     inside = {subset: members(table, schema["label"], subset) for subset in condition.subsets}
-    if not body.labelled:
+    if not terms.labelled:
         return _judge_asking(job, bench, condition, schema, features, said, inside)
     labels = Classes(tuple(schema["classes"])).encode(table[schema["label"]])
     found = estimate(
-        condition, said.old, said.new, labels, members=inside, mode=body.mode, latency=said.latency
+        condition, said.old, said.new, labels, members=inside, mode=terms.mode, latency=said.latency
     )
     correct, earlier = (int((answers == labels).sum()) for answers in (said.new, said.old))
     different = int((said.new != said.old).sum())
@@ -123,10 +124,11 @@ def judge_model(job: Job, bench: Bench) -> GivesVerdict | WantTestLabels:
 
 def _band(body: JudgeModel, correct: int, rows: int) -> int | None:
     """Return what the overfitting meter reads."""
-    if not body.meter or body.development is None:
+    terms = body.era.command
+    if not terms.meter or body.development is None:
         return None
     meter = OverfittingMeter(
-        body.meter, reliability=body.reliability, steps=body.steps, adaptivity=body.adaptivity
+        terms.meter, reliability=terms.reliability, steps=terms.steps, adaptivity=terms.adaptivity
     )
     return meter.read(body.development, correct=correct, rows=rows).band
 
@@ -142,9 +144,10 @@ def _judge_asking(
 ) -> GivesVerdict | WantTestLabels:
     """Judge with the labels that people gave so far, or want more of them."""
     body: JudgeModel = job.body
+    terms = body.era.command
     if body.asked:
         # People saw these rows; from now on they are sealed like the others.
-        bench.blobs.delete(job.tenant, body.asked)
+        bench.blobs.delete(job.tenant, body.asked.table)
     known = _known(job, bench, body.known, body.fresh)
     kept = _keep(job, bench, known) if body.fresh else body.known
     rows, different = features.num_rows, int((said.new != said.old).sum())
@@ -170,21 +173,24 @@ def _judge_asking(
         said.new,
         known,
         members=inside,
-        mode=body.mode,
-        reliability=body.reliability,
-        steps=body.steps,
-        adaptivity=body.adaptivity,
+        mode=terms.mode,
+        reliability=terms.reliability,
+        steps=terms.steps,
+        adaptivity=terms.adaptivity,
         # Of the sealed bytes: nobody who chose the rows could choose their order.
-        seed=int(body.sealed[:16], 16),
+        seed=int(terms.sealed[:16], 16),
     )
     if isinstance(found, Wanted):
-        rows_of = f"{job.project}:{body.era}:{body.model}"  # no other project may delete this blob
+        rows_of = f"{job.project}:{body.era.era}:{body.model}"  # no other project may delete this blob
         chosen = features.take(pa.array(found.rows)).replace_schema_metadata({"rows of": rows_of})
         wanted = bench.blobs.put_table(job.tenant, chosen)
-        answers = body.answers or bench.blobs.put(job.tenant, np.stack([said.old, said.new]).tobytes())
+        if body.asked:
+            answers = body.asked.answers
+        else:
+            answers = bench.blobs.put(job.tenant, np.stack([said.old, said.new]).tobytes())
         classes = tuple(schema["classes"])
         return WantTestLabels(
-            era=body.era,
+            era=body.era.era,
             model=body.model,
             known=kept,
             table=wanted,
@@ -212,10 +218,10 @@ def _judge_asking(
 def _said(job: Job, bench: Bench, condition: Condition, features: pa.Table) -> _Said:
     """Ask the models, or read what they said before: a second measurement would be a second chance."""
     body: JudgeModel = job.body
-    if body.answers:
-        kept = np.frombuffer(bytes(bench.blobs.get(job.tenant, body.answers)), dtype=np.int64)
+    if body.asked:
+        kept = np.frombuffer(bytes(bench.blobs.get(job.tenant, body.asked.answers)), dtype=np.int64)
         old, new = kept.reshape(2, -1)
-        return _Said(old, new, body.latency_ms)
+        return _Said(old, new, body.asked.latency_ms)
     old, broken = _predicted(job, bench, body.old, features)
     if broken and condition.variables & {"o", "d"}:
         # Against a model that answers nothing every other one would look good.
@@ -274,24 +280,30 @@ def _keep(job: Job, bench: Bench, known: dict[int, int | None]) -> str:
 def _outcome(job: Job, bench: Bench, passed: bool, evidence: Evidence, known: str = "") -> GivesVerdict:
     """Let the evidence out only where no later model can learn from it."""
     body: JudgeModel = job.body
-    if body.adaptivity == "none":
-        return GivesVerdict(
-            era=body.era, model=body.model, passed=passed, evidence=evidence, sealed_evidence="", known=known
-        )
+    terms = body.era.command
+    told = GivesVerdict(
+        era=body.era.era,
+        model=body.model,
+        passed=passed,
+        evidence=evidence,
+        sealed_evidence="",
+        known=known,
+    )
+    if terms.adaptivity == "none":
+        return told
     # Padded: the length of what is sealed must not tell the counts or the truth.
     # In JSON a character of the condition takes up to six bytes, or twelve as a pair.
-    text = json.dumps(asdict(evidence)).encode().ljust(_SEALED_BYTES + 12 * len(body.condition))
+    text = json.dumps(asdict(evidence)).encode().ljust(_SEALED_BYTES + 12 * len(terms.condition))
     sealed = bench.blobs.put(job.tenant, seal(text, public_key(bench.gate_key())))
-    return GivesVerdict(
-        era=body.era, model=body.model, passed=passed, evidence=None, sealed_evidence=sealed, known=known
-    )
+    return replace(told, evidence=None, sealed_evidence=sealed)
 
 
 def release_era(job: Job, bench: Bench) -> ReleasedEra:
     """Unseal an exhausted era: its rows join train and development, what verdicts rested on is told."""
     body: ReleaseEra = job.body
-    schema = bench.blobs.get_json(job.tenant, body.schema)
-    table = unseal_table(job, bench, body.sealed, schema)
+    terms = body.era.command
+    schema = bench.blobs.get_json(job.tenant, terms.schema)
+    table = unseal_table(job, bench, terms.sealed, schema)
     if body.known is not None:
         table = _labelled(table, schema, _known(job, bench, body.known, body.fresh))
     digest = bench.blobs.put_table(job.tenant, table)
@@ -303,7 +315,7 @@ def release_era(job: Job, bench: Bench) -> ReleasedEra:
         if told > _TOLD_BYTES:
             break  # one message holds no more; the verdicts themselves are all there
         evidence.append(_evidence(text) if text else None)
-    return ReleasedEra(era=body.era, digest=digest, rows=table.num_rows, evidence=tuple(evidence))
+    return ReleasedEra(era=body.era.era, digest=digest, rows=table.num_rows, evidence=tuple(evidence))
 
 
 def _labelled(table: pa.Table, schema: dict[str, Any], known: dict[int, int | None]) -> pa.Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from easeml_ray.market.messages import OfferMade
+from easeml_ray.market.messages import MakeOffer
 from easeml_ray.messages import DataVersion, LedgerLine, message, value
 
 __all__ = [
@@ -32,9 +32,7 @@ class LabelPurchase:
 class LabellingStarted:
     """Rows that were bought without labels are labelled before they join train."""
 
-    offer: str
-    version: DataVersion
-    items: int
+    command: LabelPurchase
 
 
 @value
@@ -53,9 +51,8 @@ class LabelRows:
     ``known`` is the blob of the labels that came before, empty at first.
     """
 
-    made: OfferMade
-    version: DataVersion
-    items: int
+    command: LabelPurchase
+    offer: MakeOffer
     known: str
     fresh: tuple[PlacedLabel, ...]
 
@@ -73,14 +70,10 @@ class WantLabels:
 
 @message("market.LabelsWanted")
 class LabelsWanted:
-    """People are to label ``count`` rows of the table ``digest`` from ``first`` on."""
+    """People are to label rows of the table ``digest``."""
 
-    offer: str
+    command: WantLabels
     digest: str
-    known: str
-    first: int
-    count: int
-    classes: tuple[str, ...]
 
 
 @message("market.LearnLabels")
@@ -95,8 +88,7 @@ class LearnLabels:
 class LabelsLearnt:
     """Labels of some rows of a purchase came."""
 
-    offer: str
-    labels: tuple[PlacedLabel, ...]
+    command: LearnLabels
     ledger: LedgerLine
 
 
@@ -111,8 +103,6 @@ class CompleteLabels:
 
 @message("market.Labelled")
 class Labelled:
-    """A purchase is labelled: ``rows`` of it, the table ``digest``, can join train."""
+    """A purchase is labelled: the rows of it that got a label can join train."""
 
-    offer: str
-    digest: str
-    rows: int
+    command: CompleteLabels

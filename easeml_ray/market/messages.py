@@ -60,14 +60,7 @@ class MakeOffer:
 class OfferMade:
     """An offer stands."""
 
-    offer: str
-    seller: str
-    rows: int
-    digest: str
-    price_cents: int
-    terms: str
-    owners: int = 1
-    labelled: bool = True
+    command: MakeOffer
 
 
 @message("market.RefuseOffer")
@@ -83,9 +76,7 @@ class RefuseOffer:
 class OfferRefused:
     """An offer was refused; it counts as one of the seller's of the day."""
 
-    offer: str
-    seller: str
-    held_out: int
+    command: RefuseOffer
 
 
 @message("market.Propose")
@@ -103,23 +94,15 @@ class Propose:
 class ProposalStarted:
     """Valuation began."""
 
-    version: DataVersion
-    accuracy: float
-    target_accuracy: float
-    budget_cents: float
-    label_cents: float = 0.0
+    command: Propose
 
 
 @message("market.ValueOffers")
 class ValueOffers:
     """Work: plan purchases among the standing offers."""
 
-    version: DataVersion
-    accuracy: float
-    target_accuracy: float
-    budget_cents: float
-    offers: tuple[OfferMade, ...]
-    label_cents: float = 0.0
+    command: Propose
+    offers: tuple[MakeOffer, ...]
 
 
 @value
@@ -170,9 +153,7 @@ class Suggest:
 class Proposed:
     """What could be bought, with gains and costs."""
 
-    number: int
-    options: tuple[Option, ...]
-    plan: Plan | None = None
+    command: Suggest
 
 
 @message("market.ValueRows")
@@ -184,22 +165,7 @@ class ValueRows:
 
 @message("market.ReportValues")
 class ReportValues:
-    """Result of work; see :class:`RowsValued`."""
-
-    number: int
-    rows: int
-    kept: tuple[float, ...]
-    best: tuple[float, ...]
-    worst: tuple[float, ...]
-    any: tuple[float, ...]
-    highest: tuple[tuple[int, float], ...]
-    lowest: tuple[tuple[int, float], ...]
-    method: str
-
-
-@message("market.RowsValued")
-class RowsValued:
-    """What train rows are worth.
+    """Result of work: what train rows are worth.
 
     ``best``, ``worst`` and ``any`` are the accuracies of a vote of nearest neighbours when the share
     ``kept`` of ``rows`` is kept: those of the highest values, of the lowest, or drawn at random;
@@ -215,6 +181,13 @@ class RowsValued:
     highest: tuple[tuple[int, float], ...]
     lowest: tuple[tuple[int, float], ...]
     method: str
+
+
+@message("market.RowsValued")
+class RowsValued:
+    """What train rows are worth is known."""
+
+    command: ReportValues
 
 
 @value
@@ -238,16 +211,14 @@ class Buy:
 class PurchaseApproved:
     """A person said yes to rows of several owners; what each is paid is computed next."""
 
-    offer: str
-    approved_by: str
-    version: DataVersion
+    command: Buy
 
 
 @message("market.SettlePurchase")
 class SettlePurchase:
     """Work: split the price of an offer among its owners."""
 
-    made: OfferMade
+    offer: MakeOffer
     version: DataVersion
 
 
@@ -292,7 +263,7 @@ class AuditStarted:
 class RecomputePayments:
     """Work: split the price of a purchase again, from the version it was settled against."""
 
-    made: OfferMade
+    offer: MakeOffer
     version: DataVersion
 
 
@@ -308,9 +279,8 @@ class ReportAudit:
 class Audited:
     """A purchase was computed again; ``agrees`` if the same was paid."""
 
-    offer: str
+    command: ReportAudit
     agrees: bool
-    payments: tuple[Payment, ...]
 
 
 @message("market.Decline")
@@ -325,8 +295,7 @@ class Decline:
 class OfferDeclined:
     """An offer is not proposed again."""
 
-    offer: str
-    by: str
+    command: Decline
 
 
 @message("market.Purchased")

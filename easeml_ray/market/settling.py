@@ -10,11 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from easeml_ray.component.base import Bench, Job
-from easeml_ray.component.data import encoded, load_encoder, load_schema
-from easeml_ray.embed import Classes
+from easeml_ray.component.data import VersionData
 from easeml_ray.errors import WorkFailed
 from easeml_ray.market.messages import (
-    OfferMade,
+    MakeOffer,
     Payment,
     RecomputePayments,
     ReportAudit,
@@ -24,7 +23,7 @@ from easeml_ray.market.messages import (
 )
 from easeml_ray.market.settlement import settle
 from easeml_ray.market.shapley import Utility
-from easeml_ray.messages import DataVersion, Pillar
+from easeml_ray.messages import DataVersion
 
 __all__ = ["recompute_payments", "settle_purchase"]
 
@@ -39,31 +38,29 @@ _METHOD = (
 def settle_purchase(job: Job, bench: Bench) -> Settle:
     """Split the price of an offer among the owners of its rows."""
     body: SettlePurchase = job.body
-    payments, shares = _split(job, bench, body.made, body.version)
+    payments, shares = _split(job, bench, body.offer, body.version)
     settlement = Settlement(method=_METHOD, k=_K, utility=_UTILITY, version=body.version, shares=shares)
-    return Settle(offer=body.made.offer, payments=payments, settlement=settlement)
+    return Settle(offer=body.offer.offer, payments=payments, settlement=settlement)
 
 
 def recompute_payments(job: Job, bench: Bench) -> ReportAudit:
     """Split the price of a purchase again."""
     body: RecomputePayments = job.body
-    payments, _ = _split(job, bench, body.made, body.version)
-    return ReportAudit(offer=body.made.offer, payments=payments)
+    payments, _ = _split(job, bench, body.offer, body.version)
+    return ReportAudit(offer=body.offer.offer, payments=payments)
 
 
 def _split(
-    job: Job, bench: Bench, made: OfferMade, version: DataVersion
+    job: Job, bench: Bench, offer: MakeOffer, version: DataVersion
 ) -> tuple[tuple[Payment, ...], tuple[float, ...]]:
-    table = bench.blobs.get_table(job.tenant, made.digest)
-    train = encoded(bench, job.tenant, version, Pillar.TRAIN)
-    development = encoded(bench, job.tenant, version, Pillar.DEVELOPMENT)
-    schema = load_schema(bench, job.tenant, version)
-    X = load_encoder(bench, job.tenant, version).transform(table)
-    y = Classes(tuple(schema["classes"])).encode(table[schema["label"]])
+    table = bench.blobs.get_table(job.tenant, offer.digest)
+    data = VersionData(bench, job.tenant, version)
+    X = data.encoder.transform(table)
+    y = data.classes.encode(table[data.label])
     names, codes = np.unique(np.asarray(table["owner"].to_pylist(), dtype=str), return_inverse=True)
-    if len(names) != made.owners:
+    if len(names) != offer.owners:
         raise WorkFailed(
-            f"offer {made.offer} has rows of {len(names)} owners and was made by {made.owners}",
+            f"offer {offer.offer} has rows of {len(names)} owners and was made by {offer.owners}",
             action="settle",
             cause="the stored rows are not those of the offer",
         )
@@ -71,11 +68,11 @@ def _split(
         X,
         y,
         codes.ravel(),
-        train.X,
-        train.y,
-        development.X,
-        development.y,
-        cents=made.price_cents,
+        data.train.X,
+        data.train.y,
+        data.development.X,
+        data.development.y,
+        cents=offer.price_cents,
         k=_K,
         utility=_UTILITY,
         n_classes=version.n_classes,

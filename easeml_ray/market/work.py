@@ -7,15 +7,15 @@ import math
 import numpy as np
 
 from easeml_ray.component.base import Bench, Job, Perform
-from easeml_ray.component.data import encoded, load_encoder, load_schema
-from easeml_ray.embed import Classes
+from easeml_ray.component.data import VersionData
+from easeml_ray.items import OfferedRows
 from easeml_ray.market import Offer, PurchasePlan, plan_purchases
 from easeml_ray.market.curves import retained_curves, vote_accuracy
 from easeml_ray.market.gain import to_gain
 from easeml_ray.market.label_messages import LabelRows
 from easeml_ray.market.labelling import label_rows
 from easeml_ray.market.messages import (
-    OfferMade,
+    MakeOffer,
     Plan,
     PlanPoint,
     RecomputePayments,
@@ -28,7 +28,7 @@ from easeml_ray.market.messages import (
 )
 from easeml_ray.market.settling import recompute_payments, settle_purchase
 from easeml_ray.market.spread import spread_values
-from easeml_ray.messages import Option, Pillar
+from easeml_ray.messages import Option
 
 __all__ = ["WORK", "value_offers", "value_rows"]
 
@@ -42,26 +42,26 @@ _SHOWN = 10  # rows that are named, of the highest and of the lowest values
 def value_offers(job: Job, bench: Bench) -> Suggest:
     """Plan purchases among the standing offers; each offer of the plan becomes an option."""
     body: ValueOffers = job.body
-    number = body.version.number
+    command = body.command
+    number = command.version.number
     if not body.offers:
         return Suggest(number=number, options=())
-    train = encoded(bench, job.tenant, body.version, Pillar.TRAIN)
-    development = encoded(bench, job.tenant, body.version, Pillar.DEVELOPMENT)
+    data = VersionData(bench, job.tenant, command.version)
     plan = plan_purchases(
-        [_offer(job, bench, body, made) for made in body.offers],
-        train.X,
-        train.y,
-        development.X,
-        development.y,
-        budget_cents=int(body.budget_cents),
+        [_offer(job, bench, data, made, command.label_cents) for made in body.offers],
+        data.train.X,
+        data.train.y,
+        data.development.X,
+        data.development.y,
+        budget_cents=int(command.budget_cents),
         k=_K,
-        n_classes=body.version.n_classes,
+        n_classes=command.version.n_classes,
     )
     made_by = {made.offer: made for made in body.offers}
     options = []
     for step in plan.steps:
         made = made_by[step.value.id]
-        gain = to_gain(step.value, current_accuracy=body.accuracy, target_accuracy=body.target_accuracy)
+        gain = to_gain(step.value, current_accuracy=command.accuracy, target_accuracy=command.target_accuracy)
         what = f"{made.rows} rows for {made.price_cents / 100:.2f}"
         if not made.labelled:
             labels = step.value.cost_cents - made.price_cents
@@ -75,14 +75,13 @@ def value_offers(job: Job, bench: Bench) -> Suggest:
                 gain=gain,
                 cost_cents=float(step.value.cost_cents),
                 items=(
-                    {
-                        "key": f"offer:{made.offer}",
-                        "offer": made.offer,
-                        "seller": made.seller,
-                        "rows": made.rows,
-                        "terms": made.terms,
-                        "labelled": made.labelled,
-                    },
+                    OfferedRows(
+                        offer=made.offer,
+                        seller=made.seller,
+                        rows=made.rows,
+                        terms=made.terms,
+                        labelled=made.labelled,
+                    ),
                 ),
                 choices=("yes", "no"),
                 method=plan.method,
@@ -110,8 +109,8 @@ def _plan(plan: PurchasePlan) -> Plan:
 def value_rows(job: Job, bench: Bench) -> ReportValues:
     """Value train rows by one half of development, and see by the other what the values are good for."""
     version = job.body.version
-    train = encoded(bench, job.tenant, version, Pillar.TRAIN)
-    development = encoded(bench, job.tenant, version, Pillar.DEVELOPMENT)
+    data = VersionData(bench, job.tenant, version)
+    train, development = data.train, data.development
     rng = np.random.default_rng(job.seed)
     rows = np.sort(rng.permutation(len(train.y))[:_MOST_ROWS])
     judges = rng.permutation(len(development.y))[:_MOST_JUDGES]
@@ -147,17 +146,15 @@ def value_rows(job: Job, bench: Bench) -> ReportValues:
     )
 
 
-def _offer(job: Job, bench: Bench, body: ValueOffers, made: OfferMade) -> Offer:
+def _offer(job: Job, bench: Bench, data: VersionData, made: MakeOffer, label_cents: float) -> Offer:
     table = bench.blobs.get_table(job.tenant, made.digest)
-    schema = load_schema(bench, job.tenant, body.version)
-    classes = Classes(tuple(schema["classes"]))
     return Offer(
         id=made.offer,
         seller=made.seller,
-        X=load_encoder(bench, job.tenant, body.version).transform(table),
-        y=classes.encode(table[schema["label"]]) if made.labelled else None,
+        X=data.encoder.transform(table),
+        y=data.classes.encode(table[data.label]) if made.labelled else None,
         price_cents=made.price_cents,
-        label_cents=0 if made.labelled else math.ceil(made.rows * body.label_cents),
+        label_cents=0 if made.labelled else math.ceil(made.rows * label_cents),
         terms=made.terms,
     )
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
 
+from easeml_ray.items import Item, Value
 from easeml_ray.messages import Gain, message, value
 
 __all__ = [
@@ -49,10 +49,9 @@ class Kind(StrEnum):
 
 @value
 class Asked:
-    """One item to ask for; ``key`` names the item within the project for good."""
+    """One item to ask for, and what an answer costs."""
 
-    key: str
-    payload: dict[str, Any]
+    item: Item
     cost_cents: float
 
 
@@ -69,22 +68,13 @@ class OpenRequests:
     gain: Gain | None
     deadline: float
     answers_per_item: int
-    budget_cents: float | None
 
 
 @message("oracle.Opened")
 class Opened:
     """The requests are open; their ids count up from ``first``."""
 
-    kind: Kind
-    batch: str
-    asker: str
-    title: str
-    items: tuple[Asked, ...]
-    choices: tuple[str, ...]
-    gain: Gain | None
-    deadline: float
-    answers_per_item: int
+    command: OpenRequests
     first: int
 
 
@@ -102,7 +92,7 @@ class Lease:
 class Leased:
     """Requests are reserved until ``until``."""
 
-    annotator: str
+    command: Lease
     requests: tuple[int, ...]
     until: float
 
@@ -120,7 +110,7 @@ class Answer:
     """One answer."""
 
     request: int
-    value: str | float | int | bool
+    value: Value
 
 
 @message("oracle.AnswerRequests")
@@ -135,8 +125,7 @@ class AnswerRequests:
 class Answered:
     """Answers came in; ``closed`` requests need no more and have these final values."""
 
-    annotator: str
-    answers: tuple[Answer, ...]
+    command: AnswerRequests
     closed: tuple[Answer, ...]
 
 
@@ -152,16 +141,14 @@ class Skip:
 class Passed:
     """An annotator does not know, of items that others are asked as well: they stay open."""
 
-    annotator: str
-    requests: tuple[int, ...]
+    command: Skip
 
 
 @message("oracle.Skipped")
 class Skipped:
     """Requests were closed without a value."""
 
-    annotator: str
-    requests: tuple[int, ...]
+    command: Skip
 
 
 @message("oracle.Expire")
@@ -175,8 +162,8 @@ class Expire:
 class Expired:
     """Requests passed their deadline."""
 
+    command: Expire
     requests: tuple[int, ...]
-    batch: str
 
 
 @message("oracle.Close")
@@ -192,16 +179,14 @@ class Volunteer:
 
     annotator: str
     key: str
-    value: str | float | int | bool
+    value: Value
 
 
 @message("oracle.Volunteered")
 class Volunteered:
     """A label was given before anybody asked."""
 
-    annotator: str
-    key: str
-    value: str | float | int | bool
+    command: Volunteer
 
 
 @message("oracle.ListRequests")

@@ -6,17 +6,17 @@ one annotator; it is repeated only until ``answers_per_item`` different annotato
 
 from __future__ import annotations
 
-import base64
-import json
 import math
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, ClassVar
 
 from easeml_ray.component.base import ComponentState
-from easeml_ray.errors import BudgetExceeded, Conflict, InvalidAnswer, NotFound, RequestClosed
+from easeml_ray.errors import Conflict, InvalidAnswer, NotFound, RequestClosed
 from easeml_ray.messages import Command, Decision, Event
+from easeml_ray.oracle.answers import checked_answer
 from easeml_ray.oracle.messages import (
     Answer,
     Answered,
@@ -25,7 +25,6 @@ from easeml_ray.oracle.messages import (
     Close,
     Expire,
     Expired,
-    Kind,
     Lease,
     Leased,
     ListRequests,
@@ -38,11 +37,8 @@ from easeml_ray.oracle.messages import (
     Volunteer,
     Volunteered,
 )
-from easeml_ray.sealing import HEADER
 
 __all__ = ["OracleState", "Request", "RequestState"]
-
-_BATCH_BYTES = 24 * 1024  # of all answers of a batch: what follows from them is one message
 
 
 class RequestState(StrEnum):
@@ -58,47 +54,89 @@ class RequestState(StrEnum):
 _PENDING = (RequestState.OPEN, RequestState.LEASED)
 
 
-@dataclass
+@dataclass(slots=True)
 class Request:
     """One item and what people said of it.
 
-    answers : by annotator, in order of arrival; value : the final one (majority, ties to the
-    earlier); leased_to, leased_until : who works on it now, seconds since 1970.
+    opened : the round that it belongs to; answers : by annotator, in order of arrival; value : the
+    final one (majority, ties to the earlier); leased_to, leased_until : who works on it now, seconds
+    since 1970.
     """
 
     id: int
-    opened: Opened
-    item: Asked
+    opened: OpenRequests
+    asked: Asked
     state: RequestState = RequestState.OPEN
     leased_to: str | None = None
     leased_until: float = 0.0
     answers: dict[str, Any] = field(default_factory=dict)
     value: Any = None
 
-    def final_value(self) -> Any:
-        """Return the majority of the answers, ties to the earlier."""
-        return Counter(self.answers.values()).most_common(1)[0][0]
-
 
 @dataclass
 class _Queue:
     """One project's requests.
 
-    spent, reserved : cents for answers that came and for those that are still asked for;
-    volunteered : values given before anybody asked, by key.
+    requests : by id, which count up; by_state : the ids of those in each state; by_key : the newest
+    request for each item; seen_by : the annotators who had an item, by its key; spent, reserved :
+    cents for answers that came and for those that are still asked for; volunteered : values given
+    before anybody asked, by key, and who gave them.
     """
 
-    tenant: str
     requests: dict[int, Request] = field(default_factory=dict)
+    by_state: dict[str, set[int]] = field(default_factory=lambda: {state: set() for state in RequestState})
     batches: dict[str, list[int]] = field(default_factory=dict)
     by_key: dict[str, int] = field(default_factory=dict)
-    seen_by: dict[str, set[str]] = field(default_factory=dict)  # item key -> annotators
+    seen_by: dict[str, set[str]] = field(default_factory=dict)
     volunteered: dict[str, tuple[str, Any]] = field(default_factory=dict)
     spent: float = 0.0
     reserved: float = 0.0
 
     def pending(self, batch: str) -> list[Request]:
+        """Return the requests of a batch that nothing closed yet."""
         return [r for i in self.batches.get(batch, []) if (r := self.requests[i]).state in _PENDING]
+
+    def add(self, request: Request) -> None:
+        """Take in a new request."""
+        self.requests[request.id] = request
+        self.by_state[request.state].add(request.id)
+        self.by_key[request.asked.item.key] = request.id
+        self.reserved += request.asked.cost_cents * request.opened.answers_per_item
+
+    def move(self, request: Request, state: RequestState, leased_to: str | None = None) -> None:
+        """Put a request into a state; ``leased_to`` is for LEASED only."""
+        self.by_state[request.state].remove(request.id)
+        self.by_state[state].add(request.id)
+        request.state, request.leased_to = state, leased_to
+
+    def shut(self, ids: Iterable[int], state: RequestState) -> None:
+        """Close requests without a value, and give back what was reserved for them."""
+        for identity in ids:
+            request = self.requests[identity]
+            self.move(request, state)
+            open_answers = request.opened.answers_per_item - len(request.answers)
+            self.reserved -= request.asked.cost_cents * open_answers
+
+    def seen(self, request: Request, annotator: str) -> None:
+        """Note that an annotator had the item of a request."""
+        self.seen_by.setdefault(request.asked.item.key, set()).add(annotator)
+
+    def found(self, query: ListRequests) -> list[Request]:
+        """Return the requests that a query is for, newest first; looks at no more than it must."""
+        among: Iterable[int] = self.requests
+        if query.ids is not None:
+            among = {identity for identity in query.ids if identity in self.requests}
+        elif query.batch is not None:
+            among = self.batches.get(query.batch, ())
+        elif query.state is not None:
+            among = self.by_state.get(query.state, ())
+        return [
+            request
+            for request in map(self.requests.__getitem__, sorted(among, reverse=True))
+            if (query.state is None or request.state == query.state)
+            and (query.kind is None or request.opened.kind is query.kind)
+            and (query.batch is None or request.opened.batch == query.batch)
+        ]
 
 
 class OracleState(ComponentState):
@@ -112,120 +150,99 @@ class OracleState(ComponentState):
 
     def decide(self, command: Command) -> Decision:
         """Judge a command; see :class:`ComponentState`."""
-        queue = self.projects.get(command.project, _Queue(command.principal.tenant))
+        queue = self.projects.get(command.project, _Queue())
         match command.body:
             case OpenRequests() as body:
-                return self._open(command, queue, body)
+                return self._open(queue, body)
             case Lease() as body:
-                return self._lease(command, queue, body)
+                return self._lease(queue, body, command.now)
             case ReleaseLeases() as body:
                 return Decision((body,))
-            case AnswerRequests(annotator=annotator, answers=answers):
-                return self._answer(command.project, queue, annotator, answers)
-            case Skip(annotator=annotator, requests=requests):
-                return self._skip(command.project, queue, annotator, tuple(dict.fromkeys(requests)))
+            case AnswerRequests() as body:
+                return self._answer(command.project, queue, body)
+            case Skip() as body:
+                return self._skip(command.project, queue, body)
             case Expire(batch=batch) | Close(batch=batch):
                 late = tuple(request.id for request in queue.pending(batch))
-                return Decision((Expired(requests=late, batch=batch),), {"expired": len(late)})
-            case Volunteer(annotator=annotator, key=key, value=value):
+                expired = Expired(command=Expire(batch=batch), requests=late)
+                return Decision((expired,), {"expired": len(late)})
+            case Volunteer(annotator=annotator, key=key, value=value) as body:
                 open_now = queue.by_key.get(key)
                 if open_now is not None and queue.requests[open_now].state in _PENDING:
-                    given = (Answer(request=open_now, value=value),)
-                    return self._answer(command.project, queue, annotator, given)
-                return Decision((Volunteered(annotator=annotator, key=key, value=value),), {"kept": True})
+                    given = Answer(request=open_now, value=value)
+                    return self._answer(
+                        command.project, queue, AnswerRequests(annotator=annotator, answers=(given,))
+                    )
+                return Decision((Volunteered(command=body),), {"kept": True})
         raise TypeError(f"{type(command.body).__name__} is no command of the oracle")
 
-    def _open(self, command: Command, queue: _Queue, body: OpenRequests) -> Decision:
-        cost = sum(item.cost_cents for item in body.items) * body.answers_per_item
-        if body.budget_cents is not None:
-            left = body.budget_cents - queue.spent - queue.reserved
-            if cost > left + 1e-9:
-                raise BudgetExceeded(
-                    f"{len(body.items)} requests cost {cost:.2f} cents, {left:.2f} are left",
-                    hint="Raise budgets.improvement_cents or ask for fewer items.",
-                    budget="improvement_cents",
-                    asked=cost,
-                    left=left,
-                )
+    @staticmethod
+    def _open(queue: _Queue, body: OpenRequests) -> Decision:
+        """Open requests, and answer those whose values were volunteered before."""
         first = len(queue.requests) + 1
-        opened = Opened(
-            kind=body.kind,
-            batch=body.batch,
-            asker=body.asker,
-            title=body.title,
-            items=body.items,
-            choices=body.choices,
-            gain=body.gain,
-            deadline=body.deadline,
-            answers_per_item=body.answers_per_item,
-            first=first,
-        )
-        events: list[Any] = [opened]
+        events: list[Any] = [Opened(command=body, first=first)]
         for identity, item in enumerate(body.items, first):
-            if item.key not in queue.volunteered:
+            if item.item.key not in queue.volunteered:
                 continue
-            annotator, value = queue.volunteered[item.key]
+            annotator, value = queue.volunteered[item.item.key]
             try:
-                given = Answer(request=identity, value=_checked(Request(identity, opened, item), value))
+                given = Answer(request=identity, value=checked_answer(identity, body, item, value))
             except InvalidAnswer:  # it was given before anybody knew what would be asked
                 continue
-            closed = (given,) if body.answers_per_item == 1 else ()
-            events.append(Answered(annotator=annotator, answers=(given,), closed=closed))
+            answer = AnswerRequests(annotator=annotator, answers=(given,))
+            events.append(Answered(command=answer, closed=(given,) if body.answers_per_item == 1 else ()))
         return Decision(tuple(events), {"first": first, "count": len(body.items)})
 
-    def _lease(self, command: Command, queue: _Queue, body: Lease) -> Decision:
+    @staticmethod
+    def _lease(queue: _Queue, body: Lease, now: float) -> Decision:
+        pending = (queue.requests[i] for state in _PENDING for i in queue.by_state[state])
         free = [
             request
-            for request in queue.requests.values()
+            for request in pending
             if (request.state is RequestState.OPEN or request.leased_to == body.annotator)
-            and request.state in _PENDING
-            and body.annotator not in queue.seen_by.get(request.item.key, ())
+            and body.annotator not in queue.seen_by.get(request.asked.item.key, ())
             and (not body.kinds or request.opened.kind in body.kinds)
         ]
         # The most valuable first; within one batch in the order of the asker.
         free.sort(key=lambda r: (-(r.opened.gain.mean if r.opened.gain else 0.0), r.id))
         taken = tuple(request.id for request in free[: body.limit])
-        until = command.now + body.seconds
+        until = now + body.seconds
         return Decision(
-            (Leased(annotator=body.annotator, requests=taken, until=until),),
-            {"requests": list(taken), "until": until},
+            (Leased(command=body, requests=taken, until=until),), {"requests": list(taken), "until": until}
         )
 
-    def _answer(self, project: str, queue: _Queue, annotator: str, answers: tuple[Answer, ...]) -> Decision:
+    def _answer(self, project: str, queue: _Queue, body: AnswerRequests) -> Decision:
+        checked: list[Answer] = []
         closed: list[Answer] = []
         seen: set[int] = set()
-        for answer in answers:
-            request = self._pending_request(project, queue, answer.request, annotator)
-            if annotator in queue.seen_by.get(request.item.key, ()) or answer.request in seen:
+        for answer in body.answers:
+            request = self._pending_request(project, queue, answer.request, body.annotator)
+            if body.annotator in queue.seen_by.get(request.asked.item.key, ()) or answer.request in seen:
                 raise Conflict(
-                    f"{annotator} had the item of request {answer.request} already",
+                    f"{body.annotator} had the item of request {answer.request} already",
                     hint="One item is never asked twice of one annotator.",
                 )
             seen.add(answer.request)
-            value = _checked(request, answer.value)
-            given = {**request.answers, annotator: value}
+            value = checked_answer(request.id, request.opened, request.asked, answer.value)
+            checked.append(Answer(request=answer.request, value=value))
+            given = {**request.answers, body.annotator: value}
             if len(given) >= request.opened.answers_per_item:
-                final = Counter(given.values()).most_common(1)[0][0]
-                closed.append(Answer(request=answer.request, value=final))
-        checked = tuple(
-            Answer(request=a.request, value=_checked(queue.requests[a.request], a.value)) for a in answers
-        )
-        return Decision(
-            (Answered(annotator=annotator, answers=checked, closed=tuple(closed)),),
-            {"answered": len(answers), "closed": len(closed)},
-        )
+                closed.append(Answer(request=answer.request, value=_majority(given)))
+        answered = Answered(command=replace(body, answers=tuple(checked)), closed=tuple(closed))
+        return Decision((answered,), {"answered": len(checked), "closed": len(closed)})
 
-    def _skip(self, project: str, queue: _Queue, annotator: str, requests: tuple[int, ...]) -> Decision:
+    def _skip(self, project: str, queue: _Queue, body: Skip) -> Decision:
         """Close what one person was asked; what several are asked stays open for the others."""
-        asked = [self._pending_request(project, queue, identity, annotator) for identity in requests]
+        ids = tuple(dict.fromkeys(body.requests))
+        asked = [self._pending_request(project, queue, identity, body.annotator) for identity in ids]
         passed = tuple(r.id for r in asked if r.opened.answers_per_item > 1)
         closed = tuple(r.id for r in asked if r.opened.answers_per_item == 1)
         events: list[Any] = []
         if passed:
-            events.append(Passed(annotator=annotator, requests=passed))
+            events.append(Passed(command=replace(body, requests=passed)))
         if closed or not passed:
-            events.append(Skipped(annotator=annotator, requests=closed))
-        return Decision(tuple(events), {"skipped": len(requests)})
+            events.append(Skipped(command=replace(body, requests=closed)))
+        return Decision(tuple(events), {"skipped": len(ids)})
 
     @staticmethod
     def _pending_request(project: str, queue: _Queue, identity: int, annotator: str) -> Request:
@@ -254,81 +271,60 @@ class OracleState(ComponentState):
 
     def apply(self, event: Event) -> None:
         """Take in one event; see :class:`ComponentState`."""
-        queue = self.projects.setdefault(event.project, _Queue(event.tenant))
+        queue = self.projects.setdefault(event.project, _Queue())
         match event.body:
-            case Opened() as body:
-                numbers = list(range(body.first, body.first + len(body.items)))
-                for identity, item in zip(numbers, body.items, strict=True):
-                    queue.requests[identity] = Request(identity, body, item)
-                    queue.by_key[item.key] = identity
-                    queue.reserved += item.cost_cents * body.answers_per_item
-                queue.batches.setdefault(body.batch, []).extend(numbers)
-                self.owe(event, Expire(batch=body.batch), to=self.component, at=body.deadline)
-            case Leased(annotator=annotator, requests=requests, until=until):
-                for identity in requests:
+            case Opened(command=opened, first=first):
+                for identity, item in enumerate(opened.items, first):
+                    queue.add(Request(identity, opened, item))
+                queue.batches.setdefault(opened.batch, []).extend(range(first, first + len(opened.items)))
+                self.owe(event, Expire(batch=opened.batch), to=self.component, at=opened.deadline)
+            case Leased(command=Lease(annotator=annotator), requests=ids, until=until):
+                for identity in ids:
                     request = queue.requests[identity]
-                    request.state = RequestState.LEASED
-                    request.leased_to, request.leased_until = annotator, until
-                if requests:
-                    self.owe(
-                        event, ReleaseLeases(requests=requests, until=until), to=self.component, at=until
-                    )
-            case ReleaseLeases(requests=requests, until=until):
-                for identity in requests:
+                    queue.move(request, RequestState.LEASED, annotator)
+                    request.leased_until = until
+                if ids:
+                    release = ReleaseLeases(requests=ids, until=until)
+                    self.owe(event, release, to=self.component, at=until)
+            case ReleaseLeases(requests=ids, until=until):
+                for identity in ids:
                     request = queue.requests[identity]
                     if request.state is RequestState.LEASED and request.leased_until <= until:
-                        request.state, request.leased_to = RequestState.OPEN, None
-            case Answered(annotator=annotator, answers=answers, closed=closed):
+                        queue.move(request, RequestState.OPEN)
+            case Answered(command=AnswerRequests(annotator=annotator, answers=answers), closed=closed):
                 for answer in answers:
                     request = queue.requests[answer.request]
                     request.answers[annotator] = answer.value
-                    queue.seen_by.setdefault(request.item.key, set()).add(annotator)
-                    request.state, request.leased_to = RequestState.OPEN, None
-                    queue.spent += request.item.cost_cents
-                    queue.reserved -= request.item.cost_cents
+                    queue.seen(request, annotator)
+                    queue.move(request, RequestState.OPEN)
+                    queue.spent += request.asked.cost_cents
+                    queue.reserved -= request.asked.cost_cents
                 for answer in closed:
                     request = queue.requests[answer.request]
-                    request.state, request.value = RequestState.ANSWERED, answer.value
-            case Passed(annotator=annotator, requests=requests):
-                for identity in requests:
-                    request = queue.requests[identity]
-                    request.state, request.leased_to = RequestState.OPEN, None
-                    queue.seen_by.setdefault(request.item.key, set()).add(annotator)
-            case Skipped(annotator=annotator, requests=requests):
-                for identity in requests:
-                    key = queue.requests[identity].item.key
-                    queue.seen_by.setdefault(key, set()).add(annotator)
-                self._shut(queue, requests, RequestState.SKIPPED)
-            case Expired(requests=requests, batch=_):
-                self._shut(queue, requests, RequestState.EXPIRED)
-            case Volunteered(annotator=annotator, key=key, value=value):
+                    queue.move(request, RequestState.ANSWERED)
+                    request.value = answer.value
+            case Passed(command=Skip(annotator=annotator, requests=ids)):
+                for identity in ids:
+                    queue.move(queue.requests[identity], RequestState.OPEN)
+                    queue.seen(queue.requests[identity], annotator)
+            case Skipped(command=Skip(annotator=annotator, requests=ids)):
+                for identity in ids:
+                    queue.seen(queue.requests[identity], annotator)
+                queue.shut(ids, RequestState.SKIPPED)
+            case Expired(requests=ids):
+                queue.shut(ids, RequestState.EXPIRED)
+            case Volunteered(command=Volunteer(annotator=annotator, key=key, value=value)):
                 queue.volunteered[key] = (annotator, value)
-
-    @staticmethod
-    def _shut(queue: _Queue, requests: tuple[int, ...], state: RequestState) -> None:
-        for identity in requests:
-            request = queue.requests[identity]
-            request.state, request.leased_to = state, None
-            open_answers = request.opened.answers_per_item - len(request.answers)
-            queue.reserved -= request.item.cost_cents * open_answers
 
     def read(self, project: str, query: Any) -> dict[str, Any]:
         """Answer a query; see :class:`ComponentState`."""
         if not isinstance(query, ListRequests):
             raise TypeError(f"{type(query).__name__} is no query of the oracle")
-        queue = self.projects.get(project, _Queue(""))
-        found = [
-            request
-            for request in reversed(queue.requests.values())
-            if (query.ids is None or request.id in query.ids)
-            and (query.state is None or request.state == query.state)
-            and (query.kind is None or request.opened.kind is query.kind)
-            and (query.batch is None or request.opened.batch == query.batch)
-        ]
-        counts = Counter(request.state.value for request in queue.requests.values())
+        queue = self.projects.get(project, _Queue())
+        found = queue.found(query)
         return {
             "project": project,
-            "counts": dict(counts),
+            "counts": {state.value: len(ids) for state in RequestState if (ids := queue.by_state[state])},
             "spent_cents": queue.spent,
             "reserved_cents": queue.reserved,
             "total": len(found),
@@ -339,14 +335,22 @@ class OracleState(ComponentState):
         """Check the invariants."""
         super().validate()
         for queue in self.projects.values():
+            requests = queue.requests.values()
+            for state, ids in queue.by_state.items():
+                assert ids == {r.id for r in requests if r.state == state}
             reserved = sum(
-                r.item.cost_cents * (r.opened.answers_per_item - len(r.answers))
-                for r in queue.requests.values()
+                r.asked.cost_cents * (r.opened.answers_per_item - len(r.answers))
+                for r in requests
                 if r.state in _PENDING
             )
             assert math.isclose(queue.reserved, reserved, abs_tol=1e-6)
-            spent = sum(r.item.cost_cents * len(r.answers) for r in queue.requests.values())
+            spent = sum(r.asked.cost_cents * len(r.answers) for r in requests)
             assert math.isclose(queue.spent, spent, abs_tol=1e-6)
+
+
+def _majority(answers: dict[str, Any]) -> Any:
+    """Return the value that most gave, of a tie the earlier."""
+    return Counter(answers.values()).most_common(1)[0][0]
 
 
 def _shown(request: Request) -> dict[str, Any]:
@@ -356,95 +360,14 @@ def _shown(request: Request) -> dict[str, Any]:
         "kind": opened.kind.value,
         "state": request.state.value,
         "title": opened.title,
-        "key": request.item.key,
-        "payload": request.item.payload,
+        "key": request.asked.item.key,
+        "payload": asdict(request.asked.item),
         "choices": list(opened.choices),
         "gain": opened.gain.mean if opened.gain else None,
-        "cost_cents": request.item.cost_cents,
+        "cost_cents": request.asked.cost_cents,
         "asker": opened.asker,
         "batch": opened.batch,
         "deadline": opened.deadline,
         "leased_to": request.leased_to,
         "value": request.value,
     }
-
-
-def _checked(request: Request, value: Any) -> Any:
-    """Return the answer in the form that was asked for, or refuse it."""
-    choices = request.opened.choices
-    if request.opened.kind is Kind.LABEL_TEST:
-        return _sealed(request, value)
-    if choices:
-        if str(value) not in choices:
-            raise InvalidAnswer(
-                f"{value!r} is no answer to request {request.id}",
-                hint=f"Choose one of: {', '.join(choices[:20])}.",
-                request=str(request.id),
-            )
-        return str(value)
-    match request.item.payload.get("answer"):
-        case "number":
-            return _number(request, value)
-        case "decision":
-            return _decision(request, value)
-        case "upload":
-            raise InvalidAnswer(
-                f"request {request.id} is answered by a file",
-                hint="Upload the test set: easeml data test-set PROJECT FILE.",
-                request=str(request.id),
-            )
-        case "text":
-            value = str(value)
-    most = _BATCH_BYTES // len(request.opened.items)
-    if len(json.dumps(value)) > most:
-        raise InvalidAnswer(
-            f"the answer to request {request.id} is longer than {most} bytes",
-            hint="Shorten it, or skip the request.",
-            request=str(request.id),
-        )
-    return value
-
-
-def _sealed(request: Request, value: Any) -> str:
-    """Take a label of a test row only as the gate alone can read it."""
-    try:
-        if not base64.b64decode(str(value), validate=True).startswith(HEADER):
-            raise ValueError("not sealed")
-    except ValueError as error:
-        # The label itself stays out of the message.
-        raise InvalidAnswer(
-            f"the answer to request {request.id} is not sealed to the gate's key",
-            hint="Answer through the API, the client or easeml label: they seal it.",
-            request=str(request.id),
-        ) from error
-    return str(value)
-
-
-def _number(request: Request, value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise InvalidAnswer(
-            f"request {request.id} wants a number, not {value!r}",
-            hint="Give a finite number, e.g. 12.5.",
-            request=str(request.id),
-        )
-    return number
-
-
-def _decision(request: Request, value: Any) -> str:
-    """Return ``train``, ``improve`` or a target in (0, 1) as text."""
-    text = str(value).strip().lower()
-    try:
-        is_target = 0 < float(text) < 1
-    except ValueError:
-        is_target = False
-    if text in ("train", "improve") or is_target:
-        return text
-    raise InvalidAnswer(
-        f"{value!r} is no answer to request {request.id}",
-        hint="Answer train, improve, or a target accuracy between 0 and 1, e.g. 0.85.",
-        request=str(request.id),
-    )

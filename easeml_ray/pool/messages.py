@@ -54,12 +54,7 @@ class AddModel:
 class ModelAdded:
     """A model is TRAINED."""
 
-    model: str
-    arm: str
-    version: int
-    floor: bool
-    development_accuracy: float
-    development_lower: float
+    command: AddModel
 
 
 @message("pool.CloseIntake")
@@ -80,7 +75,7 @@ class CloseIntake:
 class IntakeClosed:
     """No more models of this version will come for now."""
 
-    version: int
+    command: CloseIntake
 
 
 @message("pool.BatchAdmitted")
@@ -110,7 +105,7 @@ class RecordVerdict:
 class VerdictRecorded:
     """The pool has drawn all that follows from a verdict: what is deployed now, in particular."""
 
-    model: str
+    command: RecordVerdict
 
 
 @message("pool.ModelMoved")
@@ -147,15 +142,15 @@ class StoreSegment:
 
 @message("pool.SegmentStored")
 class SegmentStored:
-    """A segment of realtime rows joined a window, which is full at ``window_rows``."""
+    """A segment of realtime rows came for a window, which is full at ``command.window_rows``.
 
-    segment: str
-    digest: str
-    rows: int
-    lost: int
+    ``let_pass`` names the segment that a window with no room left does without from now on: an earlier
+    one, whose place this one takes, or this one.
+    """
+
+    command: StoreSegment
     window: int
-    window_rows: int
-    labels: int
+    let_pass: str | None = None
 
 
 @message("pool.WindowClosed")
@@ -195,19 +190,7 @@ class PickRound:
 
 @message("pool.FinishRound")
 class FinishRound:
-    """Result of work: coins were thrown up to ``stop``; these rows want labels."""
-
-    window: int
-    start: int
-    stop: int
-    asked: tuple[AskedRow, ...]
-    classes: tuple[str, ...]
-    proposals: int = 0
-
-
-@message("pool.RoundFinished")
-class RoundFinished:
-    """Coins were thrown up to ``stop``; these rows want labels.
+    """Result of work: coins were thrown up to ``stop``; these rows want labels.
 
     ``proposals`` counts the rows so far that could have been asked for: with the labels spent,
     rows pass by and tell the picker nothing.
@@ -219,6 +202,13 @@ class RoundFinished:
     asked: tuple[AskedRow, ...]
     classes: tuple[str, ...]
     proposals: int = 0
+
+
+@message("pool.RoundFinished")
+class RoundFinished:
+    """Coins were thrown; people are asked for the labels of some rows."""
+
+    command: FinishRound
 
 
 @value
@@ -242,8 +232,7 @@ class ObserveLabels:
 class LabelsObserved:
     """Labels moved the posterior over the candidates."""
 
-    window: int
-    labels: tuple[LabelledRow, ...]
+    command: ObserveLabels
     ledger: LedgerLine
 
 
@@ -281,9 +270,7 @@ class ReleaseWindow:
 class WindowReleased:
     """The labelled rows of a window can join train and development."""
 
-    window: int
-    digest: str
-    rows: int
+    command: ReleaseWindow
 
 
 @message("pool.FindSegments")

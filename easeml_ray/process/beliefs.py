@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from easeml_ray.cleaning.messages import CheckRepairs
+from easeml_ray.automl.messages import CompareVersions
 from easeml_ray.cleaning.messages import Proposed as RepairsProposed
 from easeml_ray.component.base import ComponentState
 from easeml_ray.feasibility.messages import Studied, Study, StudyCancelled
@@ -27,12 +27,13 @@ def studied(state: ComponentState, project: Project, event: Event) -> None:
         _study_cancelled(state, project, event, event.body)
     if not isinstance(event.body, Studied):
         return
-    earlier, project.report = project.report, event.body
+    report = event.body.command
+    earlier, project.report = project.report, report
     project.unanswered = 0
     if project.chosen:
         option = project.chosen.option
-        realised = gain_of(project.chosen.accuracy, event.body, project.target)
-        model = model_gain_of(earlier, event.body, project.target)
+        realised = gain_of(project.chosen.accuracy, report, project.target)
+        model = model_gain_of(earlier, report, project.target)
         gain = RecordGain(
             option=option.id,
             kind=option.kind,
@@ -44,14 +45,14 @@ def studied(state: ComponentState, project: Project, event: Event) -> None:
         state.owe(event, gain, to="process")
         _check(state, project, event, project.chosen)
         project.chosen = None
-    low, high = event.body.ber_interval
+    low, high = report.ber_interval
     because = f"Bayes error in [{low:.3f}, {high:.3f}], target error {1 - project.target:.3f}"
     move = {
         "FEASIBLE": PhaseEvent.FEASIBLE,
         "FEASIBLE_SURE": PhaseEvent.FEASIBLE,
         "UNDECIDED": PhaseEvent.UNDECIDED,
         "INFEASIBLE": PhaseEvent.INFEASIBLE,
-    }[event.body.decision]
+    }[report.decision]
     enter(state, event, move, because)
 
 
@@ -61,7 +62,7 @@ def _check(state: ComponentState, project: Project, event: Event, chosen: Chosen
     if chosen.option.kind not in _REPAIRS or arm is None or after is None:
         return
     option, before = chosen.option, chosen.version
-    check = CheckRepairs(
+    check = CompareVersions(
         option=option.id,
         kind=option.kind,
         arm=arm,
@@ -69,7 +70,7 @@ def _check(state: ComponentState, project: Project, event: Event, chosen: Chosen
         after=after,
         target_accuracy=project.target,
     )
-    state.owe(event, check, to="cleaning")
+    state.owe(event, check, to="automl")
 
 
 def study_of(version: DataVersion, project: Project) -> Study:
@@ -86,19 +87,21 @@ def _study_cancelled(state: ComponentState, project: Project, event: Event, body
         enter(state, event, PhaseEvent.FAILED, because)
 
 
+def _joined(version: DataVersion, digest: str) -> Revise:
+    """Return the revision by which bought rows join a version."""
+    return Revise(number=version.number, corrections=(), purchases=(digest,), reason="purchase")
+
+
 def proposed(state: ComponentState, project: Project, event: Event) -> None:
     """Take in proposals and purchases; choose once both components have proposed."""
     match event.body:
         # The first since IMPROVING began: what Choose has seen does not change under it.
-        case RepairsProposed() as body if project.repairs is None:
+        case RepairsProposed(command=body) if project.repairs is None:
             project.repairs = body
-        case PurchasesProposed() as body if project.purchases is None:
+        case PurchasesProposed(command=body) if project.purchases is None:
             project.purchases = body
         case Purchased(digest=digest, labelled=True) if project.version:
-            revise = Revise(
-                number=project.version.number, corrections=(), purchases=(digest,), reason="purchase"
-            )
-            state.owe(event, revise, to="registry")
+            state.owe(event, _joined(project.version, digest), to="registry")
             return
         case Purchased() as body if project.version:
             label = LabelPurchase(offer=body.offer, version=project.version, items=project.task.batch_items)
@@ -107,14 +110,12 @@ def proposed(state: ComponentState, project: Project, event: Event) -> None:
         case LabelsWanted() as body:
             ask_labels(state, project, event, body)
             return
-        case Labelled(offer=offer, digest=digest, rows=rows) if project.version:
-            if rows:
-                revise = Revise(
-                    number=project.version.number, corrections=(), purchases=(digest,), reason="purchase"
-                )
-                state.owe(event, revise, to="registry")
+        case Labelled(command=labelled) if project.version:
+            if labelled.rows:
+                state.owe(event, _joined(project.version, labelled.digest), to="registry")
             else:
-                enter(state, event, PhaseEvent.NOTHING_LEARNED, f"no row of offer {offer} was labelled")
+                because = f"no row of offer {labelled.offer} was labelled"
+                enter(state, event, PhaseEvent.NOTHING_LEARNED, because)
             return
         case _:
             return

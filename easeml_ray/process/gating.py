@@ -32,16 +32,16 @@ def next_era(state: ComponentState, project: Project, event: Event) -> None:
 
     It waits for the pool too, which says what is deployed after the last verdict: the new era's ``o``.
     """
-    if project.era_open or project.verdicts or not project.test_sets:
+    if project.era_open or project.verdicts or not project.test_sets or project.version is None:
         return
     project.era_open = True
     project.eras += 1
-    sealed, rows, schema, subsets, labelled = project.test_sets.pop(0)
+    test_set, version = project.test_sets.pop(0), project.version
     gate = project.task.gate
     era = OpenEra(
-        sealed=sealed,
-        rows=rows,
-        schema=schema,
+        sealed=test_set.sealed,
+        rows=test_set.rows,
+        schema=version.schema,
         condition=gate.condition,
         reliability=gate.reliability,
         steps=gate.steps,
@@ -49,8 +49,8 @@ def next_era(state: ComponentState, project: Project, event: Event) -> None:
         mode=gate.mode,
         bound=gate.bound,
         old=project.deployed or project.floor,
-        subset_rows=subsets,
-        labelled=labelled,
+        subset_rows=test_set.subset_rows,
+        labelled=test_set.labelled,
         meter=gate.meter,
         bit_cents=project.task.prices.test_bit,
     )
@@ -66,20 +66,20 @@ def to_gate(state: ComponentState, project: Project, event: Event, models: tuple
 def gated(state: ComponentState, project: Project, event: Event) -> None:
     """Take one event of the gate into a project."""
     match event.body:
-        case EraSealed() as body:
-            # The view follows the gate, also where an earlier release had other rules of when to open.
-            project.test_sets = [waiting for waiting in project.test_sets if waiting[0] != body.sealed]
-            project.era_open, project.eras = True, body.era
-            project.test_rows = body.required
-            if not body.labelled:
-                project.unlabelled.add(body.era)
-            if body.adaptivity != "none":
-                bits = leaked_bits(body.adaptivity, verdicts=body.steps, passes=0, bands=len(body.meter) + 1)
-                project.reserved[body.era] = BillLine(body.steps, bits * body.bit_cents, bits)
-        case ModelsQueued(models=models, old=_, era=era) if era is not None:
-            state.owe(event, TakeIntoGate(models=models), to="pool")
-        case VerdictGiven() as body:
-            verdict = RecordVerdict(model=body.model, passed=body.passed)
+        case EraSealed(command=terms, era=era, required=required):
+            project.test_sets = [waiting for waiting in project.test_sets if waiting.sealed != terms.sealed]
+            project.era_open, project.eras = True, era
+            project.test_rows = required
+            if not terms.labelled:
+                project.unlabelled.add(era)
+            if terms.adaptivity != "none":
+                bands = len(terms.meter) + 1
+                bits = leaked_bits(terms.adaptivity, verdicts=terms.steps, passes=0, bands=bands)
+                project.reserved[era] = BillLine(terms.steps, bits * terms.bit_cents, bits)
+        case ModelsQueued(command=asked, era=era) if era is not None:
+            state.owe(event, TakeIntoGate(models=asked.models), to="pool")
+        case VerdictGiven(command=given):
+            verdict = RecordVerdict(model=given.model, passed=given.passed)
             project.verdicts.append(verdict)
             if project.task.gate.adaptivity != "none":
                 state.owe(event, verdict, to="pool")
@@ -90,18 +90,20 @@ def gated(state: ComponentState, project: Project, event: Event) -> None:
                     state.owe(event, verdict, to="pool")
             project.era_open = False
             next_era(state, project, event)
-        case TestLabelsWanted() as body:
-            ask_test_labels(state, project, event, body)
-        case EraReleased(era=era, digest=digest, rows=rows, sealed=sealed):
-            project.reserved.pop(era, None)
+        case TestLabelsWanted(command=wanted):
+            ask_test_labels(state, project, event, wanted)
+        case EraReleased(command=released, sealed=sealed):
+            project.reserved.pop(released.era, None)
             # Without any labelled row too: the registry has to know that the set is sealed no longer.
             # Rows that people labelled because models differ on them are no sample: they do for training.
-            asked = era in project.unlabelled
-            state.owe(
-                event,
-                Absorb(source=f"era:{era}", digest=digest, rows=rows, sealed=sealed, train_only=asked),
-                to="registry",
+            absorb = Absorb(
+                source=f"era:{released.era}",
+                digest=released.digest,
+                rows=released.rows,
+                sealed=sealed,
+                train_only=released.era in project.unlabelled,
             )
+            state.owe(event, absorb, to="registry")
         # An era that was given to the gate since may do.
         case TestSetWanted(rows=rows, why=why, era=era) if era >= project.eras:
             ask_test_set(state, project, event, rows, why)

@@ -45,9 +45,7 @@ class CreateTenant:
 class TenantCreated:
     """A tenant's token is known from now on."""
 
-    name: str
-    role: str
-    token_hash: str
+    command: CreateTenant
 
 
 @message("process.CreateProject")
@@ -60,10 +58,9 @@ class CreateProject:
 
 @message("process.ProjectCreated")
 class ProjectCreated:
-    """An application is defined."""
+    """An application is defined; its ``task`` is complete, defaults and all."""
 
-    name: str
-    task: dict[str, Any]
+    command: CreateProject
 
 
 @message("process.ControlProject")
@@ -77,7 +74,7 @@ class ControlProject:
 class ControlChanged:
     """The control of a project changed."""
 
-    event: str
+    command: ControlProject
     control: str
 
 
@@ -94,10 +91,8 @@ class EnterPhase:
 class PhaseEntered:
     """The phase moved."""
 
-    event: str
+    command: EnterPhase
     phase: str
-    because: str
-    version: DataVersion | None = None
 
 
 @message("process.OverrideTarget")
@@ -111,11 +106,10 @@ class OverrideTarget:
 
 @message("process.TargetOverridden")
 class TargetOverridden:
-    """A person decided; logged for good."""
+    """A person decided; logged for good. ``target_accuracy`` is the one that holds now."""
 
+    command: OverrideTarget
     target_accuracy: float
-    train: bool
-    reason: str
     by: str
 
 
@@ -162,14 +156,9 @@ class RecordGain:
 
 @message("process.GainRealised")
 class GainRealised:
-    """What a step was predicted to bring and what the next study saw of it; see :class:`RecordGain`."""
+    """What a step was predicted to bring and what the next study saw of it."""
 
-    option: str
-    kind: str
-    predicted: Gain
-    realised: float
-    cost_cents: float
-    model: float | None = None
+    command: RecordGain
 
 
 @message("process.RecordRejection")
@@ -185,9 +174,7 @@ class RecordRejection:
 class Rejected:
     """A component refused a command that Lifecycle sent; the action is settled by it."""
 
-    to: str
-    kind: str
-    error: dict[str, Any]
+    command: RecordRejection
 
 
 @message("process.ShowTenants")

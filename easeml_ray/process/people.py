@@ -9,10 +9,11 @@ from typing import Any
 
 from easeml_ray.cleaning.messages import AnsweredItem, Learn
 from easeml_ray.component.base import ComponentState
-from easeml_ray.gate.label_messages import LearnTestLabels, SealedLabel, TestLabelsWanted
+from easeml_ray.gate.label_messages import LearnTestLabels, SealedLabel, WantTestLabels
+from easeml_ray.items import BoughtRow, Cell, Goal, Item, Label, OfferedRows, ServedRow, TestRow, TestSetRows
 from easeml_ray.market.label_messages import LabelsWanted, LearnLabels, PlacedLabel
 from easeml_ray.market.messages import Buy, Decline
-from easeml_ray.messages import Event, Option
+from easeml_ray.messages import Event, Gain, Option
 from easeml_ray.oracle.messages import (
     Answered,
     Asked,
@@ -21,12 +22,13 @@ from easeml_ray.oracle.messages import (
     Kind,
     Opened,
     OpenRequests,
+    Skip,
     Skipped,
 )
 from easeml_ray.pool.messages import (
+    FinishRound,
     LabelledRow,
     ObserveLabels,
-    RoundFinished,
 )
 from easeml_ray.process.messages import (
     EnterPhase,
@@ -56,8 +58,7 @@ __all__ = [
 ]
 
 _HOUR = 3600.0
-_IMPROVES = ("CLEAN_CELL", "RELABEL")
-_REPEATED = (*_IMPROVES, "LABEL_ROW")
+_REPEATED = (Kind.CLEAN_CELL, Kind.RELABEL, Kind.LABEL_ROW)
 """Kinds of which an item is answered by as many people as the task says."""
 
 
@@ -73,77 +74,58 @@ def believed(project: Project) -> float:
 
 def ask_decision(state: ComponentState, project: Project, event: Event, why: str) -> None:
     """Ask whether to train anyway, to improve the data, or for another target."""
-    reached = f"{believed(project):.3f}"
-    payload = {
-        "answer": "decision",
-        "target_accuracy": project.target,
-        "surely_reachable": reached,
-        "why": why,
-    }
+    goal = Goal(
+        target_accuracy=project.target,
+        surely_reachable=f"{believed(project):.3f}",
+        why=why,
+        version=project.version.number if project.version else 0,
+        round=project.rounds,
+    )
     title = (
         f"Target {project.target}: {why}. Answer `train` (go on anyway), `improve`, "
         "or another target accuracy."
     )
-    key = f"target:{project.version.number if project.version else 0}:{project.rounds}"
-    ask(
-        state,
-        project,
-        event,
-        Kind.OVERRIDE_TARGET,
-        key,
-        title,
-        (Asked(key=key, payload=payload, cost_cents=0.0),),
-    )
+    ask(state, project, event, Kind.OVERRIDE_TARGET, goal.key, title, (goal,))
 
 
 def ask_option(state: ComponentState, project: Project, event: Event, option: Option) -> None:
     """Ask for the items of an option that was chosen."""
-    answers = project.task.answers_per_item if option.kind in _IMPROVES else 1
-    each = option.cost_cents / max(len(option.items) * answers, 1)
-    items = tuple(
-        Asked(key=item["key"], payload={k: v for k, v in item.items() if k != "key"}, cost_cents=each)
-        for item in option.items
-    )
+    kind = Kind(option.kind)
+    answers = project.task.answers_per_item if kind in _REPEATED else 1
     ask(
         state,
         project,
         event,
-        Kind(option.kind),
+        kind,
         f"{option.kind.lower()}-{project.rounds + 1}",
         option.title,
-        items,
-        option=option,
+        option.items,
+        cents=option.cost_cents / max(len(option.items) * answers, 1),
+        choices=option.choices,
+        gain=option.gain,
     )
 
 
-def ask_labels(state: ComponentState, project: Project, event: Event, body: LabelsWanted) -> None:
+def ask_labels(state: ComponentState, project: Project, event: Event, wanted: LabelsWanted) -> None:
     """Ask for the labels of some rows that were bought without."""
-    items = tuple(
-        Asked(
-            key=f"offer:{body.offer}:{place}",
-            payload={"offer": body.offer, "table": body.digest, "place": place},
-            cost_cents=project.task.prices.label,
-        )
-        for place in range(body.first, body.first + body.count)
-    )
+    body = wanted.command
+    places = range(body.first, body.first + body.count)
+    items = tuple(BoughtRow(offer=body.offer, table=wanted.digest, place=place) for place in places)
     batch = f"label-{body.offer}-{body.first}"
     title = f"Which class are these rows of offer {body.offer}? ({len(items)} rows)"
-    ask(state, project, event, Kind.LABEL_ROW, batch, title, items, choices=body.classes)
+    cents = project.task.prices.label
+    ask(state, project, event, Kind.LABEL_ROW, batch, title, items, cents=cents, choices=body.classes)
 
 
-def ask_test_labels(state: ComponentState, project: Project, event: Event, body: TestLabelsWanted) -> None:
+def ask_test_labels(state: ComponentState, project: Project, event: Event, body: WantTestLabels) -> None:
     """Ask for labels of rows of a test set; the answers are sealed to the gate on arrival."""
     items = tuple(
-        Asked(
-            key=f"test:{body.era}:{row}",
-            payload={"era": body.era, "row": row, "table": body.table, "place": place},
-            cost_cents=project.task.prices.label,
-        )
-        for place, row in enumerate(body.rows)
+        TestRow(era=body.era, row=row, table=body.table, place=place) for place, row in enumerate(body.rows)
     )
     batch = f"test-{body.era}-{event.version}"
     title = f"Which class are these rows of test set {body.era}? ({len(items)} rows)"
-    ask(state, project, event, Kind.LABEL_TEST, batch, title, items, choices=body.classes)
+    cents = project.task.prices.label
+    ask(state, project, event, Kind.LABEL_TEST, batch, title, items, cents=cents, choices=body.classes)
 
 
 def ask_test_set(state: ComponentState, project: Project, event: Event, rows: int, why: str) -> None:
@@ -152,32 +134,17 @@ def ask_test_set(state: ComponentState, project: Project, event: Event, rows: in
         return
     project.wanted_rows = rows
     title = f"A new test set is needed: upload {rows:,} fresh labelled rows ({why})."
-    key = f"test-set:{event.component}:{event.version}"
-    payload = {"rows": rows, "why": why, "answer": "upload"}
-    ask(
-        state,
-        project,
-        event,
-        Kind.NEW_TEST_SET,
-        key,
-        title,
-        (Asked(key=key, payload=payload, cost_cents=0.0),),
-    )
+    wanted = TestSetRows(rows=rows, why=why, asked_by=f"{event.component}:{event.version}")
+    ask(state, project, event, Kind.NEW_TEST_SET, wanted.key, title, (wanted,))
 
 
-def ask_realtime(state: ComponentState, project: Project, event: Event, body: RoundFinished) -> None:
+def ask_realtime(state: ComponentState, project: Project, event: Event, body: FinishRound) -> None:
     """Ask for the labels that the picker wants."""
-    items = tuple(
-        Asked(
-            key=f"realtime:{row.request}",
-            payload={"window": body.window, "row": row.row, "request_id": row.request},
-            cost_cents=project.task.prices.label,
-        )
-        for row in body.asked
-    )
+    items = tuple(ServedRow(window=body.window, row=row.row, request_id=row.request) for row in body.asked)
     batch = f"window-{body.window}-{body.start}"
     title = f"Which class are these realtime rows? ({len(items)} of window {body.window})"
-    ask(state, project, event, Kind.LABEL_REALTIME, batch, title, items, choices=tuple(body.classes))
+    cents = project.task.prices.label
+    ask(state, project, event, Kind.LABEL_REALTIME, batch, title, items, cents=cents, choices=body.classes)
 
 
 def ask(
@@ -187,12 +154,13 @@ def ask(
     kind: Kind,
     batch: str,
     title: str,
-    items: tuple[Asked, ...],
+    items: tuple[Item, ...],
     *,
-    option: Option | None = None,
+    cents: float = 0.0,
     choices: tuple[str, ...] = (),
+    gain: Gain | None = None,
 ) -> None:
-    """Make a batch of requests due."""
+    """Make a batch of requests due; an answer costs ``cents``."""
     project.rounds += 1
     state.owe(
         event,
@@ -201,12 +169,11 @@ def ask(
             batch=batch,
             asker=event.component,
             title=title,
-            items=items,
-            choices=option.choices if option else choices,
-            gain=option.gain if option else None,
+            items=tuple(Asked(item=item, cost_cents=cents) for item in items),
+            choices=choices,
+            gain=gain,
             deadline=event.at + project.task.request_hours * _HOUR,
             answers_per_item=project.task.answers_per_item if kind in _REPEATED else 1,
-            budget_cents=None,
         ),
         to="oracle",
     )
@@ -233,20 +200,22 @@ def withdraw(state: ComponentState, project: Project, event: Event, kind: Kind) 
 def hear(state: ComponentState, project: Project, event: Event) -> None:
     """Take in what the oracle tells: requests that opened, and how they closed."""
     match event.body:
-        case Opened() as body:
+        case Opened(command=body, first=first):
             fresh = Batch(body.batch, body.kind.value, body.choices)
             batch = project.batches.setdefault(body.batch, fresh)
-            for offset, item in enumerate(body.items):
-                batch.prices[item.key], batch.costs[item.key] = item.cost_cents, 0.0
-                batch.payloads[item.key] = item.payload
-                batch.open[body.first + offset] = item.key
-        case Answered(annotator=annotator, answers=answers, closed=closed):
+            for number, asked in enumerate(body.items, first):
+                key = asked.item.key
+                batch.items[key], batch.prices[key], batch.costs[key] = asked.item, asked.cost_cents, 0.0
+                batch.open[number] = key
+        case Answered(command=given, closed=closed):
             for batch in project.batches.values():
-                for key in (batch.open[a.request] for a in answers if a.request in batch.open):
+                for key in (batch.open[a.request] for a in given.answers if a.request in batch.open):
                     batch.costs[key] += batch.prices[key]
-            _closed(state, project, event, {a.request: a.value for a in closed}, annotator)
-        case Skipped(annotator=_, requests=requests) | Expired(requests=requests, batch=_):
-            late = isinstance(event.body, Expired) and asked_for(state, project, Kind.NEW_TEST_SET)
+            _closed(state, project, event, {a.request: a.value for a in closed}, given.annotator)
+        case Skipped(command=Skip(requests=requests)):
+            _closed(state, project, event, dict.fromkeys(requests), "nobody")
+        case Expired(requests=requests):
+            late = asked_for(state, project, Kind.NEW_TEST_SET)
             _closed(state, project, event, dict.fromkeys(requests), "nobody")
             if late and project.wanted_rows and not asked_for(state, project, Kind.NEW_TEST_SET):
                 ask_test_set(state, project, event, project.wanted_rows, "models still wait for it")
@@ -267,40 +236,36 @@ def _closed(state: ComponentState, project: Project, event: Event, values: dict[
 
 
 def _batch_done(state: ComponentState, project: Project, event: Event, batch: Batch, by: str) -> None:
-    if batch.kind in _IMPROVES:
-        _learn(state, project, event, batch)
-    elif batch.kind == "LABEL_ROW" and all("place" in payload for payload in batch.payloads.values()):
-        labels = tuple(
-            PlacedLabel(
-                place=batch.payloads[key]["place"],
-                label=None if value is None else str(value),
-                cost_cents=batch.costs[key],
+    match next(iter(batch.items.values())):
+        case Label() | Cell():
+            _learn(state, project, event, batch)
+        case BoughtRow(offer=offer):
+            labels = tuple(
+                PlacedLabel(place=row.place, label=_text(value), cost_cents=batch.costs[row.key])
+                for row, value in batch.answered(BoughtRow)
             )
-            for key, value in batch.answers.items()
-        )
-        offer = next(iter(batch.payloads.values()))["offer"]
-        state.owe(event, LearnLabels(offer=offer, labels=labels), to="market")
-    elif batch.kind == "LABEL_TEST":
-        sealed = tuple(
-            SealedLabel(
-                row=batch.payloads[key]["row"],
-                sealed=None if value is None else str(value),
-                cost_cents=batch.costs[key],
+            state.owe(event, LearnLabels(offer=offer, labels=labels), to="market")
+        case TestRow(era=era):
+            sealed = tuple(
+                SealedLabel(row=row.row, sealed=_text(value), cost_cents=batch.costs[row.key])
+                for row, value in batch.answered(TestRow)
             )
-            for key, value in batch.answers.items()
-        )
-        era = next(iter(batch.payloads.values()))["era"]
-        state.owe(event, LearnTestLabels(era=era, labels=sealed), to="gate")
-    elif batch.kind == "BUY_ROW" and project.version:
-        for key, answer in batch.answers.items():
-            offer = batch.payloads[key]["offer"]
-            if answer == "yes":
-                state.owe(event, Buy(offer=offer, approved_by=by, version=project.version), to="market")
-            else:
-                state.owe(event, Decline(offer=offer, by=by), to="market")
-                enter(state, event, PhaseEvent.NOTHING_LEARNED, f"offer {offer} was declined")
-    elif batch.kind == "OVERRIDE_TARGET":
-        _decided(state, event, next(iter(batch.answers.values())), by)
+            state.owe(event, LearnTestLabels(era=era, labels=sealed), to="gate")
+        case OfferedRows() if project.version:
+            for offered, answer in batch.answered(OfferedRows):
+                if answer == "yes":
+                    buy = Buy(offer=offered.offer, approved_by=by, version=project.version)
+                    state.owe(event, buy, to="market")
+                else:
+                    state.owe(event, Decline(offer=offered.offer, by=by), to="market")
+                    because = f"offer {offered.offer} was declined"
+                    enter(state, event, PhaseEvent.NOTHING_LEARNED, because)
+        case Goal():
+            _decided(state, event, next(iter(batch.answers.values())), by)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
 def _decided(state: ComponentState, event: Event, answer: Any, by: str) -> None:
@@ -322,31 +287,23 @@ def _decided(state: ComponentState, event: Event, answer: Any, by: str) -> None:
 def _learn(state: ComponentState, project: Project, event: Event, batch: Batch) -> None:
     if project.version is None:
         return
-    learned = tuple(
-        AnsweredItem(
-            key=key,
-            value=value,
-            entropy_before=float(batch.payloads[key].get("bits", 0.0)),
-            cost_cents=batch.costs[key],
-        )
-        for key, value in batch.answers.items()
-    )
-    state.owe(event, Learn(kind=batch.kind, items=learned), to="cleaning")
-    corrections = tuple(
-        Correction(
-            pillar=batch.payloads[key]["pillar"],
-            row_id=batch.payloads[key]["row_id"],
-            column=batch.payloads[key].get("column"),
-            value=value,
-            evidence=batch.id,
-        )
-        for key, value in batch.answers.items()
-        if value is not None
-    )
+    learned: list[AnsweredItem] = []
+    corrections: list[Correction] = []
+    answered: list[tuple[Label | Cell, Any]] = [*batch.answered(Label), *batch.answered(Cell)]
+    for item, value in answered:
+        cost = batch.costs[item.key]
+        learned.append(AnsweredItem(key=item.key, value=value, entropy_before=item.bits, cost_cents=cost))
+        if value is not None:
+            column = item.column if isinstance(item, Cell) else None
+            corrections.append(
+                Correction(
+                    pillar=item.pillar, row_id=item.row_id, column=column, value=value, evidence=batch.id
+                )
+            )
+    state.owe(event, Learn(kind=batch.kind, items=tuple(learned)), to="cleaning")
     if corrections:
-        revise = Revise(
-            number=project.version.number, corrections=corrections, purchases=(), reason="answers"
-        )
+        number, made = project.version.number, tuple(corrections)
+        revise = Revise(number=number, corrections=made, purchases=(), reason="answers")
         state.owe(event, revise, to="registry")
     else:
         project.unanswered += 1
@@ -354,13 +311,13 @@ def _learn(state: ComponentState, project: Project, event: Event, batch: Batch) 
 
 
 def _realtime_labels(state: ComponentState, event: Event, batch: Batch, fresh: dict[str, Any]) -> None:
+    rows = [(row, fresh[row.key]) for row, _ in batch.answered(ServedRow) if row.key in fresh]
     labels = tuple(
         LabelledRow(
-            row=batch.payloads[key]["row"],
+            row=row.row,
             label=None if value is None else batch.choices.index(str(value)),
-            cost_cents=batch.costs[key],
+            cost_cents=batch.costs[row.key],
         )
-        for key, value in fresh.items()
+        for row, value in rows
     )
-    window = next(iter(batch.payloads.values()))["window"]
-    state.owe(event, ObserveLabels(window=window, labels=labels), to="pool")
+    state.owe(event, ObserveLabels(window=rows[0][0].window, labels=labels), to="pool")

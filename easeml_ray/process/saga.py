@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from easeml_ray.arms.arms import ARMS
 from easeml_ray.automl.messages import OpenSearch, SearchOpened, TrialFailed, TrialFinished
 from easeml_ray.cleaning.messages import Propose as ProposeRepairs
 from easeml_ray.component.base import ComponentState
@@ -23,6 +22,7 @@ from easeml_ray.pool.messages import (
     BatchAdmitted,
     CloseIntake,
     Deployed,
+    ModelAdded,
     ModelMoved,
     RoundFinished,
     VerdictRecorded,
@@ -36,6 +36,7 @@ from easeml_ray.process.messages import (
     GainRealised,
     OptionChosen,
     PhaseEntered,
+    RecordRejection,
     Rejected,
     TargetOverridden,
 )
@@ -50,7 +51,7 @@ from easeml_ray.process.people import (
     withdraw,
 )
 from easeml_ray.process.project import Control, Phase, PhaseEvent
-from easeml_ray.process.view import Chosen, Project
+from easeml_ray.process.view import Chosen, Project, TestSet
 from easeml_ray.registry.messages import (
     Absorb,
     Augment,
@@ -72,19 +73,20 @@ _NEEDED = {
     Phase.ACQUIRING: ("registry", "market", "oracle"),
 }
 """The components without whose answer a project cannot leave a phase."""
-_BESIDE = frozenset({"cleaning.CompareVersions", "market.RecomputePayments", "market.ValueRows"})
+_BESIDE = frozenset({"automl.CompareVersions", "market.RecomputePayments", "market.ValueRows"})
 
 
 def react(state: ComponentState, project: Project, event: Event) -> None:
     """Take one event into a project."""
     match event.body:
         case PhaseEntered() as body:
-            project.phase, project.because = Phase(body.phase), body.because
-            if body.event != PhaseEvent.FAILED.value:
+            move = body.command
+            project.phase, project.because = Phase(body.phase), move.because
+            if move.event != PhaseEvent.FAILED.value:
                 project.problem = None
-            project.version = body.version or project.version
+            project.version = move.version or project.version
             _entered(state, project, event)
-        case ControlChanged(event=_, control=control):
+        case ControlChanged(control=control):
             project.control = Control(control)
             if project.control is not Control.RUNNING and project.phase is Phase.FEASIBILITY:
                 # A study holds processors that others could use; it is asked for anew on resume.
@@ -97,20 +99,10 @@ def react(state: ComponentState, project: Project, event: Event) -> None:
             option = next(o for o in project.options() if o.id == body.option)
             if project.version:
                 project.chosen = Chosen(option, believed(project), project.version)
-        case GainRealised() as body:
-            project.gains.append(body)
-        case Rejected(kind="feasibility.CancelStudy"):
-            pass  # it had not begun, or had just ended
-        case Rejected(kind="pool.RecordVerdict") as body:
-            project.verdicts.pop(0)  # they go to it in order
-            project.problem = {"component": body.to, "what": body.kind, **body.error}
-            next_era(state, project, event)
-        case Rejected(to=to, kind=kind, error=error) if error.get("kind") != "IllegalTransition":
-            _failed(state, project, event, to, kind, error)
-            if kind == "gate.OpenEra":
-                project.era_open = False
-                project.eras -= 1
-                next_era(state, project, event)
+        case GainRealised(command=gain):
+            project.gains.append(gain)
+        case Rejected(command=RecordRejection() as refused):
+            _refused(state, project, event, refused)
         case WorkRejected(kind=kind, error=error) if kind in _BESIDE:
             # No phase waits for a check or an audit: it is shown, and the project goes on.
             project.problem = {"component": event.component, "what": kind, **error}
@@ -118,6 +110,25 @@ def react(state: ComponentState, project: Project, event: Event) -> None:
             _failed(state, project, event, event.component, kind, error)
         case _:
             _REACTIONS.get(event.component, _nothing)(state, project, event)
+
+
+def _refused(state: ComponentState, project: Project, event: Event, refused: RecordRejection) -> None:
+    """Go on after a component refused what it was sent."""
+    match refused.kind:
+        case "feasibility.CancelStudy":
+            return  # it had not begun, or had just ended
+        case "pool.RecordVerdict":
+            project.verdicts.pop(0)  # they go to it in order
+            project.problem = {"component": refused.to, "what": refused.kind, **refused.error}
+            next_era(state, project, event)
+            return
+    if refused.error.get("kind") == "IllegalTransition":
+        return
+    _failed(state, project, event, refused.to, refused.kind, refused.error)
+    if refused.kind == "gate.OpenEra":
+        project.era_open = False
+        project.eras -= 1
+        next_era(state, project, event)
 
 
 def _nothing(state: ComponentState, project: Project, event: Event) -> None:
@@ -194,9 +205,7 @@ def _entered(state: ComponentState, project: Project, event: Event) -> None:
         case Phase.READY if version and version.number not in project.searched:
             project.searched.add(version.number)
             price = project.task.prices.gpu_second
-            search = OpenSearch(
-                version=version, arms=tuple(ARMS), seed=project.task.seed, gpu_second_cents=price
-            )
+            search = OpenSearch(version=version, seed=project.task.seed, gpu_second_cents=price)
             state.owe(event, search, to="automl")
 
 
@@ -217,22 +226,20 @@ def _registry(state: ComponentState, project: Project, event: Event) -> None:
     match event.body:
         case Uploaded():
             enter(state, event, PhaseEvent.UPLOADED, "a file came")
-        case PillarsSealed() as body:
+        case PillarsSealed(command=body):
             project.version = body.version
             enter(state, event, PhaseEvent.PILLARS_SEALED, "split and sealed", body.version)
-            first = (body.stable, body.stable_rows, body.version.schema, body.subset_rows, True)
-            project.test_sets.append(first)
+            project.test_sets.append(TestSet(body.stable, body.stable_rows, body.subset_rows))
             next_era(state, project, event)
-        case TestSetAdded() as body if project.version:
-            schema = project.version.schema
-            added = (body.stable, body.stable_rows, schema, body.subset_rows, body.labelled)
+        case TestSetAdded(command=body):
+            added = TestSet(body.stable, body.stable_rows, body.subset_rows, body.labelled)
             project.test_sets.append(added)
             next_era(state, project, event)
             project.wanted_rows = 0
             withdraw(state, project, event, Kind.NEW_TEST_SET)
         case Augmented(version=version):
             enter(state, event, PhaseEvent.AUGMENTED, "machine-readable", version)
-        case VersionAdded() as body:
+        case VersionAdded(command=body):
             project.version = body.version
             project.repairs = project.purchases = None  # they were for the version before
             if body.reason == "augmentation":
@@ -253,22 +260,20 @@ def _automl(state: ComponentState, project: Project, event: Event) -> None:
             for version, left in project.arms_left.items():
                 if left:
                     _close_intake(state, project, event, version, 0)
-            project.arms_left = {body.version.number: len(body.arms)}
+            project.arms_left = {body.command.version.number: len(body.arms)}
             if not project.era_open:
                 # While models are trained there is time to label.
                 why = "models are being trained, and no test set is left for them"
                 ask_test_set(state, project, event, project.test_rows, why)
         case TrialFailed(version=version):
             _trial_over(state, project, event, version)
-        case TrialFinished() as body:
+        case TrialFinished(command=body):
             if body.floor:
                 project.floor = body.model
                 if project.ungated:
                     to_gate(state, project, event, project.ungated, body.model)
                     project.ungated = ()
             task = project.task
-            project.development[body.model] = body.development_accuracy
-            project.arms[body.model] = body.arm
             added = AddModel(
                 model=body.model,
                 arm=body.arm,
@@ -320,12 +325,16 @@ def _pool(state: ComponentState, project: Project, event: Event) -> None:
             project.deployed = body.model
         case ModelMoved(model=model, event=move) if move in (ModelEvent.PASS.value, ModelEvent.FAIL.value):
             project.verdicts = [verdict for verdict in project.verdicts if verdict.model != model]
+        case ModelAdded(command=added):
+            project.development[added.model] = added.development_accuracy
+            project.arms[added.model] = added.arm
         case VerdictRecorded():
             next_era(state, project, event)
-        case RoundFinished() as body if body.asked:
+        case RoundFinished(command=body) if body.asked:
             ask_realtime(state, project, event, body)
-        case WindowReleased(window=window, digest=digest, rows=rows) if rows:
-            state.owe(event, Absorb(source=f"window:{window}", digest=digest, rows=rows), to="registry")
+        case WindowReleased(command=body) if body.rows:
+            absorb = Absorb(source=f"window:{body.window}", digest=body.digest, rows=body.rows)
+            state.owe(event, absorb, to="registry")
 
 
 _REACTIONS = {

@@ -7,9 +7,10 @@ at any point repeats sends and loses none.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, ClassVar
 
+from easeml_ray.cleaning.messages import Learned
 from easeml_ray.component.base import ComponentState
 from easeml_ray.errors import AlreadyExists, InvalidSpec, NotFound
 from easeml_ray.feasibility.messages import CancelStudy
@@ -77,64 +78,46 @@ class LifecycleState(ComponentState):
     def decide(self, command: Command) -> Decision:
         """Judge a command; see :class:`ComponentState`."""
         match command.body:
-            case CreateTenant(name=name, role=role, token_hash=token_hash):
-                return self._create_tenant(name, role, token_hash)
-            case CreateProject(name=name, task=task):
-                return self._create_project(name, task)
-            case RecordRejection(to=to, kind=kind, error=error):
-                return Decision((Rejected(to=to, kind=kind, error=error),))
+            case CreateTenant() as tenant:
+                return self._create_tenant(tenant)
+            case CreateProject() as created:
+                return self._create_project(created)
+            case RecordRejection() as refused:
+                return Decision((Rejected(command=refused),))
         project = self.project(command.project)
         match command.body:
-            case EnterPhase(event=event, because=because, version=version):
-                phase = PHASE.next(project.phase, PhaseEvent(event), instance=project.name)
-                return Decision(
-                    (PhaseEntered(event=event, phase=phase.value, because=because, version=version),)
-                )
-            case ControlProject(event=event):
-                control = CONTROL.next(project.control, ControlEvent(event), instance=project.name)
-                return Decision(
-                    (ControlChanged(event=event, control=control.value),), {"control": control.value}
-                )
-            case OverrideTarget() as body:
-                return self._override(project, body, command.principal.actor)
+            case EnterPhase() as move:
+                return Decision((_entered(project, move),))
+            case ControlProject() as asked:
+                control = CONTROL.next(project.control, ControlEvent(asked.event), instance=project.name)
+                changed = ControlChanged(command=asked, control=control.value)
+                return Decision((changed,), {"control": control.value})
+            case OverrideTarget() as override:
+                return self._override(project, override, command.principal.actor)
             case RequestImprovement(reason=reason):
                 return self._enter(project, PhaseEvent.IMPROVEMENT_ASKED, reason)
             case Choose():
                 return self._choose(project)
-            case RecordGain() as body:
-                return Decision(
-                    (
-                        GainRealised(
-                            option=body.option,
-                            kind=body.kind,
-                            predicted=body.predicted,
-                            realised=body.realised,
-                            cost_cents=body.cost_cents,
-                            model=body.model,
-                        ),
-                    )
-                )
+            case RecordGain() as gain:
+                return Decision((GainRealised(command=gain),))
         raise TypeError(f"{type(command.body).__name__} is no command of Lifecycle")
 
     def _enter(self, project: Project, event: PhaseEvent, because: str) -> Decision:
-        phase = PHASE.next(project.phase, event, instance=project.name)
-        return Decision(
-            (PhaseEntered(event=event.value, phase=phase.value, because=because),), {"phase": phase.value}
-        )
+        entered = _entered(project, EnterPhase(event=event.value, because=because))
+        return Decision((entered,), {"phase": entered.phase})
 
-    def _create_tenant(self, name: str, role: str, token_hash: str) -> Decision:
-        _check_name("tenant", name)
-        if role not in set(Role) - {Role.SYSTEM}:
+    def _create_tenant(self, body: CreateTenant) -> Decision:
+        _check_name("tenant", body.name)
+        if body.role not in set(Role) - {Role.SYSTEM}:
             raise InvalidSpec(
-                f"no role {role!r}",
+                f"no role {body.role!r}",
                 hint="Roles: admin, tenant, annotator, seller.",
                 field="role",
             )
-        return Decision(
-            (TenantCreated(name=name, role=role, token_hash=token_hash),), {"tenant": name, "role": role}
-        )
+        return Decision((TenantCreated(command=body),), {"tenant": body.name, "role": body.role})
 
-    def _create_project(self, name: str, task: dict[str, Any]) -> Decision:
+    def _create_project(self, body: CreateProject) -> Decision:
+        name = body.name
         _check_name("project", name)
         if name in self.projects:
             raise AlreadyExists(
@@ -143,9 +126,9 @@ class LifecycleState(ComponentState):
                 what="project",
                 name=name,
             )
-        spec = parse_task(task)
-        whole = spec.model_dump(mode="json")
-        return Decision((ProjectCreated(name=name, task=whole),), {"project": name, "task": whole})
+        whole = parse_task(body.task).model_dump(mode="json")
+        created = ProjectCreated(command=replace(body, task=whole))
+        return Decision((created,), {"project": name, "task": whole})
 
     def _override(self, project: Project, body: OverrideTarget, by: str) -> Decision:
         target = body.target_accuracy if body.target_accuracy is not None else project.target
@@ -156,10 +139,9 @@ class LifecycleState(ComponentState):
                 field="target_accuracy",
             )
         event = PhaseEvent.OVERRIDDEN if body.train else PhaseEvent.RESTARTED
-        phase = PHASE.next(project.phase, event, instance=project.name)
-        overridden = TargetOverridden(target_accuracy=target, train=body.train, reason=body.reason, by=by)
-        entered = PhaseEntered(event=event.value, phase=phase.value, because=f"{by}: {body.reason}")
-        return Decision((overridden, entered), {"phase": phase.value, "target_accuracy": target})
+        entered = _entered(project, EnterPhase(event=event.value, because=f"{by}: {body.reason}"))
+        overridden = TargetOverridden(command=body, target_accuracy=target, by=by)
+        return Decision((overridden, entered), {"phase": entered.phase, "target_accuracy": target})
 
     def _choose(self, project: Project) -> Decision:
         if project.unanswered >= _PATIENCE:
@@ -171,7 +153,7 @@ class LifecycleState(ComponentState):
             because = f"none of {known} options is worth its cost and affordable"
             return self._enter(project, PhaseEvent.NOTHING_WORTH_ITS_COST, because)
         best = affordable[0]
-        phase = PHASE.next(project.phase, _CHOSEN[best.kind], instance=project.name)
+        entered = _entered(project, EnterPhase(event=_CHOSEN[best.kind].value, because=best.title))
         chosen = OptionChosen(
             option=best.id,
             kind=best.kind,
@@ -180,35 +162,29 @@ class LifecycleState(ComponentState):
             cost_cents=best.cost_cents,
             of=len(project.options()),
         )
-        entered = PhaseEntered(event=_CHOSEN[best.kind].value, phase=phase.value, because=best.title)
         return Decision((chosen, entered), {"option": best.id})
 
     # -- fold -----------------------------------------------------------------------------
 
     def apply(self, event: Event) -> None:
         """Take in an event of any component; see :class:`ComponentState`."""
-        if isinstance(event.body, TenantCreated):
-            body = event.body
-            self.tenants.setdefault(body.name, {})[body.token_hash] = body.role
-            return
-        if isinstance(event.body, ProjectCreated):
-            self._created(event, event.body)
-            return
-        project = self.projects.get(event.project)
-        if project is None:
-            return
-        self._bill(project, event)
-        react(self, project, event)
-
-    def _created(self, event: Event, body: ProjectCreated) -> None:
-        task = parse_task(body.task)
-        self.projects[body.name] = Project(body.name, event.tenant, task, event.at, task.target_accuracy)
+        match event.body:
+            case TenantCreated(command=body):
+                self.tenants.setdefault(body.name, {})[body.token_hash] = body.role
+            case ProjectCreated(command=body):
+                task = parse_task(body.task)
+                made = Project(body.name, event.tenant, task, event.at, task.target_accuracy)
+                self.projects[body.name] = made
+            case _ if event.project in self.projects:
+                project = self.projects[event.project]
+                self._bill(project, event)
+                react(self, project, event)
 
     def _bill(self, project: Project, event: Event) -> None:
         line = getattr(event.body, "ledger", None)
         if not isinstance(line, LedgerLine):
             return
-        kind = getattr(event.body, "kind", "") or type(event.body).__name__
+        kind = event.body.command.kind if isinstance(event.body, Learned) else type(event.body).__name__
         total = project.bill.setdefault(f"{event.component}: {kind}", BillLine())
         total.count += line.count
         total.cost_cents += line.cost_cents
@@ -266,7 +242,7 @@ class LifecycleState(ComponentState):
                     "budget_left_cents": found.budget_left,
                     "options": [
                         {
-                            **{k: v for k, v in asdict(o).items() if k != "items"},
+                            **o.shown(),
                             "items": len(o.items),
                             "gain_per_cent": o.gain_per_cent,
                             "affordable": o in found.affordable(),
@@ -323,6 +299,11 @@ class LifecycleState(ComponentState):
             assert project.spent_cents <= project.task.budgets.improvement_cents + 1e-6
             for batch in project.batches.values():
                 assert set(batch.open.values()).isdisjoint(batch.answers)
+
+
+def _entered(project: Project, move: EnterPhase) -> PhaseEntered:
+    phase = PHASE.next(project.phase, PhaseEvent(move.event), instance=project.name)
+    return PhaseEntered(command=move, phase=phase.value)
 
 
 def _check_name(what: str, name: str) -> None:

@@ -3,37 +3,44 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from easeml_ray.cleaning.messages import Proposed as RepairsProposed
-from easeml_ray.feasibility.messages import Studied
-from easeml_ray.market.messages import Proposed as PurchasesProposed
+from easeml_ray.cleaning.messages import Suggest as Repairs
+from easeml_ray.feasibility.messages import Report
+from easeml_ray.items import Item
+from easeml_ray.market.messages import Suggest as Purchases
 from easeml_ray.messages import DataVersion, Option
 from easeml_ray.pool.messages import RecordVerdict
-from easeml_ray.process.messages import GainRealised
+from easeml_ray.process.messages import RecordGain
 from easeml_ray.process.project import CONTROL, PHASE, Control, Phase
 from easeml_ray.process.task import TaskSpec
 
-__all__ = ["Batch", "BillLine", "Chosen", "Project", "gain_of", "model_gain_of"]
+__all__ = ["Batch", "BillLine", "Chosen", "Project", "TestSet", "gain_of", "model_gain_of"]
+
+T = TypeVar("T")
 
 
 @dataclass
 class Batch:
     """A round of requests.
 
-    What was asked (key -> payload) at which price an answer, which are still open (id -> key),
-    what was paid so far (key -> cents), and what was answered (key -> value; None: skipped or
-    expired).
+    What was asked (by key) at which price an answer, which are still open (id -> key), what was paid so
+    far (key -> cents), and what was answered (key -> value; None: skipped or expired).
     """
 
     id: str
     kind: str
     choices: tuple[str, ...]
+    items: dict[str, Item] = field(default_factory=dict)
     prices: dict[str, float] = field(default_factory=dict)
-    payloads: dict[str, dict[str, Any]] = field(default_factory=dict)
     costs: dict[str, float] = field(default_factory=dict)
     open: dict[int, str] = field(default_factory=dict)
     answers: dict[str, Any] = field(default_factory=dict)
+
+    def answered(self, kind: type[T]) -> list[tuple[T, Any]]:
+        """Return the items of a type that were answered or closed, with their values."""
+        found = ((self.items[key], value) for key, value in self.answers.items())
+        return [(item, value) for item, value in found if isinstance(item, kind)]
 
 
 @dataclass
@@ -43,6 +50,18 @@ class BillLine:
     count: int = 0
     cost_cents: float = 0.0
     removed_bits: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TestSet:
+    """A sealed stable test set that waits for the open era to end."""
+
+    __test__ = False
+
+    sealed: str
+    rows: int
+    subset_rows: dict[str, int]
+    labelled: bool = True
 
 
 @dataclass(frozen=True)
@@ -67,8 +86,8 @@ class Project:
     refused ones not counted; unlabelled : the eras of those without labels; verdicts : given, and not
     yet taken in by the pool, in order; test_rows : how many rows the gate needs of a test set;
     wanted_rows : the same while one is wanted, else 0; reserved : what the verdicts of an era can cost
-    at most, by era, while their own lines are sealed; test_sets : (sealed, rows, schema, rows of slices,
-    labelled) that wait for the open era to end; problem : the last refusal in this phase, for people.
+    at most, by era, while their own lines are sealed; test_sets : that wait for the open era to end;
+    problem : the last refusal in this phase, for people.
     """
 
     name: str
@@ -80,9 +99,9 @@ class Project:
     control: Control = CONTROL.initial
     because: str = "created"
     version: DataVersion | None = None
-    report: Studied | None = None
-    repairs: RepairsProposed | None = None
-    purchases: PurchasesProposed | None = None
+    report: Report | None = None
+    repairs: Repairs | None = None
+    purchases: Purchases | None = None
     chosen: Chosen | None = None
     batches: dict[str, Batch] = field(default_factory=dict)
     searched: set[int] = field(default_factory=set)
@@ -100,10 +119,10 @@ class Project:
     test_rows: int = 0
     wanted_rows: int = 0
     reserved: dict[int, BillLine] = field(default_factory=dict)
-    test_sets: list[tuple[str, int, str, dict[str, int], bool]] = field(default_factory=list)
+    test_sets: list[TestSet] = field(default_factory=list)
     spent_cents: float = 0.0
     bill: dict[str, BillLine] = field(default_factory=dict)
-    gains: list[GainRealised] = field(default_factory=list)
+    gains: list[RecordGain] = field(default_factory=list)
     problem: dict[str, Any] | None = None
     rounds: int = 0
 
@@ -135,14 +154,14 @@ class Project:
         return [o for o in self.options() if o.gain.mean > 0 and o.cost_cents <= self.budget_left]
 
 
-def gain_of(before: float, report: Studied, target: float) -> float:
+def gain_of(before: float, report: Report, target: float) -> float:
     """Return the realised gain: how the believed best accuracy rose, capped at the target."""
     after = min(1 - report.ber_upper, target)
     return after - min(before, target)
 
 
-def model_gain_of(before: Studied | None, after: Studied, target: float) -> float | None:
+def model_gain_of(before: Report | None, after: Report, target: float) -> float | None:
     """Return how the accuracy of the models that the studies trained rose, capped at the target."""
     if before is None or max(before.model_error, after.model_error) >= 1.0:
-        return None  # an error of 1 is what studies of an earlier release tell
+        return None  # a study trained none
     return min(1 - after.model_error, target) - min(1 - before.model_error, target)

@@ -44,7 +44,7 @@ def make_version(
     train: pa.Table,
     development: pa.Table,
     schema: dict[str, Any],
-    verified: list[str],
+    answered: list[str],
 ) -> tuple[DataVersion, tuple[Part, ...], tuple[Part, ...]]:
     """Store two pillars as a version; the encoder is fitted on train's most probable world.
 
@@ -52,7 +52,7 @@ def make_version(
     ----------
     schema : dict
         {label, features: [[name, kind], …], classes: sorted list, …}, JSON-able.
-    verified : list of str
+    answered : list of str
         Item keys that a person answered, over all versions.
 
     Returns
@@ -79,7 +79,7 @@ def make_version(
         encoder=blobs.put(tenant, encoder.to_json().encode()),
         n_classes=len(schema["classes"]),
         uncertain_rows=_n_uncertain(train),
-        verified=blobs.put_json(tenant, sorted(set(verified))) if verified else "",
+        answered=blobs.put_json(tenant, sorted(set(answered))) if answered else "",
     )
     return version, train_parts, development_parts
 

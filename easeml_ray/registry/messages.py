@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Any
 
+from easeml_ray.items import Value
 from easeml_ray.messages import DatasetRef, DataVersion, message, value
 
 __all__ = [
@@ -45,9 +46,13 @@ class Part:
 
 @message("registry.Seal")
 class Seal:
-    """A parsed, split and sealed upload; made by ``ingest`` from the bytes, never by a person.
+    """A parsed, split and sealed upload; made by ``runtime.intake`` from the bytes, never by a person.
 
-    Fields as in :class:`PillarsSealed`.
+    ``upload`` is the digest of the file, whose bytes are not kept: its lineage. ``held_out``,
+    ``stable_held_out`` and ``known`` are blobs of keyed digests, of the development rows, of the stable
+    ones and of the train rows as they came. ``subset_rows`` says of each slice of the condition how many
+    stable rows it has, and of each class only how many are needed, which are there: the exact number
+    would tell something of the labels.
     """
 
     upload: str
@@ -66,32 +71,16 @@ class Seal:
 
 @message("registry.Uploaded")
 class Uploaded:
-    """A file came in; its digest is its lineage, its bytes are not kept."""
+    """A file came in."""
 
     upload: str
-    format: str
-    rows: int
 
 
 @message("registry.PillarsSealed")
 class PillarsSealed:
-    """The four pillars are apart; the stable rows are sealed to the gate's key.
+    """The four pillars are apart; the stable rows are sealed to the gate's key."""
 
-    ``held_out``, ``stable_held_out`` and ``known`` are blobs of keyed digests, of the development rows, of
-    the stable ones and of the train rows as they came. ``subset_rows`` says of each slice of the condition
-    how many stable rows it has, and of each class only how many are needed, which are there: the exact
-    number would tell something of the labels.
-    """
-
-    version: DataVersion
-    train: tuple[Part, ...]
-    development: tuple[Part, ...]
-    stable: str
-    stable_rows: int
-    held_out: str
-    stable_held_out: str = ""
-    subset_rows: dict[str, int] = field(default_factory=dict)
-    known: str = ""
+    command: Seal
 
 
 @message("registry.AddTestSet")
@@ -99,7 +88,7 @@ class AddTestSet:
     """A fresh stable test set, sealed to the gate's key.
 
     ``checked`` says what its rows were looked up in: all that had come when :class:`FindLatest` answered
-    with that number. ``subset_rows`` as in :class:`PillarsSealed`.
+    with that number. ``subset_rows`` as in :class:`Seal`.
     """
 
     upload: str
@@ -117,12 +106,7 @@ class TestSetAdded:
 
     __test__ = False
 
-    upload: str
-    stable: str
-    stable_rows: int
-    held_out: str
-    subset_rows: dict[str, int] = field(default_factory=dict)
-    labelled: bool = True
+    command: AddTestSet
 
 
 @message("registry.Augment")
@@ -136,7 +120,7 @@ class Augment:
 class AugmentationStarted:
     """Augmentation of a version began."""
 
-    number: int
+    command: Augment
 
 
 @message("registry.RepairAlternatives")
@@ -153,7 +137,7 @@ class Correction:
     pillar: str
     row_id: int
     column: str | None
-    value: str | float | int | bool
+    value: Value
     evidence: str
 
 
@@ -171,10 +155,7 @@ class Revise:
 class RevisionStarted:
     """Work on a new version began."""
 
-    number: int
-    corrections: tuple[Correction, ...]
-    purchases: tuple[str, ...]
-    reason: str
+    command: Revise
 
 
 @message("registry.ReviseVersion")
@@ -184,13 +165,11 @@ class ReviseVersion:
     ``train_only`` are those of ``absorbed`` of which no row may join development.
     """
 
+    command: Revise
     version: DataVersion
-    corrections: tuple[Correction, ...]
-    purchases: tuple[str, ...]
     absorbed: tuple[str, ...]
     held_out: tuple[str, ...]
     next_row_id: int
-    reason: str
     train_only: tuple[str, ...] = ()
 
 
@@ -210,7 +189,11 @@ class Arrival:
 
 @message("registry.AddVersion")
 class AddVersion:
-    """Result of work: the manifest of a new version; ``known`` as in :class:`VersionAdded`."""
+    """Result of work: the manifest of a new version.
+
+    ``known`` is a blob of keyed digests of the rows that joined, as they came, and of those whose cells
+    were corrected, as they are now; empty without any.
+    """
 
     version: DataVersion
     train: tuple[Part, ...]
@@ -231,20 +214,9 @@ class KeepVersion:
 
 @message("registry.VersionAdded")
 class VersionAdded:
-    """A new version is here; the event is its manifest.
+    """A new version is here; the event is its manifest."""
 
-    ``known`` is a blob of keyed digests of the rows that joined, as they came, and of those whose cells
-    were corrected, as they are now; empty without any.
-    """
-
-    version: DataVersion
-    train: tuple[Part, ...]
-    development: tuple[Part, ...]
-    reason: str
-    counts: dict[str, float]
-    held_out: str = ""
-    arrivals: tuple[Arrival, ...] = ()
-    known: str = ""
+    command: AddVersion
 
 
 @message("registry.Augmented")
@@ -258,7 +230,8 @@ class Augmented:
 class Absorb:
     """Labelled rows of a released era or window; they join train and development at the next version.
 
-    With ``train_only`` none joins development: they are no sample of what models will meet.
+    ``sealed`` names the stable set that they were. With ``train_only`` none joins development: they are no
+    sample of what models will meet.
     """
 
     source: str
@@ -270,13 +243,9 @@ class Absorb:
 
 @message("registry.Absorbed")
 class Absorbed:
-    """Labelled rows wait for the next version; ``sealed`` names the stable set that they were."""
+    """Labelled rows wait for the next version."""
 
-    source: str
-    digest: str
-    rows: int
-    sealed: str = ""
-    train_only: bool = False
+    command: Absorb
 
 
 @message("registry.ShowVersions")

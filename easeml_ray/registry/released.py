@@ -16,10 +16,6 @@ def released(rows: pa.Table, schema: dict[str, Any]) -> pa.Table:
     """Bring the rows of an era or a window into the form of a pillar."""
     if "_label_code" not in rows.column_names:
         return rows
-    for name, kind in schema["features"]:
-        if pa.types.is_null(rows.schema.field(name).type):  # as served, none had a value
-            empty = pa.nulls(rows.num_rows, pa.string() if kind == "categorical" else pa.float64())
-            rows = rows.set_column(rows.column_names.index(name), name, empty)
     classes = schema["classes"]
     labels = pa.array([classes[code] for code in rows["_label_code"].to_pylist()], pa.string())
     rows = rows.append_column(schema["label"], labels)

@@ -66,7 +66,7 @@ class _Data:
     held_out: dict[str, str] = field(default_factory=dict)
     known: list[str] = field(default_factory=list)
     came: int = 0
-    absorbed: list[Absorbed] = field(default_factory=list)
+    absorbed: list[Absorb] = field(default_factory=list)
     next_row_id: int = 0
     busy: str | None = None
     taken: tuple[str, ...] = ()
@@ -117,43 +117,20 @@ class RegistryState(ComponentState):
                 return self._test_set(command.project, data, body)
             case Augment():
                 self._free(command.project, data, body.number)
-                return Decision((AugmentationStarted(number=body.number),))
+                return Decision((AugmentationStarted(command=body),))
             case Revise():
                 self._free(command.project, data, body.number)
-                started = RevisionStarted(
-                    number=body.number,
-                    corrections=body.corrections,
-                    purchases=body.purchases,
-                    reason=body.reason,
-                )
-                return Decision((started,))
+                return Decision((RevisionStarted(command=body),))
             case AddVersion():
-                added_version = VersionAdded(
-                    version=body.version,
-                    train=body.train,
-                    development=body.development,
-                    reason=body.reason,
-                    counts=body.counts,
-                    held_out=body.held_out,
-                    arrivals=body.arrivals,
-                    known=body.known,
-                )
-                events: tuple[Any, ...] = (added_version,)
+                events: tuple[Any, ...] = (VersionAdded(command=body),)
                 if body.reason == _AUGMENTATION:
-                    events = (added_version, Augmented(version=body.version))
+                    events = (*events, Augmented(version=body.version))
                 return Decision(events, {"version": body.version.number})
             case KeepVersion():
                 version = self._version(command.project, body.number).version
                 return Decision((Augmented(version=version),), {"version": body.number})
             case Absorb():
-                absorbed = Absorbed(
-                    source=body.source,
-                    digest=body.digest,
-                    rows=body.rows,
-                    sealed=body.sealed,
-                    train_only=body.train_only,
-                )
-                return Decision((absorbed,))
+                return Decision((Absorbed(command=body),))
         raise TypeError(f"{type(body).__name__} is no command of the registry")
 
     def _test_set(self, project: str, data: _Data, body: AddTestSet) -> Decision:
@@ -163,15 +140,7 @@ class RegistryState(ComponentState):
             raise Conflict(f"rows may be joining {project} just now ({data.busy})", hint=again)
         if body.checked != data.came:
             raise Conflict(f"rows came into {project} while the test set was checked", hint=again)
-        added = TestSetAdded(
-            upload=body.upload,
-            stable=body.stable,
-            stable_rows=body.stable_rows,
-            held_out=body.held_out,
-            subset_rows=body.subset_rows,
-            labelled=body.labelled,
-        )
-        return Decision((added,), {"stable_rows": body.stable_rows})
+        return Decision((TestSetAdded(command=body),), {"stable_rows": body.stable_rows})
 
     def _seal(self, project: str, body: Seal) -> Decision:
         if project in self.projects:
@@ -181,17 +150,6 @@ class RegistryState(ComponentState):
                 what="data",
                 name=project,
             )
-        sealed = PillarsSealed(
-            version=body.version,
-            train=body.train,
-            development=body.development,
-            stable=body.stable,
-            stable_rows=body.stable_rows,
-            held_out=body.held_out,
-            stable_held_out=body.stable_held_out,
-            subset_rows=body.subset_rows,
-            known=body.known,
-        )
         reply = {
             "rows": body.rows,
             "train": body.version.train.rows,
@@ -199,58 +157,56 @@ class RegistryState(ComponentState):
             "stable": body.stable_rows,
             "classes": body.version.n_classes,
         }
-        return Decision((Uploaded(upload=body.upload, format=body.format, rows=body.rows), sealed), reply)
+        return Decision((Uploaded(upload=body.upload), PillarsSealed(command=body)), reply)
 
     def apply(self, event: Event) -> None:
         """Take in one event; see :class:`ComponentState`."""
-        body = event.body
-        if isinstance(body, Uploaded):
-            data = self.projects.setdefault(event.project, _Data(event.tenant))
-            data.uploads.append({"digest": body.upload, "format": body.format, "rows": body.rows})
-            data.next_row_id = max(data.next_row_id, body.rows)
-            return
-        data = self.projects[event.project]
-        match body:
-            case PillarsSealed():
-                self._add(event, data, body.version, body.train, body.development, "upload")
+        data = self.projects.get(event.project)
+        if data is None:
+            data = self.projects[event.project] = _Data(event.tenant)
+        match event.body:
+            case Uploaded():
+                pass
+            case PillarsSealed(command=body):
+                data.uploads.append({"digest": body.upload, "format": body.format, "rows": body.rows})
+                data.next_row_id = body.rows
+                self._add(event, data, body, "upload")
                 data.stable.append((body.stable, body.stable_rows))
                 data.held_out = {"development": body.held_out, body.stable: body.stable_held_out}
                 data.know(body.held_out, body.stable_held_out, body.known)
-            case TestSetAdded():
+            case TestSetAdded(command=body):
                 data.stable.append((body.stable, body.stable_rows))
                 data.held_out[body.stable] = body.held_out
                 data.know(body.held_out)
-            case AugmentationStarted():
+            case AugmentationStarted(command=body):
                 data.busy = _AUGMENTATION
                 self.owe(event, RepairAlternatives(version=data.versions[body.number].version))
-            case RevisionStarted():
+            case RevisionStarted(command=body):
                 data.busy = body.reason
                 taken = data.absorbed[:_MOST_ABSORBED]
                 data.taken = tuple(a.digest for a in taken)
                 self.owe(
                     event,
                     ReviseVersion(
+                        command=body,
                         version=data.versions[body.number].version,
-                        corrections=body.corrections,
-                        purchases=body.purchases,
                         absorbed=data.taken,
                         held_out=data.digests(),
                         next_row_id=data.next_row_id,
-                        reason=body.reason,
                         train_only=tuple(a.digest for a in taken if a.train_only),
                     ),
                 )
-            case VersionAdded():
+            case VersionAdded(command=body):
                 data.busy = None
                 data.absorbed = [a for a in data.absorbed if a.digest not in data.taken]
                 data.taken = ()
                 data.next_row_id += int(body.counts.get("added", 0))
                 data.held_out["development"] = body.held_out or data.held_out["development"]
                 data.know(body.known)
-                self._add(event, data, body.version, body.train, body.development, body.reason)
+                self._add(event, data, body, body.reason)
             case Augmented():
                 data.busy = None
-            case Absorbed():
+            case Absorbed(command=body):
                 data.held_out.pop(body.sealed, None)  # a released set is held out no more
                 if body.rows:
                     data.absorbed.append(body)
@@ -259,17 +215,9 @@ class RegistryState(ComponentState):
                 data.busy = None
                 data.taken = ()
 
-    def _add(
-        self,
-        event: Event,
-        data: _Data,
-        version: DataVersion,
-        train: tuple[Part, ...],
-        development: tuple[Part, ...],
-        reason: str,
-    ) -> None:
-        parts = {Pillar.TRAIN: train, Pillar.DEVELOPMENT: development}
-        data.versions[version.number] = _Version(version, parts, reason, event.at)
+    def _add(self, event: Event, data: _Data, body: Seal | AddVersion, reason: str) -> None:
+        parts = {Pillar.TRAIN: body.train, Pillar.DEVELOPMENT: body.development}
+        data.versions[body.version.number] = _Version(body.version, parts, reason, event.at)
 
     def read(self, project: str, query: Any) -> dict[str, Any]:
         """Answer a query; see :class:`ComponentState`."""

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from easeml_ray.augment import alternatives
 from easeml_ray.component.base import Bench, Job, Perform
-from easeml_ray.component.data import load_schema
+from easeml_ray.component.data import VersionData
 from easeml_ray.errors import (
     Conflict,
 )
 from easeml_ray.ingest import Digests
+from easeml_ray.items import item_key
 from easeml_ray.messages import DataVersion, Pillar
 from easeml_ray.registry.digests import put_digests, seen, settled_cells, table_digests
 from easeml_ray.registry.manifest import make_version
@@ -43,7 +44,7 @@ def repair_alternatives(job: Job, bench: Bench) -> AddVersion | KeepVersion:
     """Complete each incomplete train row once per repair strategy; keep a complete version."""
     body: RepairAlternatives = job.body
     version = body.version
-    schema = load_schema(bench, job.tenant, version)
+    schema = VersionData(bench, job.tenant, version).schema
     names = [name for name, _ in schema["features"]]
     table = bench.table(version.train)
     if not any(table[name].null_count for name in names):
@@ -79,14 +80,14 @@ def _added(
     schema: dict[str, Any],
     reason: str,
     *,
-    verified: list[str] | None = None,
+    answered: list[str] | None = None,
     added: int = 0,
     refused: int = 0,
     held_out: str = "",
     arrivals: tuple[Arrival, ...] = (),
     came: str = "",
 ) -> AddVersion:
-    known = bench.blobs.get_json(job.tenant, base.verified) if base.verified else []
+    known = bench.blobs.get_json(job.tenant, base.answered) if base.answered else []
     version, train_parts, development_parts = make_version(
         bench.blobs,
         job.tenant,
@@ -96,12 +97,12 @@ def _added(
         train=train,
         development=development,
         schema=schema,
-        verified=[*known, *(verified or [])],
+        answered=[*known, *(answered or [])],
     )
     counts = {
         "added": float(added),
         "refused": float(refused),
-        "corrected": float(len(verified or [])),
+        "corrected": float(len(answered or [])),
         "entropy_bits": UncertainTable(train).entropy() if "probability" in train.column_names else 0.0,
     }
     return AddVersion(
@@ -120,12 +121,12 @@ def revise_version(job: Job, bench: Bench) -> AddVersion:
     """Apply answers, purchases and released rows to a version."""
     body: ReviseVersion = job.body
     base = body.version
-    schema = load_schema(bench, job.tenant, base)
+    schema = VersionData(bench, job.tenant, base).schema
     train, development = bench.table(base.train), bench.table(base.development)
-    train = _corrected(train, Pillar.TRAIN, body.corrections, schema)
-    development = _corrected(development, Pillar.DEVELOPMENT, body.corrections, schema)
+    train = _corrected(train, Pillar.TRAIN, body.command.corrections, schema)
+    development = _corrected(development, Pillar.DEVELOPMENT, body.command.corrections, schema)
     key = bench.data_key()
-    came = [_as_corrected(train, body.corrections, schema, key)]
+    came = [_as_corrected(train, body.command.corrections, schema, key)]
     next_id, refused, arrivals = body.next_row_id, 0, []
     for rows, bought, joining in _arrived(job, bench, schema):
         digests = table_digests(rows, schema, key)
@@ -147,8 +148,8 @@ def revise_version(job: Job, bench: Bench) -> AddVersion:
         train,
         development,
         schema,
-        body.reason,
-        verified=[_key(c) for c in body.corrections],
+        body.command.reason,
+        answered=[item_key(c.pillar, c.row_id, c.column) for c in body.command.corrections],
         added=next_id - body.next_row_id,
         refused=refused,
         held_out=put_digests(bench.blobs, job.tenant, grown),
@@ -162,19 +163,13 @@ def _arrived(
 ) -> Iterator[tuple[pa.Table, str, NDArray[np.bool_]]]:
     """Yield the tables that came: the rows, the name if they were bought, and which of them join train."""
     body: ReviseVersion = job.body
-    for digest in body.purchases:
+    for digest in body.command.purchases:
         rows = bench.blobs.get_table(job.tenant, digest)
         yield rows, digest, np.ones(rows.num_rows, dtype=bool)
     for digest in body.absorbed:
         rows = released(bench.blobs.get_table(job.tenant, digest), schema)
         whole = digest in body.train_only
         yield rows, "", np.ones(rows.num_rows, dtype=bool) if whole else to_train(rows, schema)
-
-
-def _key(correction: Correction) -> str:
-    if correction.column is None:
-        return f"label:{correction.pillar}:{correction.row_id}"
-    return f"cell:{correction.pillar}:{correction.row_id}:{correction.column}"
 
 
 def _corrected(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import NamedTuple
 
 from easeml_ray.automl.state import SchedulerState
 from easeml_ray.cleaning.state import CleaningState
@@ -15,7 +16,7 @@ from easeml_ray.pool.state import PoolState
 from easeml_ray.process.state import LifecycleState
 from easeml_ray.registry.state import RegistryState
 
-__all__ = ["ACTORS", "STATES", "work_of"]
+__all__ = ["ACTORS", "STATES", "Actor", "work_of"]
 
 STATES: dict[str, type[ComponentState]] = {
     state.component: state
@@ -33,18 +34,26 @@ STATES: dict[str, type[ComponentState]] = {
 }
 """State class by component; Lifecycle first."""
 
-ACTORS: dict[str, str] = {
-    "process": "Lifecycle",
-    "registry": "DataRegistry",
-    "feasibility": "FeasibilityEstimator",
-    "cleaning": "Cleaner",
-    "market": "Market",
-    "automl": "TenantScheduler",
-    "gate": "CIGate",
-    "pool": "ModelPool",
-    "oracle": "LabelOracle",
+
+class Actor(NamedTuple):
+    """An actor's name and the module of :mod:`actors` that it stands in."""
+
+    name: str
+    module: str
+
+
+ACTORS: dict[str, Actor] = {
+    "process": Actor("Lifecycle", "lifecycle"),
+    "registry": Actor("DataRegistry", "data_registry"),
+    "feasibility": Actor("FeasibilityEstimator", "feasibility_estimator"),
+    "cleaning": Actor("Cleaner", "cleaner"),
+    "market": Actor("Market", "market"),
+    "automl": Actor("TenantScheduler", "tenant_scheduler"),
+    "gate": Actor("CIGate", "ci_gate"),
+    "pool": Actor("ModelPool", "model_pool"),
+    "oracle": Actor("LabelOracle", "label_oracle"),
 }
-"""Actor name by component."""
+"""Actor by component."""
 
 _WITHOUT_WORK = ("process", "oracle")
 

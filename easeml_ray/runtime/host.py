@@ -10,12 +10,14 @@ from typing import Any
 
 from easeml_ray.component.base import ComponentState
 from easeml_ray.component.messages import WorkRejected
-from easeml_ray.errors import EasemlError, VersionConflict
-from easeml_ray.messages import SYSTEM, Action, Command, Decision, Event, dump, kind_of
+from easeml_ray.errors import EasemlError, TooLarge, VersionConflict
+from easeml_ray.messages import SYSTEM, Action, Command, Decision, Event, kind_of
 from easeml_ray.runtime.issue import is_final, refusal
 from easeml_ray.store.base import EventStore
 
 __all__ = ["Host"]
+
+_AT_ONCE = 5_000  # events that are in memory at a time
 
 
 class Host:
@@ -46,11 +48,14 @@ class Host:
 
     def follow(self) -> int:
         """Fold what the store holds past the cursor, in commit order; return how many events."""
-        prefix = "" if self.state.follows else f"{self.state.component}/"
-        events = self.store.read(prefix=prefix, after_seq=self.cursor)
-        for event in events:
-            self._take(event)
-        return len(events)
+        prefix, count = "" if self.state.follows else f"{self.state.component}/", 0
+        while events := self.store.read(prefix=prefix, after_seq=self.cursor, limit=_AT_ONCE):
+            for event in events:
+                self._take(event)
+            count += len(events)
+            if len(events) < _AT_ONCE:
+                break
+        return count
 
     def handle(self, command: Command) -> dict[str, Any]:
         """Handle a command once: a repeated ``command_id`` gets the stored reply.
@@ -67,6 +72,9 @@ class Host:
             self.follow()
         try:
             return self._append(command, self._decision(command))
+        except TooLarge as error:  # what a store refuses before it writes anything
+            action = self.state.actions.get(command.command_id)
+            return self._append(command, self._refused(command, action, error))
         except VersionConflict:
             # Only this host writes the stream: an earlier append lost its answer and was made.
             if not self.follow():
@@ -85,16 +93,18 @@ class Host:
         action = self.state.actions.get(command.command_id)
         try:
             decision = self._judged(command, action)
-            for body in decision.events:
-                dump(body)  # refuses what is too large before anything is written
         except EasemlError as error:
-            if action is None or action.to is not None or not is_final(error):
-                raise
-            # Asked again, the work would bring the same result: it would stay due for ever.
-            return self._judged(replace(command, body=refusal(action, error)), action)
+            return self._refused(command, action, error)
         if not decision.events:
             raise AssertionError(f"{kind_of(command.body)} was accepted without an event")
         return decision
+
+    def _refused(self, command: Command, action: Action | None, error: EasemlError) -> Decision:
+        """Return the rejection of the work whose result was refused; raise the refusal of anything else."""
+        if action is None or action.to is not None or not is_final(error):
+            raise error
+        # Asked again, the work would bring the same result: it would stay due for ever.
+        return self._judged(replace(command, body=refusal(action, error)), action)
 
     def _judged(self, command: Command, action: Action | None) -> Decision:
         body = command.body

@@ -135,7 +135,7 @@ def take_upload(asked: Upload, data: bytes, blobs: BlobStore, data_key: bytes) -
         train=tables[Pillar.TRAIN],
         development=tables[Pillar.DEVELOPMENT],
         schema=schema,
-        verified=[],
+        answered=[],
     )
     return Seal(
         upload=hashlib.sha256(data).hexdigest(),

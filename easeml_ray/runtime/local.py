@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,10 +20,11 @@ from numpy.typing import NDArray
 
 from easeml_ray.automl.messages import SetSlots
 from easeml_ray.component.base import Bench, Executor, Job, Progress
+from easeml_ray.component.data import Encoded, encode_pillar
 from easeml_ray.component.executor import LocalExecutor
 from easeml_ray.errors import Conflict, EasemlError
 from easeml_ray.gate.messages import AnnounceKey
-from easeml_ray.messages import SYSTEM, Action, Command, DatasetRef, Principal, Role
+from easeml_ray.messages import SYSTEM, Action, Command, DatasetRef, DataVersion, Pillar, Principal, Role
 from easeml_ray.process.state import LifecycleState
 from easeml_ray.process.view import Project
 from easeml_ray.registry.capability import mint
@@ -37,6 +39,8 @@ from easeml_ray.store.base import BlobStore, EventStore
 
 __all__ = ["LocalBench", "LocalSystem", "open_local"]
 
+_MOST_ENCODED = 8  # pillars
+
 
 class LocalBench:
     """A :class:`Bench` that reads blobs directly, through the registry's capability check."""
@@ -50,6 +54,17 @@ class LocalBench:
     def table(self, ref: DatasetRef) -> pa.Table:
         """Return a pillar; see :class:`Bench`."""
         return self._system.pillar(ref, self._component)
+
+    def encoded(self, tenant: str, version: DataVersion, pillar: Pillar) -> Encoded:
+        """Return an encoded pillar; see :class:`Bench`."""
+        ref = version.pillar(pillar)
+        table, known = self.table(ref), self._system.encoded
+        key = (tenant, ref.digest, version.encoder)
+        if key not in known:
+            known[key] = encode_pillar(self, tenant, version, table)
+            if len(known) > _MOST_ENCODED:
+                known.popitem(last=False)
+        return known[key]
 
     def gate_key(self) -> bytes:
         """Return the gate's key to the gate alone."""
@@ -109,12 +124,14 @@ class LocalSystem(System):
         clock: Callable[[], float] = time.time,
         slots: int = 2,
     ) -> None:
+        super().__init__()
         self.store = store
         self.blobs = blobs
         self.clock = clock
         self.gate_key = gate_key or new_private_key()
         self.data_key = data_key or uuid.uuid4().bytes
-        self.hosts = {name: Host(state(), store, actor=ACTORS[name]) for name, state in STATES.items()}
+        self.hosts = {name: Host(state(), store, actor=ACTORS[name].name) for name, state in STATES.items()}
+        self.encoded: OrderedDict[tuple[str, str, str], Encoded] = OrderedDict()
         self._rng = np.random.default_rng()
         for host in self.hosts.values():
             host.start()

@@ -6,11 +6,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from easeml_ray.messages import Pillar
+from pydantic import TypeAdapter
+
+from easeml_ray.items import BoughtRow, Cell, Item, Label, ServedRow, TestRow
 from easeml_ray.oracle.messages import Kind
 from easeml_ray.runtime.system import System
 
 __all__ = ["rows_of"]
+
+_ITEM: TypeAdapter[Item] = TypeAdapter(Item)
 
 
 async def rows_of(
@@ -37,24 +41,26 @@ async def rows_of(
     EasemlError
         NotFound if a row is not there any more; what the system raises.
     """
-    payloads = [{} if _is_sealed(request) else request["payload"] for request in requests]
-    pillars: dict[str, set[int]] = defaultdict(set)
-    for payload in payloads:
-        if _in_pillar(payload):
-            pillars[payload["pillar"]].add(payload["row_id"])
+    asked = [
+        None if _is_sealed(request) else _ITEM.validate_python(request["payload"]) for request in requests
+    ]
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    pillars: dict[str, set[int]] = defaultdict(set)
+    for item in asked:
+        if isinstance(item, Label | Cell):
+            pillars[item.pillar].add(item.row_id)
     for pillar, ids in pillars.items():
         for row in await system.rows(project, pillar, sorted(ids)):
             found[pillar, row["row_id"]] = row
-    served = [payload["request_id"] for payload in payloads if "request_id" in payload]
+    served = [item.request_id for item in asked if isinstance(item, ServedRow)]
     if served:
         rows = await system.realtime_rows(project, served)
         found.update({("served", number): row for number, row in zip(served, rows, strict=True)})
-    offered = [(payload["table"], payload["place"]) for payload in payloads if "place" in payload]
+    offered = [(item.table, item.place) for item in asked if isinstance(item, BoughtRow | TestRow)]
     if offered:
         rows = await system.offered_rows(project, offered)
         found.update(dict(zip(offered, rows, strict=True)))
-    return [found.get(_place(payload)) for payload in payloads]
+    return [found.get(_place(item)) for item in asked]
 
 
 def _is_sealed(request: dict[str, Any]) -> bool:
@@ -62,13 +68,12 @@ def _is_sealed(request: dict[str, Any]) -> bool:
     return request["kind"] == Kind.LABEL_TEST and request["state"] not in ("OPEN", "LEASED")
 
 
-def _in_pillar(payload: dict[str, Any]) -> bool:
-    return payload.get("pillar") in (Pillar.TRAIN, Pillar.DEVELOPMENT) and "row_id" in payload
-
-
-def _place(payload: dict[str, Any]) -> tuple[Any, ...]:
-    if _in_pillar(payload):
-        return payload["pillar"], payload["row_id"]
-    if "request_id" in payload:
-        return "served", payload["request_id"]
-    return payload.get("table"), payload.get("place")
+def _place(item: Item | None) -> tuple[Any, ...]:
+    match item:
+        case Label(pillar=pillar, row_id=row_id) | Cell(pillar=pillar, row_id=row_id):
+            return pillar, row_id
+        case ServedRow(request_id=request_id):
+            return "served", request_id
+        case BoughtRow(table=table, place=place) | TestRow(table=table, place=place):
+            return table, place
+    return ()

@@ -30,6 +30,7 @@ from easeml_ray.store.base import BlobStore
 
 __all__ = ["System"]
 
+_AHEAD = 500  # requests that are looked up at once
 _PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds between tries to add a test set while other rows come
 
 
@@ -41,6 +42,10 @@ class System(ABC):
     """
 
     blobs: BlobStore
+
+    def __init__(self) -> None:
+        # By project: up to which request it is known what is asked, and the choices of test rows.
+        self._test_requests: dict[str, tuple[int, dict[int, list[str]]]] = {}
 
     @abstractmethod
     async def handle(
@@ -220,32 +225,45 @@ class System(ABC):
         command_id: str | None = None,
     ) -> dict[str, Any]:
         """Answer requests, all or none; labels of test rows are sealed to the gate's key before all else."""
-        ids = tuple(answer.request for answer in body.answers)
-        query = ListRequests(kind=Kind.LABEL_TEST, limit=len(ids), ids=ids)
-        asked = {r["id"]: r for r in (await self.read("oracle", project, query))["requests"]}
-        if asked:
+        choices = await self._test_choices(project, [answer.request for answer in body.answers])
+        if choices:
             public = await self._public_key()
-            given = {a.request: a.value for a in body.answers if a.request in asked}
-            sealed = {i: _seal_answer(asked[i], value, public) for i, value in given.items()}
             answers = tuple(
-                Answer(request=a.request, value=sealed.get(a.request, a.value)) for a in body.answers
+                Answer(request=a.request, value=_seal_answer(a, choices[a.request], public))
+                if a.request in choices
+                else a
+                for a in body.answers
             )
             body = AnswerRequests(annotator=body.annotator, answers=answers)
         return await self.handle("oracle", project, principal, body, command_id=command_id)
 
-    async def store_segment(
-        self, project: str, segment: str, rows: list[dict[str, Any]], lost: int
-    ) -> dict[str, Any]:
+    async def _test_choices(self, project: str, ids: list[int]) -> dict[int, list[str]]:
+        """Return the choices of those requests that ask for labels of test rows.
+
+        What a request asks for never changes: the oracle is read for requests that are new here alone.
+        """
+        known, choices = self._test_requests.get(project, (0, {}))
+        fresh = {i for i in ids if i > known}
+        if fresh:
+            ahead = min(max(fresh), known + _AHEAD)
+            wanted = tuple(sorted(fresh | set(range(known + 1, ahead + 1))))
+            query = ListRequests(kind=Kind.LABEL_TEST, limit=len(wanted), ids=wanted)
+            found = await self.read("oracle", project, query)
+            choices = choices | {r["id"]: r["choices"] for r in found["requests"]}
+            known = min(ahead, sum(found["counts"].values()))  # what is not asked yet is not known
+            self._test_requests[project] = known, choices
+        return {i: choices[i] for i in ids if i in choices}
+
+    async def store_segment(self, project: str, segment: str, rows: pa.Table, lost: int) -> dict[str, Any]:
         """Hand over rows that the endpoint answered; ``lost`` rows went missing before them."""
         task, tenant = await self._task(project)
-        table = pa.Table.from_pylist(rows)
         # In a thread: the endpoint goes on answering while the disk syncs.
-        digest = await asyncio.to_thread(self.blobs.put_table, tenant, table)
+        digest = await asyncio.to_thread(self.blobs.put_table, tenant, rows)
         labels = task.budgets.realtime_labels
         body = StoreSegment(
             segment=segment,
             digest=digest,
-            rows=len(rows),
+            rows=rows.num_rows,
             lost=lost,
             window_rows=task.window_rows,
             labels=labels,
@@ -332,13 +350,12 @@ class System(ABC):
         return bytes.fromhex((await self.read("gate", SYSTEM, ShowKey()))["public_key"])
 
 
-def _seal_answer(request: dict[str, Any], value: Any, public: bytes) -> str:
+def _seal_answer(answer: Answer, choices: list[str], public: bytes) -> str:
     """Seal the label of a test row; the oracle must never see it."""
-    choices = request["choices"]
-    if str(value) not in choices:
+    if str(answer.value) not in choices:
         raise InvalidAnswer(
-            f"{value!r} is no answer to request {request['id']}",
+            f"{answer.value!r} is no answer to request {answer.request}",
             hint=f"Choose one of: {', '.join(choices[:20])}.",
-            request=str(request["id"]),
+            request=str(answer.request),
         )
-    return seal_label(choices.index(str(value)), public)
+    return seal_label(choices.index(str(answer.value)), public)

@@ -21,7 +21,9 @@ from easeml_ray.errors import (
     TooLarge,
     VersionConflict,
 )
-from easeml_ray.messages import MAX_MESSAGE_BYTES, Event, dump, kind_of, load
+from easeml_ray.messages import MAX_MESSAGE_BYTES, Event, kind_of
+from easeml_ray.messages import decode as decode_body
+from easeml_ray.messages import encode as encode_body
 
 __all__ = ["Row", "check_batch", "decode", "duplicate", "encode", "stale", "version_conflict"]
 
@@ -71,8 +73,6 @@ def encode(event: Event) -> Row:
     InvalidArgument
         If the reply is not made of JSON values.
     """
-    body = dump(event.body)
-    _check_reply(event)
     return {
         "stream": event.stream,
         "version": event.version,
@@ -85,26 +85,30 @@ def encode(event: Event) -> Row:
         "actor": event.actor,
         "epoch": event.epoch,
         "at": event.at,
-        "body": json.dumps({"body": body, "reply": event.reply}),
+        "body": encode_body(event.body),
+        "reply": _reply(event),
     }
 
 
-def _check_reply(event: Event) -> None:
+def _reply(event: Event) -> str | None:
+    if event.reply is None:
+        return None
     try:
-        size = len(json.dumps(event.reply))
+        text = json.dumps(event.reply)
     except (TypeError, ValueError) as error:
         raise InvalidArgument(
             f"the reply of command {event.command_id!r} is no JSON: {error}",
             hint="A reply is a dict of plain values.",
             argument="reply",
         ) from error
-    if size > MAX_MESSAGE_BYTES:
+    if len(text) > MAX_MESSAGE_BYTES:
         raise TooLarge(
-            f"a reply of {size} bytes is over the limit of {MAX_MESSAGE_BYTES}",
+            f"a reply of {len(text)} bytes is over the limit of {MAX_MESSAGE_BYTES}",
             hint="Store the data as a blob and reply with its digest.",
             limit=MAX_MESSAGE_BYTES,
-            size=size,
+            size=len(text),
         )
+    return text
 
 
 def decode(row: Mapping[str, Any]) -> Event:
@@ -117,9 +121,8 @@ def decode(row: Mapping[str, Any]) -> Event:
     StoreError
         If the stored values do not fit the class of their kind.
     """
-    stored = json.loads(row["body"])
     try:
-        body = load(row["kind"], stored["body"])
+        body = decode_body(row["kind"], row["body"])
     except ValidationError as error:
         raise StoreError(
             f"event {row['event_id']!r} does not fit {row['kind']} (form {row['kind_version']}): {error}",
@@ -144,7 +147,7 @@ def decode(row: Mapping[str, Any]) -> Event:
         epoch=row["epoch"],
         at=row["at"],
         body=body,
-        reply=stored["reply"],
+        reply=None if row["reply"] is None else json.loads(row["reply"]),
         seq=row["seq"],
     )
 

@@ -31,7 +31,7 @@ from easeml_ray.store.rows import (
 
 __all__ = ["BUSY_SECONDS", "SCHEMA_VERSION", "SqlEventStore"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """The form of the tables that this code reads and writes."""
 
 BUSY_SECONDS = 30
@@ -70,8 +70,9 @@ _event = sa.Table(
     sa.Column("actor", _name, sa.ForeignKey("incarnation.actor"), nullable=False),
     sa.Column("epoch", _long, nullable=False),
     sa.Column("at", sa.Double, nullable=False),
-    # Text and not the JSON type: Python's NaN and Infinity must come back as they went in.
+    # Text and not the JSON type: NaN and Infinity must come back as they went in.
     sa.Column("body", sa.Text, nullable=False),
+    sa.Column("reply", sa.Text),
     sa.UniqueConstraint("stream", "version"),
     sqlite_autoincrement=True,
 )

@@ -99,7 +99,12 @@ async def show_cleaning(system: Running, grant: _Owned) -> dict[str, Any]:
     accuracies that a vote of nearest neighbours can have, and the share of development rows that every
     possible repair predicts alike. `belief.action` is PROCEED, CLEAN or ACQUIRE, with its `reason`.
     """
-    return await system.read("cleaning", grant.project, ShowCleaning())
+    shown = await system.read("cleaning", grant.project, ShowCleaning())
+    try:
+        searches = await system.read("automl", grant.project, ShowSearches())
+    except NotFound:  # nothing was trained yet
+        return {**shown, "checks": []}
+    return {**shown, "checks": searches["checks"]}
 
 
 @router.get(

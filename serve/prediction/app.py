@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
+import pyarrow as pa
 from fastapi import APIRouter, Depends, FastAPI, Request
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
@@ -194,12 +195,9 @@ async def _answer(
     return probabilities, engine.segments.add(project, rows, rate)
 
 
-def _predicted(
-    model: ServableModel, records: list[dict[str, Any]]
-) -> tuple[list[dict[str, Any]], NDArray[np.float64]]:
+def _predicted(model: ServableModel, records: list[dict[str, Any]]) -> tuple[pa.Table, NDArray[np.float64]]:
     table = table_of(records, model.encoder)
-    # As the model saw them: one type a column in every segment.
-    return table.to_pylist(), model.predict_proba(table)
+    return table, model.predict_proba(table)
 
 
 def build(

@@ -13,9 +13,9 @@ import logging
 import uuid
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from easeml_ray.errors import BadInput, Conflict, NotFound
 from easeml_ray.runtime.system import System
@@ -24,8 +24,6 @@ __all__ = ["Segments"]
 
 log = logging.getLogger(__name__)
 
-Row = dict[str, Any]
-
 _FIRST_PAUSE = 0.2  # seconds after the first failure; doubled after each further one
 _HOPELESS = (BadInput, Conflict, NotFound)
 
@@ -33,7 +31,9 @@ _HOPELESS = (BadInput, Conflict, NotFound)
 @dataclass
 class _Segment:
     id: str
-    rows: list[Row] = field(default_factory=list)
+    schema: pa.Schema
+    tables: list[pa.Table] = field(default_factory=list)
+    rows: int = 0
 
 
 @dataclass
@@ -82,8 +82,8 @@ class Segments:
         self._tries = tries
         self._buffers: dict[str, _Buffer] = {}
 
-    def add(self, project: str, rows: list[Row], rate: float) -> list[str | None]:
-        """Take rows into the sample with probability ``rate`` each.
+    def add(self, project: str, rows: pa.Table, rate: float) -> list[str | None]:
+        """Take rows, as the model saw them, into the sample with probability ``rate`` each.
 
         Returns
         -------
@@ -91,11 +91,25 @@ class Segments:
             The request id of each row; None for a row that is not in the sample.
         """
         buffer = self._buffers.setdefault(project, _Buffer())
-        drawn = self._rng.random(len(rows)) < rate
-        return [
-            self._take(project, buffer, row) if taken else None
-            for row, taken in zip(rows, drawn.tolist(), strict=True)
-        ]
+        drawn = np.flatnonzero(self._rng.random(rows.num_rows) < rate)
+        room = max(self._capacity - buffer.waiting, 0)
+        buffer.lost += max(len(drawn) - room, 0)
+        taken = drawn[:room]
+        sampled = rows if len(taken) == rows.num_rows else rows.take(taken)
+        requests: list[str | None] = [None] * rows.num_rows
+        start = 0
+        while start < len(taken):
+            segment = self._open(project, buffer, rows.schema)
+            part = sampled.slice(start, self._rows - segment.rows)
+            for offset, place in enumerate(taken[start : start + part.num_rows].tolist()):
+                requests[place] = f"{segment.id}:{segment.rows + offset}"
+            segment.tables.append(part)
+            segment.rows += part.num_rows
+            buffer.waiting += part.num_rows
+            start += part.num_rows
+            if segment.rows >= self._rows:
+                self._shut(project, buffer, segment)
+        return requests
 
     def lost(self, project: str) -> int:
         """Return how many sampled rows went missing since the last segment that was taken."""
@@ -109,20 +123,16 @@ class Segments:
         tasks = [buffer.task for buffer in self._buffers.values() if buffer.task]
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _take(self, project: str, buffer: _Buffer, row: Row) -> str | None:
-        if buffer.waiting >= self._capacity:
-            buffer.lost += 1
-            return None
+    def _open(self, project: str, buffer: _Buffer, schema: pa.Schema) -> _Segment:
+        """Return the segment that takes the next row; rows of another form get a segment of their own."""
         segment = buffer.open
-        if segment is None:
-            segment = buffer.open = _Segment(uuid.uuid4().hex)
-            asyncio.get_running_loop().call_later(self._seconds, self._shut, project, buffer, segment)
-        segment.rows.append(row)
-        buffer.waiting += 1
-        request_id = f"{segment.id}:{len(segment.rows) - 1}"
-        if len(segment.rows) >= self._rows:
+        if segment is not None and segment.schema != schema:
             self._shut(project, buffer, segment)
-        return request_id
+            segment = None
+        if segment is None:
+            segment = buffer.open = _Segment(uuid.uuid4().hex, schema)
+            asyncio.get_running_loop().call_later(self._seconds, self._shut, project, buffer, segment)
+        return segment
 
     def _shut(self, project: str, buffer: _Buffer, segment: _Segment) -> None:
         if buffer.open is not segment:
@@ -138,15 +148,15 @@ class Segments:
             segment = buffer.closed.popleft()
             lost, buffer.lost = buffer.lost, 0
             if not await self._store(project, segment, lost):
-                buffer.lost += lost + len(segment.rows)
-            buffer.waiting -= len(segment.rows)
+                buffer.lost += lost + segment.rows
+            buffer.waiting -= segment.rows
 
     async def _store(self, project: str, segment: _Segment, lost: int) -> bool:
         pause = _FIRST_PAUSE
         for attempt in range(1, self._tries + 1):
             try:
                 # The segment's id makes the command happen once, however often it is sent.
-                await self._system.store_segment(project, segment.id, segment.rows, lost)
+                await self._system.store_segment(project, segment.id, pa.concat_tables(segment.tables), lost)
                 return True
             except Exception as error:
                 hopeless = isinstance(error, _HOPELESS) or attempt == self._tries

@@ -39,7 +39,7 @@ def run(coroutine: Any) -> Any:
 
 
 def test_nine_actors_answer_under_their_names(system: ActorSystem) -> None:
-    for actor in ACTORS.values():
+    for actor, _ in ACTORS.values():
         who = ray.get(find_actor("shared", actor).ready.remote(), timeout=30)
         assert who["actor"] == actor
         assert who["epoch"] >= 1

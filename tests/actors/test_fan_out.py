@@ -22,13 +22,13 @@ from harness import replayed, version
 from actors import shell
 from actors.call import call, find_actor
 from actors.config import NAMESPACE, SystemConfig, actor_name
-from actors.data import TaskBench
 from actors.feasibility_estimator import FeasibilityEstimatorActor
 from actors.shell import awaited
+from actors.tasks.bench import TaskBench
 from actors.tasks.fan_out import TaskExecutor
 from easeml_ray.component.base import Job, Progress
 from easeml_ray.errors import Conflict, InvalidArgument, NotFound, WorkFailed
-from easeml_ray.feasibility.messages import CancelStudy, Report, ShowReport, Studied, Study, StudyCancelled
+from easeml_ray.feasibility.messages import CancelStudy, Report, ShowReport, Study, StudyCancelled
 from easeml_ray.feasibility.state import FeasibilityState
 from easeml_ray.messages import Principal, Role
 from easeml_ray.store import open_event_store
@@ -350,7 +350,7 @@ def test_the_result_of_a_cancelled_study_that_comes_late_leaves_no_trace(estimat
     estimator.tell(CancelStudy(), "cancel-late")
     store = open_event_store(estimator.config.store)
     length = len(store.read())
-    late = Studied(
+    late = Report(
         number=1,
         target_accuracy=0.9,
         decision="FEASIBLE",
@@ -362,9 +362,11 @@ def test_the_result_of_a_cancelled_study_that_comes_late_leaves_no_trace(estimat
         advice=(),
         method="test",
         report="report",
+        ber_estimate=0.15,
+        model_error=0.2,
     )
     with pytest.raises(Conflict):
-        estimator.tell(Report(outcome=late), action)
+        estimator.tell(late, action)
     assert len(store.read()) == length
     with pytest.raises(Conflict):
         estimator.tell(CancelStudy(), "cancel-again")

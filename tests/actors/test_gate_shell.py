@@ -9,22 +9,24 @@ from actors.config import SystemConfig
 from actors.market import MarketActor
 from easeml_ray.component.messages import WorkRejected
 from easeml_ray.errors import BlobMissing, InvalidSpec, ModelFailed, NotReady, StoreError
-from easeml_ray.gate.messages import JudgeModel
+from easeml_ray.gate.messages import EraSealed, JudgeModel, OpenEra
 from easeml_ray.messages import Action
 from easeml_ray.sealing import new_private_key
 
 
 def action() -> Action:
-    body = JudgeModel(
-        era=1,
+    terms = OpenEra(
         sealed="sealed",
+        rows=900,
         schema="schema",
-        model="new",
-        old="old",
         condition="n > 0.5 +/- 0.2",
-        mode="fn-free",
+        reliability=0.95,
+        steps=3,
         adaptivity="none",
+        mode="fn-free",
+        bound="best",
     )
+    body = JudgeModel(era=EraSealed(command=terms, era=1, required=900), model="new", old="old")
     return Action("id", "p", "lab", body, None, 0.0)
 
 

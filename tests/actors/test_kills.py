@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import ray
 from projects import SmallProject, small_project
@@ -118,7 +119,7 @@ async def live(system: ActorSystem, known: SmallProject, killer: Killer) -> tupl
             for part in range(2):
                 rows = known.stream[sent * 40 + part * 20 : sent * 40 + part * 20 + 20]
                 segment = f"s{sent}-{part}"
-                await system.store_segment(NAME, segment, rows, 0)
+                await system.store_segment(NAME, segment, pa.Table.from_pylist(rows), 0)
                 acknowledged.append(f"segment-{segment}")
             sent += 1
         done = [w for w in seen["windows"] if w["state"] == "RELEASED"]
@@ -155,7 +156,7 @@ def test_a_project_survives_the_death_of_each_actor(cluster: Any, tmp_path_facto
     seen, acknowledged = asyncio.run(live(system, known, killer))
 
     # Every actor was killed once and lives in another process and a later incarnation.
-    assert sorted(killer.killed) == sorted(ACTORS.values())
+    assert sorted(killer.killed) == sorted(actor.name for actor in ACTORS.values())
     for actor, pid in killer.killed.items():
         who = ray.get(find_actor("kills", actor).ready.remote(), timeout=60)
         assert who["pid"] != pid

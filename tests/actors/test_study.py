@@ -20,7 +20,6 @@ from actors.data_registry import DataRegistry
 from actors.feasibility_estimator import FeasibilityEstimator
 from actors.system import ActorSystem
 from easeml_ray.component.base import Job
-from easeml_ray.component.data import encoded
 from easeml_ray.feasibility.collect import Work
 from easeml_ray.feasibility.memory import Memory
 from easeml_ray.feasibility.messages import ShowReport, Studied, Study, StudyStarted, StudyVersion
@@ -137,8 +136,10 @@ def test_a_study_spread_over_tasks_is_bit_for_bit_the_study_of_one_process(studi
 
     local = LocalSystem(MemoryEventStore(), open_blob_store(studies.config.blobs))
     local.hosts["registry"].handle(Command("seal", PROJECT, WHO, 0.0, 0, studies.sealed))
-    job = Job("study", PROJECT, WHO.tenant, 0, StudyVersion(version=version, target_accuracy=TARGET))
-    here = study_version(job, LocalBench(local, "feasibility", job.id)).outcome
+    job = Job(
+        "study", PROJECT, WHO.tenant, 0, StudyVersion(command=Study(version=version, target_accuracy=TARGET))
+    )
+    here = study_version(job, LocalBench(local, "feasibility", job.id))
     (there,) = studies.beliefs
     # By digest: the whole report, and the neighbours and the models' probabilities behind it.
     assert (there["report"], there["memory"]) == (here.report, here.memory)
@@ -153,7 +154,7 @@ def test_the_next_version_is_studied_from_memory_as_if_it_were_all_there_is(stud
     local.hosts["registry"].handle(Command("seal", PROJECT, WHO, 0.0, 0, studies.sealed))
     bench = LocalBench(local, "feasibility", "study")
     train, development = (
-        encoded(bench, WHO.tenant, first, pillar) for pillar in (Pillar.TRAIN, Pillar.DEVELOPMENT)
+        bench.encoded(WHO.tenant, first, pillar) for pillar in (Pillar.TRAIN, Pillar.DEVELOPMENT)
     )
     corrections, labels = [], {}
     for name, rows, count in (("train", train, 60), ("development", development, 4)):
@@ -169,7 +170,7 @@ def test_the_next_version_is_studied_from_memory_as_if_it_were_all_there_is(stud
     assert studies.study(second) <= 1
     print(f"studied from memory in {time.monotonic() - started:.2f} s")
 
-    before, after = (body for body in studies.events() if isinstance(body, Studied))
+    before, after = (body.command for body in studies.events() if isinstance(body, Studied))
     (_, resumed) = (body for body in studies.events() if isinstance(body, StudyStarted))
     assert resumed.memory == before.memory != after.memory
     again = WholeStudy(train.X, labels["train"], development.X, labels["development"], seed=SEED)

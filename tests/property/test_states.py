@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness import Driven, replayed
+from harness import Driven, asked, key, replayed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +16,6 @@ from easeml_ray.gate.state import GateState
 from easeml_ray.oracle.messages import (
     Answer,
     AnswerRequests,
-    Asked,
     Close,
     Kind,
     Lease,
@@ -32,14 +31,14 @@ few = settings(max_examples=60, deadline=None)
 people = st.sampled_from(["ann", "bob", "cid"])
 values = st.sampled_from(["no", "yes", "perhaps", 1])
 ids = st.integers(1, 12)
-keys = st.sampled_from([f"k{i}" for i in range(8)])
+names = st.sampled_from([f"k{i}" for i in range(8)])
 
 
 @st.composite
 def rounds(draw: st.DrawFn) -> OpenRequests:
     items = tuple(
-        Asked(key=key, payload={}, cost_cents=draw(st.sampled_from([0.0, 0.1, 2.5])))
-        for key in draw(st.lists(keys, unique=True, min_size=1, max_size=4))
+        asked(name, cents=draw(st.sampled_from([0.0, 0.1, 2.5])))
+        for name in draw(st.lists(names, unique=True, min_size=1, max_size=4))
     )
     return OpenRequests(
         kind=Kind.RELABEL,
@@ -51,21 +50,20 @@ def rounds(draw: st.DrawFn) -> OpenRequests:
         gain=None,
         deadline=1_000_000.0 + draw(st.integers(0, 200)),
         answers_per_item=draw(st.integers(1, 3)),
-        budget_cents=draw(st.none() | st.just(20.0)),
     )
 
 
 commands: st.SearchStrategy[Any] = st.one_of(
     rounds(),
-    st.builds(Lease, people, st.just(()), st.integers(0, 5), st.floats(1, 100)),
+    st.builds(Lease, annotator=people, kinds=st.just(()), limit=st.integers(0, 5), seconds=st.floats(1, 100)),
     st.builds(
         AnswerRequests,
-        people,
-        st.lists(st.builds(Answer, ids, values), max_size=3).map(tuple),
+        annotator=people,
+        answers=st.lists(st.builds(Answer, request=ids, value=values), max_size=3).map(tuple),
     ),
-    st.builds(Skip, people, st.lists(ids, max_size=3).map(tuple)),
-    st.builds(Close, st.sampled_from("xyz")),
-    st.builds(Volunteer, people, keys, values),
+    st.builds(Skip, annotator=people, requests=st.lists(ids, max_size=3).map(tuple)),
+    st.builds(Close, batch=st.sampled_from("xyz")),
+    st.builds(Volunteer, annotator=people, key=names.map(key), value=values),
     st.integers(1, 100),  # seconds that pass
 )
 
@@ -153,7 +151,11 @@ def test_trials_never_outnumber_the_slots_and_every_search_comes_to_rest(steps: 
     scheduler.tell(SetSlots(slots=3))
     while scheduler.due(RunTrial):
         end(0, True)
-    states = {search.state.value for search in scheduler.state.searches.values()}
+    states = {
+        search.state.value
+        for project in scheduler.state.projects.values()
+        for search in project.searches.values()
+    }
     assert states <= {"IDLE", "BLOCKED"}
     scheduler.check_replay()
 
@@ -185,7 +187,7 @@ def test_every_model_is_judged_at_most_once_and_no_era_gives_more_than_its_steps
                 gate.report(
                     action,
                     GivesVerdict(
-                        era=body.era,
+                        era=body.era.era,
                         model=body.model,
                         passed=how == "pass",
                         evidence=None,

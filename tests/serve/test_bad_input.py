@@ -10,11 +10,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from harness import asked
 
 from easeml_ray import Client
 from easeml_ray.errors import EasemlError, RequestClosed
 from easeml_ray.messages import Principal, Role
-from easeml_ray.oracle.messages import Asked, Kind, OpenRequests
+from easeml_ray.oracle.messages import Kind, OpenRequests
 from tests.serve.house import TASK, House, table
 
 
@@ -158,18 +159,17 @@ def test_an_answer_to_a_closed_request_is_a_conflict(house: House, eve: Client) 
 
 def ask(house: House, tenant: str, project: str, kind: Kind, key: str, choices: tuple[str, ...]) -> None:
     """Open one request, as a component would."""
-    asked = (Asked(key=key, payload={}, cost_cents=0.0),)
+    items = (asked(key),)
     body = OpenRequests(
         kind=kind,
         batch=f"batch-{key}",
         asker="tests",
         title="Which?",
-        items=asked,
+        items=items,
         choices=choices,
         gain=None,
         deadline=4e9,
         answers_per_item=1,
-        budget_cents=None,
     )
     principal = Principal(tenant, Role.SYSTEM, "tests")
     house.run(house.system.handle("oracle", project, principal, body))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from harness import asked
 
 from easeml_ray.errors import AlreadyExists, Conflict, InvalidArgument
 from easeml_ray.messages import Principal, Role
-from easeml_ray.oracle.messages import Asked, Kind, OpenRequests
+from easeml_ray.oracle.messages import Kind, OpenRequests
 from tests.serve.house import TASK, House, table
 
 
@@ -40,7 +41,7 @@ def test_a_key_belongs_to_its_tenant_its_person_and_its_route(house: House) -> N
     assert jon.create_project("jon-1", TASK, key="same")["project"] == "jon-1"
     assert ida.control("ida-1", "pause", key="same") == {"control": "PAUSED"}
     root = Principal("ida", Role.SYSTEM, "tests")
-    items = tuple(Asked(key=f"row-{i}", payload={}, cost_cents=0.0) for i in range(2))
+    items = tuple(asked(f"row-{i}") for i in range(2))
     body = OpenRequests(
         kind=Kind.LABEL_ROW,
         batch="b",
@@ -51,7 +52,6 @@ def test_a_key_belongs_to_its_tenant_its_person_and_its_route(house: House) -> N
         gain=None,
         deadline=4e9,
         answers_per_item=1,
-        budget_cents=None,
     )
     house.run(house.system.handle("oracle", "ida-1", root, body))
     one, two = (house.new("ida", "annotator", name) for name in ("one", "two"))

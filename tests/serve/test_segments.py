@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from easeml_ray.errors import Conflict, NotReady
@@ -23,14 +24,12 @@ class Pool:
         self.tries = 0
         self.slow = 0.0
 
-    async def store_segment(
-        self, project: str, segment: str, rows: list[dict[str, Any]], lost: int
-    ) -> dict[str, Any]:
+    async def store_segment(self, project: str, segment: str, rows: pa.Table, lost: int) -> dict[str, Any]:
         self.tries += 1
         await asyncio.sleep(self.slow)
         if self.errors:
             raise self.errors.pop(0)
-        self.taken.append((project, segment, rows, lost))
+        self.taken.append((project, segment, rows.to_pylist(), lost))
         return {}
 
 
@@ -44,8 +43,8 @@ def play(story: Callable[[Pool, Segments], Any], **given: Any) -> None:
     asyncio.run(run())
 
 
-def rows(n: int, start: int = 0) -> list[dict[str, Any]]:
-    return [{"x": start + i} for i in range(n)]
+def rows(n: int, start: int = 0) -> pa.Table:
+    return pa.table({"x": [start + i for i in range(n)]})
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -147,5 +146,18 @@ def test_closing_hands_over_what_is_left() -> None:
         segments.add("q", rows(2), 1.0)
         await segments.close()
         assert {(p, len(taken)) for p, _, taken, _ in pool.taken} == {("p", 3), ("q", 2)}
+
+    play(story, seconds=60.0)
+
+
+def test_rows_of_another_form_are_a_segment_of_their_own() -> None:
+    """A new model may read a column as text that the one before read as numbers."""
+
+    async def story(pool: Pool, segments: Segments) -> None:
+        first = segments.add("p", rows(2), 1.0)
+        second = segments.add("p", pa.table({"x": ["a"]}), 1.0)
+        await segments.close()
+        assert [taken for _, _, taken, _ in pool.taken] == [[{"x": 0}, {"x": 1}], [{"x": "a"}]]
+        assert str(first[0]).split(":")[0] != str(second[0]).split(":")[0]
 
     play(story, seconds=60.0)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from harness import asked as question
 
 from easeml_ray import Client
 from easeml_ray.errors import Forbidden, InvalidSpec, NotFound, Unauthenticated
 from easeml_ray.messages import Principal, Role
-from easeml_ray.oracle.messages import Asked, Kind, OpenRequests
+from easeml_ray.oracle.messages import Kind, OpenRequests
 from easeml_ray.process.messages import ShowTenants
 from serve.auth import Authenticator, make_token, token_hash
 from tests.serve.house import TASK, House, table
@@ -66,9 +67,7 @@ def asked(house: House, stars: Client) -> dict[str, int]:
     """Open a labelling request and one that decides something, about ``stars``."""
     found = {}
     for kind, choices in ((Kind.LABEL_ROW, ("dwarf", "giant")), (Kind.OVERRIDE_TARGET, ())):
-        items = (
-            Asked(key=f"{kind}-1", payload={"answer": "decision"} if not choices else {}, cost_cents=0.0),
-        )
+        items = (question(f"{kind}-1", "" if choices else "decision"),)
         body = OpenRequests(
             kind=kind,
             batch=f"roles-{kind}",
@@ -79,7 +78,6 @@ def asked(house: House, stars: Client) -> dict[str, int]:
             gain=None,
             deadline=4e9,
             answers_per_item=1,
-            budget_cents=None,
         )
         root = Principal("ann", Role.SYSTEM, "tests")
         found[kind.value] = house.run(house.system.handle("oracle", "stars", root, body))["first"]
@@ -196,7 +194,7 @@ def test_an_annotator_labels_and_does_nothing_else(
     assert house.events == before
     assert bob.answer("stars", {label: "dwarf"})["closed"] == 1
     answered = house.system.store.read(prefix="oracle/stars")[-1]
-    assert answered.body.annotator == "bob" and answered.tenant == "ann"
+    assert answered.body.command.annotator == "bob" and answered.tenant == "ann"
 
 
 def test_two_annotators_without_a_name_are_two_persons(house: House) -> None:

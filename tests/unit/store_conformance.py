@@ -6,7 +6,6 @@ empty) and ``sibling`` (a function that opens the same log once more, as another
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -20,13 +19,13 @@ from easeml_ray.errors import (
     TooLarge,
     VersionConflict,
 )
-from easeml_ray.messages import Event, message
+from easeml_ray.messages import Event, encode, message
 from easeml_ray.store import EventStore
 
 ACTOR = "easeml-test/Writer"
 
 
-@message
+@message("test.Noted")
 class Noted:
     """A message body with everything that JSON can spoil."""
 
@@ -124,7 +123,8 @@ class EventStoreConformance:
         self, store: EventStore, sibling: Callable[[], EventStore]
     ) -> None:
         store.incarnate(ACTOR)
-        body = Noted("né \u0000 \U0001f600", float("-inf"), (3, 4), {"list": [1, None, 0.1 + 0.2]})
+        free = {"list": [1, None, 0.1 + 0.2]}
+        body = Noted(text="né \u0000 \U0001f600", value=float("-inf"), pair=(3, 4), free=free)
         event = replace(events("a/p", "c1")[0], body=body)
         returned = store.append("a/p", [event], expected_version=0)
         assert returned == [replace(event, seq=returned[0].seq)]
@@ -135,7 +135,7 @@ class EventStoreConformance:
         store.incarnate(ACTOR)
         free: dict[str, Any] = {"n": 1}
         reply: dict[str, Any] = {"n": 1}
-        event = replace(events("a/p", "c1")[0], body=Noted("x", free=free), reply=reply)
+        event = replace(events("a/p", "c1")[0], body=Noted(text="x", free=free), reply=reply)
         returned = store.append("a/p", [event], expected_version=0)
         returned[0].body.free["n"] = 3
         free["n"] = reply["n"] = 2
@@ -226,7 +226,7 @@ class EventStoreConformance:
 
     def test_a_body_or_a_reply_over_the_limit_is_refused(self, store: EventStore) -> None:
         store.incarnate(ACTOR)
-        room = 64 * 1024 - len(json.dumps({"text": "", "value": 0.0, "pair": [0, 0], "free": None}))
+        room = 64 * 1024 - len(encode(Noted(text="")))
         store.append("a/p", events("a/p", "c1", text="x" * room), expected_version=0)
         with pytest.raises(TooLarge):
             store.append("a/p", events("a/p", "c2", after=1, text="x" * (room + 1)), expected_version=1)

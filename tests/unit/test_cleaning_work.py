@@ -7,7 +7,7 @@ import json
 import pickle
 from collections import Counter
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,12 @@ import pytest
 from projects import small_project
 
 from easeml_ray.cleaning import CPClean, work
-from easeml_ray.cleaning.messages import ProposeRepairs, Suggest
+from easeml_ray.cleaning.messages import Propose, ProposeRepairs, Suggest
 from easeml_ray.cleaning.spread import part_information, spread_information
 from easeml_ray.cleaning.work import propose_repairs
 from easeml_ray.component.base import Job
 from easeml_ray.component.executor import LocalExecutor
-from easeml_ray.messages import Principal, Role
+from easeml_ray.messages import DataVersion, Principal, Role
 from easeml_ray.process.messages import CreateProject
 from easeml_ray.runtime.local import LocalBench, LocalSystem
 from easeml_ray.store.blobs import ArrowBlobStore
@@ -41,7 +41,7 @@ class Proposals:
         # Its labels are noisy, so that it stops at requests to relabel, in its repaired version.
         versions = self.system.hosts["registry"].state.projects["small"].versions
         self.version = versions[max(versions)].version
-        self.body = ProposeRepairs(
+        self.command = Propose(
             version=self.version,
             accuracy=0.8,
             error=0.2,
@@ -49,12 +49,13 @@ class Proposals:
             price_label=10.0,
             price_cell=5.0,
             items=12,
-            skipped=(),
-            noise=None,
         )
 
-    def propose(self, *skipped: str, items: int = 12) -> Suggest:
-        body = replace(self.body, skipped=skipped, items=items)
+    def propose(
+        self, *skipped: str, items: int = 12, version: DataVersion | None = None, continued: bool = False
+    ) -> Suggest:
+        command = replace(self.command, items=items, version=version or self.version)
+        body = ProposeRepairs(command=command, skipped=skipped, noise=None, continued=continued)
         job = Job("propose", "small", WHO.tenant, 0, body)
         return propose_repairs(job, LocalBench(self.system, "cleaning", job.id))
 
@@ -73,10 +74,10 @@ def test_cells_carry_their_bits_what_they_tell_and_their_part_of_the_gain(propos
     option = cells(suggested)
     assert len(option.items) == 12
     assert option.cost_cents == 60.0
-    assert all(item["bits"] > 0 and item["information"] >= 0 for item in option.items)
-    assert sum(item["points"] for item in option.items) == pytest.approx(100 * option.gain.mean, abs=0.01)
-    for row in {item["row_id"] for item in option.items}:
-        told = [item["information"] for item in option.items if item["row_id"] == row]
+    assert all(item.bits > 0 and item.information >= 0 for item in option.items)
+    assert sum(item.points for item in option.items) == pytest.approx(100 * option.gain.mean, abs=0.01)
+    for row in {item.row_id for item in option.items}:
+        told = [item.information for item in option.items if item.row_id == row]
         assert told == sorted(told, reverse=True)
 
 
@@ -90,8 +91,8 @@ def test_the_belief_says_what_cells_can_do_for_the_target(proposals: Proposals) 
 
 
 def test_skipped_cells_are_not_proposed_again_and_others_take_their_place(proposals: Proposals) -> None:
-    first = [item["key"] for item in cells(proposals.propose()).items]
-    second = [item["key"] for item in cells(proposals.propose(*first)).items]
+    first = [item.key for item in cells(proposals.propose()).items]
+    second = [item.key for item in cells(proposals.propose(*first)).items]
     assert len(second) == 12
     assert not set(first) & set(second)
 
@@ -143,7 +144,7 @@ class Mixed(Proposals):
         self.version = next(
             versions[n].version for n in sorted(versions) if versions[n].version.uncertain_rows
         )
-        self.body = ProposeRepairs(
+        self.command = Propose(
             version=self.version,
             accuracy=0.8,
             error=0.2,
@@ -151,8 +152,6 @@ class Mixed(Proposals):
             price_label=10.0,
             price_cell=5.0,
             items=200,
-            skipped=(),
-            noise=None,
         )
 
 
@@ -163,33 +162,29 @@ def mixed(tmp_path_factory: pytest.TempPathFactory, quick_probes: None) -> Mixed
 
 def test_cells_of_words_and_of_numbers_say_what_an_answer_is(mixed: Mixed) -> None:
     items = cells(mixed.propose()).items
-    assert {item["column"]: item["answer"] for item in items} == {"size": "number", "colour": "text"}
+    assert {item.column: item.answer for item in items} == {"size": "number", "colour": "text"}
     for item in items:
-        values = [value for value, _ in item["candidates"]]
-        wanted = str if item["answer"] == "text" else float
+        values = [value for value, _ in item.candidates]
+        wanted = str if item.answer == "text" else float
         assert len(values) > 1 and all(isinstance(value, wanted) for value in values)
-        assert sum(weight for _, weight in item["candidates"]) == pytest.approx(1.0, abs=0.01)
+        assert sum(weight for _, weight in item.candidates) == pytest.approx(1.0, abs=0.01)
 
 
 def test_a_row_that_lacks_two_cells_is_asked_for_cell_by_cell(mixed: Mixed) -> None:
     items = cells(mixed.propose()).items
-    twice = [row for row, count in Counter(item["row_id"] for item in items).items() if count == 2]
+    twice = [row for row, count in Counter(item.row_id for item in items).items() if count == 2]
     assert twice
-    order = [item["row_id"] for item in items]
+    order = [item.row_id for item in items]
     for row in twice:
         first = order.index(row)
         assert order[first : first + 2] == [row, row]
 
 
-def test_verified_cells_are_not_asked_for(mixed: Mixed) -> None:
-    keys = [item["key"] for item in cells(mixed.propose()).items]
+def test_answered_cells_are_not_asked_for(mixed: Mixed) -> None:
+    keys = [item.key for item in cells(mixed.propose()).items]
     digest = mixed.system.blobs.put_json(WHO.tenant, keys[:10])
-    version = mixed.version
-    try:
-        mixed.body = replace(mixed.body, version=replace(version, verified=digest))
-        left = [item["key"] for item in cells(mixed.propose()).items]
-    finally:
-        mixed.body = replace(mixed.body, version=version)
+    answered = replace(mixed.version, answered=digest)
+    left = [item.key for item in cells(mixed.propose(version=answered)).items]
     assert left and not set(left) & set(keys[:10])
 
 
@@ -200,8 +195,8 @@ def test_no_more_cells_are_asked_for_than_a_message_can_carry(
     monkeypatch.setattr(work, "_MOST_BYTES", 1_500)
     few = cells(mixed.propose()).items
     assert 0 < len(few) < len(whole)
-    assert [item["key"] for item in few] == [item["key"] for item in whole][: len(few)]
-    assert len(json.dumps(few)) <= 1_500
+    assert [item.key for item in few] == [item.key for item in whole][: len(few)]
+    assert len(json.dumps([asdict(item) for item in few])) <= 1_500
 
 
 def test_a_version_with_every_cell_known_ends_the_curve(mixed: Mixed) -> None:
@@ -209,11 +204,7 @@ def test_a_version_with_every_cell_known_ends_the_curve(mixed: Mixed) -> None:
     versions = mixed.system.hosts["registry"].state.projects["small"].versions
     whole = versions[1].version
     known = replace(whole, train=whole.development, uncertain_rows=0)
-    body, mixed.body = mixed.body, replace(mixed.body, version=known, continued=True)
-    try:
-        belief = mixed.propose().belief
-    finally:
-        mixed.body = body
+    belief = mixed.propose(version=known, continued=True).belief
     assert belief.lower == belief.upper == belief.expected == belief.default
     assert (belief.certain_fraction, belief.uncertain_points, belief.action) == (1.0, 0, None)
 

@@ -14,16 +14,18 @@ import pyarrow as pa
 import pytest
 
 from easeml_ray.component.base import Job
+from easeml_ray.component.data import Encoded, encode_pillar
 from easeml_ray.component.executor import LocalExecutor
 from easeml_ray.embed import Encoder
 from easeml_ray.feasibility import collect, memory, work
 from easeml_ray.feasibility.memory import Memory
-from easeml_ray.feasibility.messages import Studied, StudyVersion
+from easeml_ray.feasibility.messages import Report, StudyVersion
+from easeml_ray.feasibility.messages import Study as AskedStudy
 from easeml_ray.feasibility.report import FeasibilityReport
 from easeml_ray.feasibility.work import SEED, Study, study_version
-from easeml_ray.messages import DatasetRef, DataVersion
+from easeml_ray.messages import DatasetRef, DataVersion, Pillar
 from easeml_ray.registry.manifest import make_version
-from easeml_ray.registry.messages import Correction, Part, ReviseVersion
+from easeml_ray.registry.messages import Correction, Part, Revise, ReviseVersion
 from easeml_ray.registry.work import revise_version
 from easeml_ray.store import open_blob_store
 
@@ -46,6 +48,9 @@ class Bench:
     def table(self, ref: DatasetRef) -> pa.Table:
         parts = self.parts[ref.digest]
         return pa.concat_tables([self.blobs.get_table(TENANT, part.digest) for part in parts])
+
+    def encoded(self, tenant: str, version: DataVersion, pillar: Pillar) -> Encoded:
+        return encode_pillar(self, tenant, version, self.table(version.pillar(pillar)))
 
     def data_key(self) -> bytes:
         return b"key"
@@ -71,7 +76,7 @@ class Bench:
     def version(self, number: int, train: pa.Table, development: pa.Table) -> DataVersion:
         made = make_version(
             self.blobs, TENANT, project=PROJECT, number=number, parent=number - 1,
-            train=train, development=development, schema=SCHEMA, verified=[],
+            train=train, development=development, schema=SCHEMA, answered=[],
         )  # fmt: skip
         return self.known(*made)
 
@@ -87,29 +92,28 @@ class Bench:
                     Correction(pillar=pillar, row_id=row, column=None, value="10"[int(label)], evidence="")
                 )
         purchases = () if bought is None else (self.blobs.put_table(TENANT, bought),)
+        made = tuple(corrections)
+        revise = Revise(number=base.number, corrections=made, purchases=purchases, reason="test")
         body = ReviseVersion(
+            command=revise,
             version=base,
-            corrections=tuple(corrections),
-            purchases=purchases,
             absorbed=(),
             held_out=(),
             next_row_id=1000,
-            reason="test",
         )
         added = revise_version(Job("revise", PROJECT, TENANT, 0, body), self)
         return self.known(added.version, added.train, added.development)
 
-    def study(
-        self, version: DataVersion, before: Studied | None = None, *, target: float = TARGET
-    ) -> Studied:
+    def study(self, version: DataVersion, before: Report | None = None, *, target: float = TARGET) -> Report:
         digest = None if before is None else before.memory
-        body = StudyVersion(version=version, target_accuracy=target, memory=digest, second_cents=1.0)
-        return study_version(Job("study", PROJECT, TENANT, 0, body), self).outcome
+        asked = AskedStudy(version=version, target_accuracy=target, second_cents=1.0)
+        body = StudyVersion(command=asked, memory=digest)
+        return study_version(Job("study", PROJECT, TENANT, 0, body), self)
 
-    def report(self, studied: Studied) -> FeasibilityReport:
+    def report(self, studied: Report) -> FeasibilityReport:
         return FeasibilityReport.from_dict(self.blobs.get_json(TENANT, studied.report))
 
-    def memory(self, studied: Studied) -> Memory:
+    def memory(self, studied: Report) -> Memory:
         found = Memory.from_bytes(bytes(self.blobs.get(TENANT, str(studied.memory))))
         assert found is not None
         return found
@@ -181,7 +185,7 @@ def first(bench: Bench) -> DataVersion:
 
 
 @pytest.fixture(scope="module")
-def studied(bench: Bench, first: DataVersion) -> Studied:
+def studied(bench: Bench, first: DataVersion) -> Report:
     return bench.study(first)
 
 
@@ -203,7 +207,7 @@ def raced(bench: Bench, version: DataVersion, fit_labels: np.ndarray) -> Study:
 
 
 def test_a_first_study_leaves_a_report_a_memory_and_what_it_cost(
-    bench: Bench, first: DataVersion, studied: Studied
+    bench: Bench, first: DataVersion, studied: Report
 ) -> None:
     report, kept = bench.report(studied), bench.memory(studied)
     assert (report.n_train, report.n_dev, report.n_classes) == (TRAIN, DEVELOPMENT, 2)
@@ -217,7 +221,7 @@ def test_a_first_study_leaves_a_report_a_memory_and_what_it_cost(
 
 
 def test_another_target_for_the_same_version_searches_and_trains_nothing(
-    bench: Bench, first: DataVersion, studied: Studied, calls: Calls
+    bench: Bench, first: DataVersion, studied: Report, calls: Calls
 ) -> None:
     lower = bench.study(first, studied, target=0.6)
     again = bench.study(first, lower)
@@ -226,7 +230,7 @@ def test_another_target_for_the_same_version_searches_and_trains_nothing(
 
 
 def test_changed_labels_are_looked_up_and_few_of_them_leave_the_probes(
-    bench: Bench, first: DataVersion, studied: Studied, calls: Calls
+    bench: Bench, first: DataVersion, studied: Report, calls: Calls
 ) -> None:
     second = bench.revised(first, labels={"train": 4, "development": 2})
     assert second.encoder == first.encoder
@@ -242,7 +246,7 @@ def test_changed_labels_are_looked_up_and_few_of_them_leave_the_probes(
 
 
 def test_one_changed_label_more_and_the_probes_are_trained_again(
-    bench: Bench, first: DataVersion, studied: Studied, calls: Calls
+    bench: Bench, first: DataVersion, studied: Report, calls: Calls
 ) -> None:
     second = bench.revised(first, labels={"train": 5})
     report = bench.report(bench.study(second, studied))
@@ -255,7 +259,7 @@ def test_one_changed_label_more_and_the_probes_are_trained_again(
 
 
 def test_few_changes_of_version_after_version_add_up(
-    bench: Bench, first: DataVersion, studied: Studied, calls: Calls
+    bench: Bench, first: DataVersion, studied: Report, calls: Calls
 ) -> None:
     second = bench.revised(first, labels={"train": 3})
     third = bench.revised(second, labels={"train": 3})  # back to the first labels: no news any more
@@ -268,7 +272,7 @@ def test_few_changes_of_version_after_version_add_up(
 
 
 def test_appended_rows_alone_are_searched_by_the_encoder_of_the_first_study(
-    bench: Bench, first: DataVersion, studied: Studied, calls: Calls
+    bench: Bench, first: DataVersion, studied: Report, calls: Calls
 ) -> None:
     bought = rows(3, 2, first=500).drop_columns(["row_id", "parent_id"])
     second = bench.revised(first, labels={"train": 1}, bought=bought)
@@ -312,7 +316,7 @@ def changed_feature(table: pa.Table) -> pa.Table:
     ids=["train-cell", "development-cell", "train-gone", "development-gone", "development-more"],
 )
 def test_changed_features_gone_rows_and_other_development_rows_are_studied_anew(
-    bench: Bench, first: DataVersion, studied: Studied, calls: Calls, train: Any, development: Any
+    bench: Bench, first: DataVersion, studied: Report, calls: Calls, train: Any, development: Any
 ) -> None:
     second = bench.version(2, train(bench.table(first.train)), development(bench.table(first.development)))
     after = bench.study(second, studied)
@@ -322,7 +326,7 @@ def test_changed_features_gone_rows_and_other_development_rows_are_studied_anew(
 
 
 def test_a_memory_of_another_format_is_not_used(
-    bench: Bench, first: DataVersion, studied: Studied, calls: Calls, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, first: DataVersion, studied: Report, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "FORMAT", 2)
     assert bench.study(first, studied).report == studied.report
@@ -330,7 +334,7 @@ def test_a_memory_of_another_format_is_not_used(
 
 
 def test_many_rows_are_spread_and_the_report_is_the_same(
-    bench: Bench, first: DataVersion, studied: Studied, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, first: DataVersion, studied: Report, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert bench.submitted == []
     monkeypatch.setattr(work, "SPREAD_ROWS", TRAIN)

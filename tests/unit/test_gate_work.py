@@ -14,7 +14,14 @@ from easeml_ray.component.base import Job
 from easeml_ray.errors import BlobMissing, ModelFailed, WorkFailed
 from easeml_ray.gate.label_messages import SealedLabel, WantTestLabels
 from easeml_ray.gate.labelling import seal_label
-from easeml_ray.gate.messages import GivesVerdict, JudgeModel, ReleasedEra, ReleaseEra
+from easeml_ray.gate.messages import (
+    EraSealed,
+    GivesVerdict,
+    JudgeModel,
+    OpenEra,
+    ReleasedEra,
+    ReleaseEra,
+)
 from easeml_ray.gate.work import judge_model, release_era, seal_table, unseal_table
 from easeml_ray.sealing import new_private_key, public_key
 from easeml_ray.store.blobs import ArrowBlobStore
@@ -73,16 +80,17 @@ def job(bench: Bench, condition: str, *, labels: np.ndarray | None = None, **cha
     sealed = bench.blobs.put("lab", seal_table(table(labels), SCHEMA, public_key(bench.key)))
     terms = {"mode": "fp-free", "adaptivity": "none", "reliability": 0.9, "steps": 2} | changes
     schema = bench.blobs.put_json("lab", SCHEMA)
-    body = JudgeModel(
-        era=1,
+    opened = OpenEra(
         sealed=sealed,
+        rows=ROWS,
         schema=schema,
-        model="new",
-        old="old",
         condition=condition,
+        bound="best",
         labelled=labels is not None,
         **terms,
     )
+    era = EraSealed(command=opened, era=1, required=ROWS)
+    body = JudgeModel(era=era, model="new", old="old")
     return Job("job", "p", "lab", 0, body)
 
 
@@ -93,7 +101,7 @@ def truth() -> np.ndarray:
 def test_a_table_is_unsealed_as_it_was_with_labels_or_without(bench: Bench) -> None:
     for labels in (truth(), None):
         made = job(bench, "n > 0.5 +/- 0.2", labels=labels)
-        found = unseal_table(made, bench, made.body.sealed, SCHEMA)
+        found = unseal_table(made, bench, made.body.era.command.sealed, SCHEMA)
         assert found.to_pydict() == table(labels).to_pydict()
 
 
@@ -163,19 +171,14 @@ def test_models_are_asked_and_timed_once_however_many_rounds_of_labels_it_takes(
         assert bench.blobs.has("lab", found.table)
         wanted.append(found.table)
         fresh = answered(found, bench)
-        body = replace(
-            work.body, known=found.known, fresh=fresh, answers=found.answers,
-            latency_ms=found.latency_ms, asked=found.table,
-        )  # fmt: skip
+        body = replace(work.body, known=found.known, fresh=fresh, asked=found)
         work = replace(work, body=body)
     assert rounds > 1
     assert found.passed
     assert bench.asked == ["old", "new", "latency"]
     # Rows that people have labelled are in clear no longer.
     assert not any(bench.blobs.has("lab", name) for name in wanted)
-    release = ReleaseEra(
-        era=1, sealed=work.body.sealed, evidence=(), known=found.known, schema=work.body.schema
-    )
+    release = ReleaseEra(era=work.body.era, evidence=(), known=found.known)
     released = release_era(replace(work, body=release), bench)
     rows = bench.blobs.get_table("lab", released.digest)
     assert rows["y"].to_pylist() == [SCHEMA["classes"][code] for code in truth()[rows["row_id"].to_numpy()]]
@@ -185,14 +188,7 @@ def test_labels_beside_the_sealed_blob_are_released_too(bench: Bench) -> None:
     work = job(bench, "n - o > 0.02 +/- 0.2", adaptivity="full")
     found = judge_model(work, bench)
     assert isinstance(found, WantTestLabels)
-    body = ReleaseEra(
-        era=1,
-        sealed=work.body.sealed,
-        evidence=(),
-        known="",
-        schema=work.body.schema,
-        fresh=answered(found, bench),
-    )
+    body = ReleaseEra(era=work.body.era, evidence=(), known="", fresh=answered(found, bench))
     assert release_era(replace(work, body=body), bench).rows == len(found.rows)
 
 
@@ -202,7 +198,7 @@ def test_evidence_of_long_conditions_is_told_at_the_release(bench: Bench) -> Non
     given = [judge_model(work, bench) for _ in range(40)]
     assert {found.evidence for found in given} == {None}  # type: ignore[union-attr]
     names = tuple(found.sealed_evidence for found in given)  # type: ignore[union-attr]
-    body = ReleaseEra(era=1, sealed=work.body.sealed, evidence=names, known=None, schema=work.body.schema)
+    body = ReleaseEra(era=work.body.era, evidence=names, known=None)
     released = release_era(replace(work, body=body), bench)
     assert isinstance(released, ReleasedEra)
     assert len([evidence for evidence in released.evidence if evidence]) >= 20

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from harness import START, Driven, option, replayed, seal, version
+from harness import START, Driven, asked, cell, key, replayed, seal, version
 
 from easeml_ray.automl.messages import OpenSearch, RunTrial, SetSlots, TrialDone, TrialFailed
 from easeml_ray.automl.state import SchedulerState
@@ -32,7 +33,7 @@ from easeml_ray.messages import (
     Event,
     Principal,
     Role,
-    dump,
+    encode,
 )
 from easeml_ray.oracle.messages import Answer, AnswerRequests, Asked, Kind, OpenRequests, Volunteer
 from easeml_ray.oracle.state import OracleState
@@ -114,7 +115,7 @@ def test_streams_of_projects_are_numbered_each_by_itself() -> None:
 
 def test_what_is_too_large_is_refused_before_anything_is_written() -> None:
     oracle = Driven(OracleState)
-    items = tuple(Asked(key=f"k{i}", payload={"text": "x" * 1000}, cost_cents=1.0) for i in range(100))
+    items = tuple(asked(f"k{i}" + "x" * 1000, cents=1.0) for i in range(100))
     body = OpenRequests(
         kind=Kind.RELABEL,
         batch="b",
@@ -125,10 +126,9 @@ def test_what_is_too_large_is_refused_before_anything_is_written() -> None:
         gain=None,
         deadline=START,
         answers_per_item=1,
-        budget_cents=None,
     )
     oracle.refused(TooLarge, body)
-    assert oracle.tell(Volunteer(annotator="eve", key="k1", value="yes")) == {"kept": True}
+    assert oracle.tell(Volunteer(annotator="eve", key=key("k1"), value="yes")) == {"kept": True}
 
 
 # -- incarnations and lost answers ------------------------------------------------------------
@@ -324,14 +324,7 @@ def test_large_answers_and_options_do_not_stop_lifecycle() -> None:
     registry = Host(RegistryState(), life.store, actor="registry")
     registry.start()
     registry.handle(command(seal(), "upload"))
-    items = tuple(
-        Asked(
-            key=i["key"],
-            payload={k: v for k, v in i.items() if k != "key"} | {"answer": "text"},
-            cost_cents=1.0,
-        )
-        for i in option("CLEAN_CELL", 1, range(150)).items
-    )
+    items = tuple(Asked(item=cell(row, "text"), cost_cents=1.0) for row in range(150))
     body = OpenRequests(
         kind=Kind.CLEAN_CELL,
         batch="b",
@@ -342,7 +335,6 @@ def test_large_answers_and_options_do_not_stop_lifecycle() -> None:
         gain=None,
         deadline=START + 1,
         answers_per_item=1,
-        budget_cents=None,
     )
     oracle.handle(command(body, "open"))
     for start in range(1, 151, 50):
@@ -350,13 +342,14 @@ def test_large_answers_and_options_do_not_stop_lifecycle() -> None:
         oracle.handle(command(AnswerRequests(annotator="ann", answers=answers), f"answers-{start}"))
     life.host.follow()
     for action in life.state.due():
-        dump(action.body)  # and what follows from them can be sent
+        encode(action.body)  # and what follows from them can be sent
 
 
 def test_the_state_takes_in_what_the_store_gives_back() -> None:
     """Live and replayed states must be of the same values: tuples, enums, floats."""
     oracle = Driven(OracleState)
-    items = (Asked(key="k", payload={"answer": "number", "pair": (1, 2)}, cost_cents=1),)
+    candidates = ((1, 0.5), (None, 0.5))
+    items = (Asked(item=replace(cell(1), candidates=candidates), cost_cents=1),)
     oracle.tell(
         OpenRequests(
             kind=Kind.RELABEL,
@@ -368,7 +361,6 @@ def test_the_state_takes_in_what_the_store_gives_back() -> None:
             gain=None,
             deadline=START,
             answers_per_item=1,
-            budget_cents=None,
         )
     )
     oracle.tell(AnswerRequests(annotator="ann", answers=(Answer(request=1, value=3),)))
@@ -391,7 +383,7 @@ def test_a_follower_folds_the_events_of_all_in_the_order_of_their_commit() -> No
 
 def test_every_component_has_an_actor_and_its_work() -> None:
     assert set(STATES) == set(ACTORS)
-    assert len(set(ACTORS.values())) == 9
+    assert len({actor.name for actor in ACTORS.values()}) == 9
     assert work_of("oracle") == work_of("process") == {}
 
 

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from projects import small_project
 
-from easeml_ray.component.data import encoded, load_encoder, load_schema
-from easeml_ray.embed import Classes
+from easeml_ray.component.data import VersionData
 from easeml_ray.errors import (
     Conflict,
     HeldOutOverlap,
@@ -30,7 +29,7 @@ from easeml_ray.market.label_messages import (
     PlacedLabel,
 )
 from easeml_ray.market.messages import Audit, Buy, Propose, ShowMarket
-from easeml_ray.messages import Pillar, Principal, Role
+from easeml_ray.messages import Principal, Role
 from easeml_ray.process.messages import CreateProject
 from easeml_ray.registry.messages import VersionAdded
 from easeml_ray.runtime.local import LocalBench, LocalSystem
@@ -106,12 +105,12 @@ def test_the_price_is_split_by_the_seller_game_and_an_audit_finds_the_same(shop:
     shop.send("market", Buy(offer="shared", approved_by="ann", version=before))
     (purchase,) = (p for p in shop.shown()["purchases"] if p["offer"] == "shared")
     bench = LocalBench(shop.system, "market", "oracle")
-    train, development = (encoded(bench, "lab", before, p) for p in (Pillar.TRAIN, Pillar.DEVELOPMENT))
+    data = VersionData(bench, "lab", before)
+    train, development = data.train, data.development
     offered = shop.system.blobs.get_table("lab", purchase["digest"])
-    classes = Classes(tuple(load_schema(bench, "lab", before)["classes"]))
     values = seller_shapley(
-        np.concatenate([train.X, load_encoder(bench, "lab", before).transform(offered)]),
-        np.concatenate([train.y, classes.encode(offered["y"])]),
+        np.concatenate([train.X, data.encoder.transform(offered)]),
+        np.concatenate([train.y, data.classes.encode(offered["y"])]),
         np.concatenate([np.full(len(train.y), 3), np.arange(30) % 3]),
         development.X,
         development.y,
@@ -130,7 +129,8 @@ def test_the_price_is_split_by_the_seller_game_and_an_audit_finds_the_same(shop:
 
 
 def test_bought_rows_can_be_traced_to_their_owners(shop: Shop) -> None:
-    added = [e.body for e in shop.store.read() if isinstance(e.body, VersionAdded) and e.body.arrivals]
+    made = (e.body.command for e in shop.store.read() if isinstance(e.body, VersionAdded))
+    added = [one for one in made if one.arrivals]
     (arrival,) = added[0].arrivals
     table = shop.system.blobs.get_table("lab", arrival.digest)
     assert set(table["owner"].to_pylist()) == {"ada", "bob", "cyd"}
@@ -200,9 +200,10 @@ def test_rows_without_labels_are_valued_bought_and_labelled_in_rounds(shop: Shop
     shop.send("market", Buy(offer="bare", approved_by="ann", version=before))
     done = 0
     while not shop.shown()["labelling"]["bare"]["over"]:
-        wanted = [e.body for e in shop.store.read() if isinstance(e.body, LabelsWanted)][-1]
+        event = [e.body for e in shop.store.read() if isinstance(e.body, LabelsWanted)][-1]
+        wanted = event.command
         assert wanted.first == done and wanted.classes == ("0", "1")
-        (row,) = asyncio.run(shop.system.offered_rows("small", [(wanted.digest, wanted.first)]))
+        (row,) = asyncio.run(shop.system.offered_rows("small", [(event.digest, wanted.first)]))
         assert set(row) == {"a", "b", "c"}
         places = range(wanted.first, wanted.first + wanted.count)
         # Nobody knows the class of the first row.
@@ -213,7 +214,7 @@ def test_rows_without_labels_are_valued_bought_and_labelled_in_rounds(shop: Shop
         shop.send("market", LearnLabels(offer="bare", labels=labels))
         done += wanted.count
     assert done == 12 and shop.shown()["labelling"]["bare"] == {"asked": 12, "labelled": 11, "over": True}
-    (labelled,) = (e.body for e in shop.store.read() if isinstance(e.body, Labelled))
+    (labelled,) = (e.body.command for e in shop.store.read() if isinstance(e.body, Labelled))
     table = shop.system.blobs.get_table("lab", labelled.digest)
     assert labelled.rows == table.num_rows == 11 and set(table["y"].to_pylist()) == {"1"}
     assert shop.version.number == before.number + 1

@@ -27,7 +27,7 @@ from easeml_ray.feasibility.messages import ShowReport
 from easeml_ray.gate.labelling import unseal_label
 from easeml_ray.gate.messages import GateModels, ShowGate
 from easeml_ray.ingest import prepare
-from easeml_ray.market.messages import ShowMarket
+from easeml_ray.market.messages import OfferMade, ShowMarket
 from easeml_ray.messages import Pillar, Principal
 from easeml_ray.oracle.messages import Answer, AnswerRequests, Kind, ListRequests
 from easeml_ray.pool.messages import ShowPool
@@ -74,7 +74,7 @@ async def whole_life(system: LocalSystem, known: SmallProject, who: Principal) -
     answered = await answer_all(system, "small", known, who)
     for start in range(0, 120, 20):
         rows = known.stream[start : start + 20]
-        await system.store_segment("small", f"s{start}", rows, 0)
+        await system.store_segment("small", f"s{start}", pa.Table.from_pylist(rows), 0)
         answered += await answer_all(system, "small", known, who)
     return {"answered": answered, **await system.read("process", "small", ShowProject())}
 
@@ -249,7 +249,9 @@ def test_rows_that_came_to_be_held_out_are_not_learnt_from(tmp_path: Path, ann: 
     run(system.offer("small", ann, part, **terms))
     before, *_ = run(system._latest("small"))
     run(system.upload_test_set("small", ann, rows, format="csv"))
-    (digest,) = [e.body.digest for e in system.store.read(prefix="market/") if hasattr(e.body, "digest")]
+    (digest,) = [
+        e.body.command.digest for e in system.store.read(prefix="market/") if isinstance(e.body, OfferMade)
+    ]
     revise = Revise(number=before.number, corrections=(), purchases=(digest,), reason="purchase")
     run(system.handle("registry", "small", ann, revise))
     after = run(system.read("registry", "small", ShowVersions()))["versions"][-1]
@@ -300,7 +302,8 @@ def test_no_stable_row_is_in_clear_before_its_era_is_released(tmp_path: Path, an
     # With full adaptivity nothing but PASS or FAIL is let out.
     assert all(verdict["evidence"] is None for verdict in era["verdicts"])
     given = [e.body for e in system.store.read(prefix="gate/") if type(e.body).__name__ == "VerdictGiven"]
-    assert len({len(verdict.sealed_evidence) for verdict in given}) == 1  # its length tells nothing
+    sealed = [system.blobs.get("lab", verdict.command.sealed_evidence) for verdict in given]
+    assert len({blob.size for blob in sealed}) == 1  # its length tells nothing
     assert all(verdict.ledger is None for verdict in given)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) > 10
@@ -378,7 +381,9 @@ def test_no_sequence_of_stable_labels_is_in_clear(tmp_path: Path, ann: Principal
         )
         run(system.upload("small", ann, known.data, format="csv"))
     (sealed,) = [
-        e.body for e in system.store.read(prefix="registry/") if type(e.body).__name__ == "PillarsSealed"
+        e.body.command
+        for e in system.store.read(prefix="registry/")
+        if type(e.body).__name__ == "PillarsSealed"
     ]
     data = unseal(bytes(system.blobs.get("lab", sealed.stable)), system.gate_key)
     table = pa.ipc.open_file(data).read_all()
@@ -425,7 +430,9 @@ def test_a_verdict_that_steers_comes_with_a_band_of_the_meter_and_nothing_else(
         m["model"]: m["development_accuracy"] for m in run(system.read("pool", "small", ShowPool()))["models"]
     }
     (sealed,) = [
-        e.body for e in system.store.read(prefix="registry/") if type(e.body).__name__ == "PillarsSealed"
+        e.body.command
+        for e in system.store.read(prefix="registry/")
+        if type(e.body).__name__ == "PillarsSealed"
     ]
     data = unseal(bytes(system.blobs.get("lab", sealed.stable)), system.gate_key)
     table = pa.ipc.open_file(data).read_all()
@@ -491,11 +498,11 @@ def test_a_test_set_without_labels_has_people_label_what_a_verdict_needs(
     assert used <= asked
     assert asked < 120 if adaptivity == "none" else asked == used == verdict["evidence"]["different"]
     events = [event.body for event in system.store.read()]
-    released = [body for body in events if type(body).__name__ == "EraReleased"][-1]
+    released = [body.command for body in events if type(body).__name__ == "EraReleased"][-1]
     rows = system.blobs.get_table("lab", released.digest)
     assert rows.num_rows == released.rows == asked
     assert all(truth[row["a"], row["b"], row["c"]] == row["y"] for row in rows.to_pylist())
-    answers = [a for body in events if type(body).__name__ == "Answered" for a in body.answers]
+    answers = [a for body in events if type(body).__name__ == "Answered" for a in body.command.answers]
     labels = [unseal_label(str(a.value), system.gate_key) for a in answers if len(str(a.value)) > 60]
     assert len(labels) == asked
 

@@ -17,6 +17,7 @@ from projects import csv_bytes, small_project, table_of
 
 from easeml_ray.component.base import Job
 from easeml_ray.errors import AlreadyExists, Conflict, HeldOutOverlap, TooLarge
+from easeml_ray.market.messages import OfferMade
 from easeml_ray.messages import Principal, Role
 from easeml_ray.process.messages import CreateProject
 from easeml_ray.process.task import parse_task
@@ -129,7 +130,7 @@ def test_a_preparation_gets_names_of_blobs_and_no_tables(house: House, monkeypat
 
 
 def test_digests_take_sixteen_bytes_each_in_one_sorted_blob(house: House) -> None:
-    (sealed,) = house.told(PillarsSealed)
+    (sealed,) = (event.command for event in house.told(PillarsSealed))
     packed = bytes(house.system.blobs.get("lab", sealed.known))
     assert len(packed) == 2 * 16 * sealed.version.train.rows
     digests = [packed[i : i + 16] for i in range(0, len(packed), 16)]
@@ -140,7 +141,9 @@ def test_bought_rows_are_known_as_they_came(own: House) -> None:
     rows = ["0.25,,0.5,1", "1.25,0.75,,0"]
     terms = {"offer": "o", "seller": "s", "price_cents": 1, "terms": "", "format": "csv"}
     run(own.system.offer("small", WHO, fresh(10, 3, rows=rows), **terms))
-    (digest,) = [e.body.digest for e in own.store.read(prefix="market/") if hasattr(e.body, "digest")]
+    (digest,) = [
+        e.body.command.digest for e in own.store.read(prefix="market/") if isinstance(e.body, OfferMade)
+    ]
     own.send(
         "registry", Revise(number=own.version.number, corrections=(), purchases=(digest,), reason="purchase")
     )
@@ -163,12 +166,18 @@ def test_rows_are_known_as_they_were_corrected(own: House) -> None:
     with pytest.raises(HeldOutOverlap) as caught:
         own.add(fresh(30, 5, rows=[",".join(given)]))
     assert caught.value.rows == [4]
-    assert own.told(VersionAdded)[-1].known
+    assert own.told(VersionAdded)[-1].command.known
 
 
 def test_labelled_rows_of_a_window_are_known_while_they_wait(own: House) -> None:
     served = pa.table(
-        {"a": [0.5], "b": pa.nulls(1), "c": [0.25], "_label_code": pa.array([1]), "_request": ["s:0"]}
+        {
+            "a": [0.5],
+            "b": pa.nulls(1, pa.float64()),
+            "c": [0.25],
+            "_label_code": pa.array([1]),
+            "_request": ["s:0"],
+        }
     )
     digest = own.system.blobs.put_table("lab", served)
     own.send("registry", Absorb(source="window:1", digest=digest, rows=1))
@@ -178,13 +187,13 @@ def test_labelled_rows_of_a_window_are_known_while_they_wait(own: House) -> None
         assert caught.value.rows == [4]
         if number:
             own.send("registry", Revise(number=number, corrections=(), purchases=(), reason="released"))
-    assert own.told(VersionAdded)[-1].counts["added"] == 1.0
+    assert own.told(VersionAdded)[-1].command.counts["added"] == 1.0
 
 
 def test_the_rows_of_a_released_set_are_no_fresh_ones_and_may_be_offered(own: House) -> None:
     data = fresh(30, 7)
     own.add(data)
-    (added,) = own.told(TestSetAdded)
+    (added,) = (event.command for event in own.told(TestSetAdded))
     terms = {"offer": "o", "seller": "s", "price_cents": 1, "terms": "", "format": "csv"}
     with pytest.raises(HeldOutOverlap) as stolen:
         run(own.system.offer("small", WHO, data, **terms))
@@ -238,7 +247,7 @@ def test_of_two_sets_at_a_time_both_are_taken(own: House, monkeypatch: Any) -> N
     other = fresh(30, 9)
     Meanwhile(own, monkeypatch, lambda: own.system.upload_test_set("small", WHO, other, format="csv"))
     assert own.add(fresh(31, 10)) == {"stable_rows": 31}
-    assert [added.stable_rows for added in own.told(TestSetAdded)] == [30, 31]
+    assert [added.command.stable_rows for added in own.told(TestSetAdded)] == [30, 31]
 
 
 def test_a_set_waits_for_rows_that_are_joining(own: House, monkeypatch: Any) -> None:
@@ -305,7 +314,7 @@ def test_of_a_class_only_what_is_needed_is_told(tmp_path: Path, quick_probes: No
     house = House(tmp_path, change=_sliced, gate={"condition": condition, "steps": 1})
     house.add(_sliced(fresh(150, 14)))
     house.add(_sliced(fresh(250, 15)))
-    told = [body.subset_rows for kind in (PillarsSealed, TestSetAdded) for body in house.told(kind)]
+    told = [body.command.subset_rows for kind in (PillarsSealed, TestSetAdded) for body in house.told(kind)]
     of_class, of_slice = 'rows of the class "1"', 'rows where a is "1"'
     assert all(set(one) == {of_class, of_slice} for one in told)
     assert len({one[of_class] for one in told}) == 1
@@ -350,14 +359,13 @@ def test_classes_that_no_request_can_carry_are_refused_before_people_are_asked(h
 def test_rows_of_a_biased_sample_join_train_alone(house: House) -> None:
     rows = [str(i) for i in range(100, 160)]
     digest = house.system.blobs.put_table("lab", _offered(rows))
+    revise = Revise(number=house.version.number, corrections=(), purchases=(), reason="released")
     body = ReviseVersion(
+        command=revise,
         version=house.version,
-        corrections=(),
-        purchases=(),
         absorbed=(digest,),
         held_out=(),
         next_row_id=10_000,
-        reason="released",
     )
     bench = LocalBench(house.system, "registry", "test")
     made: dict[bool, AddVersion] = {}

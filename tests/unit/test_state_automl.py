@@ -8,9 +8,13 @@ from collections.abc import Iterator
 import pytest
 from harness import Driven, digest, version
 
+from easeml_ray.arms import available_arms
 from easeml_ray.automl.messages import (
+    CompareVersions,
     OpenSearch,
+    ReportComparison,
     RunTrial,
+    SearchOpened,
     SetSlots,
     ShowSearches,
     TrialDone,
@@ -19,7 +23,7 @@ from easeml_ray.automl.messages import (
 )
 from easeml_ray.automl.state import SchedulerState
 from easeml_ray.errors import Conflict, NotFound
-from easeml_ray.messages import Action
+from easeml_ray.messages import Action, Gain
 
 ARMS = ("dummy", "logistic", "forest")
 
@@ -208,3 +212,59 @@ def test_what_is_not_there_is_said(scheduler: Driven) -> None:
         scheduler.tell(ShowSearches())
     with pytest.raises(TypeError, match="no query"):
         scheduler.ask(SetSlots(slots=1))
+
+
+# -- comparisons ------------------------------------------------------------------------------
+
+
+def compare(scheduler: Driven, project: str = "p", tenant: str = "lab") -> None:
+    before, after = version(1, project=project), version(2, project=project)
+    body = CompareVersions(
+        option="clean:v1", kind="CLEAN_CELL", arm="forest", before=before, after=after, target_accuracy=0.9
+    )
+    scheduler.tell(body, project=project, tenant=tenant)
+
+
+def compared(work: Action) -> ReportComparison:
+    gain = Gain(0.02, -0.01, 0.05)
+    return ReportComparison(command=work.body, rows=150, before=0.80, after=0.82, gain=gain)
+
+
+def test_a_comparison_waits_for_a_slot_like_any_trial_and_is_shown(scheduler: Driven) -> None:
+    slots(scheduler, 1)
+    search(scheduler, "p", "lab", ("dummy",))
+    compare(scheduler)
+    assert scheduler.due(CompareVersions) == []
+    finish(scheduler, scheduler.due(RunTrial)[0])
+    (work,) = scheduler.due(CompareVersions)
+    assert (work.body.arm, work.body.before.number, work.body.after.number) == ("forest", 1, 2)
+    scheduler.report(work, compared(work))
+    assert scheduler.state.running == {}
+    (check,) = scheduler.ask(ShowSearches())["checks"]
+    assert (check["arm"], check["rows"], check["before"], check["after"]) == ("forest", 150, 0.80, 0.82)
+    assert check["gain"] == {"mean": 0.02, "lower": -0.01, "upper": 0.05}
+
+
+def test_a_comparison_that_fails_frees_its_slot(scheduler: Driven) -> None:
+    slots(scheduler, 1)
+    compare(scheduler)
+    search(scheduler, "p", "lab", ("dummy",))
+    assert scheduler.due(RunTrial) == []
+    scheduler.fail(scheduler.due(CompareVersions)[0])
+    assert len(scheduler.due(RunTrial)) == 1
+    assert scheduler.ask(ShowSearches())["checks"] == []
+
+
+def test_a_newer_version_ends_no_comparison(scheduler: Driven) -> None:
+    search(scheduler, "p", "lab", ("dummy",))
+    compare(scheduler)
+    search(scheduler, "p", "lab", ("dummy",), number=2)
+    slots(scheduler, 5)
+    assert [work.body.version.number for work in scheduler.due(RunTrial)] == [2]
+    assert len(scheduler.due(CompareVersions)) == 1
+
+
+def test_a_search_without_arms_takes_all_that_are_installed(scheduler: Driven) -> None:
+    search(scheduler, "p", "lab", ())
+    (opened,) = scheduler.told(SearchOpened)
+    assert list(opened.arms) == available_arms()

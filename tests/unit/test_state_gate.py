@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,8 @@ from easeml_ray.component.messages import WorkRejected
 from easeml_ray.errors import Conflict, InvalidArgument, NotReady, TooFewTestRows
 from easeml_ray.gate import parse
 from easeml_ray.gate.label_messages import LearnTestLabels, SealedLabel, TestLabelsLearnt, WantTestLabels
+from easeml_ray.gate.labelling import MOST, seal_label
+from easeml_ray.gate.language import MAX_TEXT
 from easeml_ray.gate.messages import (
     AnnounceKey,
     EraActivated,
@@ -33,6 +36,8 @@ from easeml_ray.gate.messages import (
     VerdictGiven,
 )
 from easeml_ray.gate.state import GateState
+from easeml_ray.messages import encode
+from easeml_ray.sealing import new_private_key, public_key
 
 EVIDENCE = Evidence(rows=900, new_correct=700, old_correct=650, different=80, truth="TRUE")
 
@@ -65,7 +70,7 @@ def judge(gate: Driven, passed: bool = False, *, evidence: Evidence | None = EVI
     gate.report(
         work,
         GivesVerdict(
-            era=work.body.era,
+            era=work.body.era.era,
             model=work.body.model,
             passed=passed,
             evidence=evidence,
@@ -143,7 +148,7 @@ def test_an_era_ends_when_its_fixed_models_are_judged_though_steps_are_left(gate
     assert shown(gate)["steps_left"] == 2
     gate.report(gate.due(ReleaseEra)[0], ReleasedEra(era=1, digest="rows", rows=900))
     assert shown(gate)["state"] == "RELEASED"
-    assert gate.told(EraReleased)[0].rows == 900
+    assert gate.told(EraReleased)[0].command.rows == 900
 
 
 def test_of_a_batch_of_more_models_than_steps_the_first_are_fixed(gate: Driven) -> None:
@@ -172,7 +177,7 @@ def test_nothing_but_pass_or_fail_leaves_where_models_may_adapt(gate: Driven, ad
     judge(gate, False, evidence=EVIDENCE)  # even if the work should give it
     told = {"model": "a", "verdict": "FAIL", "step": 1, "evidence": None, "reading": None}
     assert shown(gate)["verdicts"] == [told]
-    assert gate.told(VerdictGiven)[0].evidence is None
+    assert gate.told(VerdictGiven)[0].command.evidence is None
 
 
 def test_full_takes_models_one_by_one_until_its_steps_are_spent(gate: Driven) -> None:
@@ -259,12 +264,10 @@ def test_labels_that_were_paid_for_outlive_a_model_that_could_not_be_judged(gate
     (line,) = [body.ledger for body in gate.told(TestLabelsLearnt)]
     assert (line.cost_cents, line.count, line.entropy_before) == (10.0, 2, 0.0)
     (work,) = gate.due(JudgeModel)
-    assert (work.body.fresh, work.body.answers, work.body.latency_ms) == (labels, "answers-a", 3.5)
-    assert work.body.asked == "table-1"
+    assert (work.body.fresh, work.body.asked) == (labels, wanted)
     gate.fail(work)
     (work,) = gate.due(JudgeModel)
-    assert (work.body.model, work.body.fresh) == ("b", labels)
-    assert (work.body.answers, work.body.latency_ms, work.body.asked) == ("", None, "")
+    assert (work.body.model, work.body.fresh, work.body.asked) == ("b", labels, None)
     gate.report(
         work,
         GivesVerdict(
@@ -281,6 +284,46 @@ def test_labels_that_were_paid_for_outlive_a_model_that_could_not_be_judged(gate
         ),
     )
     assert gate.due(ReleaseEra)[0].body.known == "known-1"
+
+
+def test_work_fits_in_a_message_with_the_longest_condition_the_most_classes_and_labels(gate: Driven) -> None:
+    clause = "n > 0.6 +/- 0.1"
+    condition = clause + " " * (MAX_TEXT - len(clause))
+    classes = tuple(f"class {number:04d}" for number in range(24 * 1024 // 14))
+    gate.tell(dataclasses.replace(era("full"), labelled=False, condition=condition))
+    gate.tell(GateModels(models=("a" * 64,), old="b" * 64))
+    wanted = WantTestLabels(
+        era=1,
+        model="a" * 64,
+        known="c" * 64,
+        table="d" * 64,
+        rows=tuple(range(10**9, 10**9 + MOST)),
+        classes=classes,
+        answers="e" * 64,
+        latency_ms=3.5,
+    )
+    assert len(json.dumps(classes)) > 23 * 1024
+    gate.report(gate.due(JudgeModel)[0], wanted)
+    sealed = seal_label(1, public_key(new_private_key()))
+    labels = tuple(SealedLabel(row=row, sealed=sealed, cost_cents=10.0) for row in wanted.rows)
+    gate.tell(LearnTestLabels(era=1, labels=labels))
+    encode(gate.due(JudgeModel)[0].body)
+
+
+def test_the_release_of_an_era_of_very_many_verdicts_fits_in_a_message(gate: Driven) -> None:
+    gate.tell(era("full", steps=400, rows=10**6))
+    for _ in range(4):
+        gate.tell(
+            GateModels(models=tuple(f"{len(shown(gate)['verdicts'])}-{n}" for n in range(100)), old="o")
+        )
+        while work := gate.due(JudgeModel):
+            given = GivesVerdict(
+                era=1, model=work[0].body.model, passed=False, evidence=None, sealed_evidence="f" * 64
+            )
+            gate.report(work[0], given)
+    (release,) = gate.due(ReleaseEra)
+    assert len(release.body.evidence) == 300
+    encode(release.body)
 
 
 def test_bits_that_verdicts_give_away_have_their_price(gate: Driven) -> None:
@@ -335,7 +378,7 @@ def test_models_that_no_message_could_name_are_queued_in_turns(gate: Driven) -> 
     for start in range(0, 900, 300):
         gate.tell(GateModels(models=tuple(f"{n:064d}" for n in range(start, start + 300)), old="floor"))
     gate.tell(era(steps=1000, rows=10**6))
-    assert len(gate.told(ModelsQueued)[-1].models) + len(waiting(gate)) == 900
+    assert len(gate.told(ModelsQueued)[-1].command.models) + len(waiting(gate)) == 900
 
 
 # -- every era ends ---------------------------------------------------------------------------
@@ -456,7 +499,7 @@ def test_readings_of_the_meter_are_told_with_verdicts_counted_and_paid_for_in_ro
     gate.tell(metered("full", 10_000))
     gate.tell(GateModels(models=("a",), old="floor", development=(0.91,)))
     (work,) = gate.due(JudgeModel)
-    assert (work.body.meter, work.body.development) == ((0.0, 0.1), 0.91)
+    assert (work.body.era.command.meter, work.body.development) == ((0.0, 0.1), 0.91)
     gate.report(
         work,
         GivesVerdict(

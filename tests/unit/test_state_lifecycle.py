@@ -10,9 +10,16 @@ import pytest
 from harness import HOUR, TASK, Driven, House, digest, option, relabel, seal, version
 
 from easeml_ray.arms.arms import ARMS
-from easeml_ray.automl.messages import OpenSearch, RunTrial, SetSlots, TrialDone
+from easeml_ray.automl.messages import (
+    CompareVersions,
+    OpenSearch,
+    RunTrial,
+    SetSlots,
+    ShowSearches,
+    TrialDone,
+)
 from easeml_ray.automl.state import SchedulerState
-from easeml_ray.cleaning.messages import CompareVersions, ProposeRepairs, ShowCleaning
+from easeml_ray.cleaning.messages import ProposeRepairs
 from easeml_ray.errors import (
     AlreadyExists,
     IllegalTransition,
@@ -185,7 +192,7 @@ def test_a_person_decides_when_undecided(house: House, answer: str, phases: list
     assert after(house) == ["UNDECIDED", *phases]
     assert house.show()["target_accuracy"] == target
     if target == 0.8:
-        assert [s.target_accuracy for s in house.told(Studied)] == [0.9, 0.8]
+        assert [s.command.target_accuracy for s in house.told(Studied)] == [0.9, 0.8]
 
 
 def test_a_decision_given_by_command_withdraws_the_question(house: House) -> None:
@@ -214,7 +221,7 @@ def test_infeasible_data_is_improved_by_answers_and_studied_again(
     house: House, kind: str, phase: str
 ) -> None:
     house.script.decisions = ["INFEASIBLE", "FEASIBLE"]
-    house.script.repairs = lambda body: (option(kind, body.version.number, [1, 2]),)
+    house.script.repairs = lambda body: (option(kind, body.command.version.number, [1, 2]),)
     house.begin()
     assert after(house) == ["IMPROVING", phase]
     assert house.next()["budget_left_cents"] == 1000
@@ -223,8 +230,8 @@ def test_infeasible_data_is_improved_by_answers_and_studied_again(
     assert house.show()["version"] == 2
     assert house.show()["spent_cents"] == 20
     assert house.queue()["spent_cents"] == 20
-    (gain,) = house.told(GainRealised)
-    before, now = house.told(Studied)
+    (gain,) = (event.command for event in house.told(GainRealised))
+    before, now = (event.command for event in house.told(Studied))
     assert gain.realised == pytest.approx(0.9 - (1 - before.ber_upper))  # capped at the target
     assert 1 - now.ber_upper > 0.9
     assert gain.model == pytest.approx(min(1 - now.model_error, 0.9) - min(1 - before.model_error, 0.9))
@@ -247,7 +254,7 @@ def test_a_repair_is_measured_by_the_arm_of_the_deployed_model(house: House) -> 
     first = next(arm for arm in house.arms.values() if arm == work.arm)
     assert first in ARMS and first != "dummy"
     assert (work.kind, work.before.number, work.after.number) == ("RELABEL", 1, 2)
-    (check,) = house.hosts["cleaning"].state.read("p", ShowCleaning())["checks"]
+    (check,) = house.hosts["automl"].state.read("p", ShowSearches())["checks"]
     assert check["gain"]["mean"] == 0.02
 
 
@@ -255,8 +262,8 @@ def test_a_check_that_fails_is_shown_and_nothing_waits_for_it(house: House) -> N
     house.script.fails[CompareVersions] = OneClass("train has one class", hint="Add rows of another.")
     improved_after_a_search(house)
     assert after(house)[-2:] == ["FEASIBILITY", "READY"]
-    assert house.hosts["cleaning"].state.read("p", ShowCleaning())["checks"] == []
-    assert house.hosts["cleaning"].state.due() == []
+    assert house.hosts["automl"].state.read("p", ShowSearches())["checks"] == []
+    assert house.hosts["automl"].state.due() == []
 
 
 def test_before_any_search_there_is_no_model_to_check_a_repair_with(house: House) -> None:
@@ -309,7 +316,7 @@ def test_rows_bought_without_labels_are_labelled_before_they_join_train(house: H
     house.tell("registry", seal())
     house.answer("yes", "BUY_ROW", actor="boss")
     assert house.show()["spent_cents"] == 300
-    assert [b.kind for b in house.told(Opened) if b.kind == "LABEL_ROW"] == ["LABEL_ROW"]
+    assert [b.command.kind for b in house.told(Opened) if b.command.kind == "LABEL_ROW"] == ["LABEL_ROW"]
     for person in ("ann", "bob"):
         house.answer("yes", "LABEL_ROW", actor=person)
     shown = house.hosts["market"].state.read("p", ShowMarket())
@@ -321,7 +328,7 @@ def test_rows_bought_without_labels_are_labelled_before_they_join_train(house: H
     label = parse_task(TASK).prices.label
     assert house.show()["spent_cents"] == pytest.approx(300 + 2 * 3 * label)
     (revision,) = (b for b in house.done if isinstance(b, ReviseVersion))
-    assert revision.purchases == (digest("labelled"),)
+    assert revision.command.purchases == (digest("labelled"),)
 
 
 def test_rows_that_nobody_labels_do_not_join_train(house: House) -> None:
@@ -422,7 +429,7 @@ def test_a_project_whose_requests_nobody_answers_comes_to_rest(house: House) -> 
 def test_several_answers_an_item_are_paid_out_of_the_same_budget(house: House) -> None:
     house.script.decisions = ["INFEASIBLE"] * 20
     house.script.repairs = lambda body: (
-        option("RELABEL", body.version.number, range(10), each=body.price_label),
+        option("RELABEL", body.command.version.number, range(10), each=body.command.price_label),
     )
     house.begin(answers_per_item=3)
     rounds = 0
@@ -439,7 +446,7 @@ def test_several_answers_an_item_are_paid_out_of_the_same_budget(house: House) -
 def test_answers_that_came_before_a_deadline_are_on_the_bill(house: House) -> None:
     house.script.decisions = ["INFEASIBLE", "FEASIBLE"]
     house.script.repairs = lambda body: (
-        option("RELABEL", body.version.number, range(3), each=body.price_label),
+        option("RELABEL", body.command.version.number, range(3), each=body.command.price_label),
     )
     house.begin(answers_per_item=3)
     house.answer("yes", "RELABEL", actor="ann")
@@ -527,7 +534,7 @@ def test_a_refused_send_is_recorded_shown_and_settled(house: House) -> None:
     house.hosts["registry"].state.projects["p"].busy = "something else"
     house.answer("yes", "RELABEL")
     house.hosts["registry"].state.projects["p"].busy = None
-    (rejected,) = house.told(Rejected)
+    (rejected,) = (event.command for event in house.told(Rejected))
     assert (rejected.to, rejected.kind, rejected.error["kind"]) == ("registry", "registry.Revise", "Conflict")
     assert house.show()["problem"]["component"] == "registry"
     assert house.show()["phase"] == "STALLED"

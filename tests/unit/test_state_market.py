@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -11,6 +10,16 @@ from harness import Driven, digest, version
 
 from easeml_ray.errors import AlreadyExists, Conflict, NotFound, QuotaExceeded, TooLarge
 from easeml_ray.market.chain import GENESIS
+from easeml_ray.market.label_messages import (
+    CompleteLabels,
+    LabelPurchase,
+    LabelRows,
+    LabelsLearnt,
+    LabelsWanted,
+    LearnLabels,
+    PlacedLabel,
+    WantLabels,
+)
 from easeml_ray.market.messages import (
     Audit,
     Buy,
@@ -30,7 +39,7 @@ from easeml_ray.market.messages import (
     ValueOffers,
 )
 from easeml_ray.market.state import MarketState
-from easeml_ray.messages import MAX_MESSAGE_BYTES, Gain, Option, dump, kind_of
+from easeml_ray.messages import MAX_MESSAGE_BYTES, Gain, Option, encode, kind_of
 
 
 @pytest.fixture
@@ -126,7 +135,8 @@ def test_a_purchase_changed_afterwards_breaks_the_chain(place: int, change: dict
         market.tell(offer(name))
         market.tell(Buy(offer=name, approved_by="ann", version=version()))
     purchases = market.state.projects["p"].purchases
-    purchases[place] = replace(purchases[place], **change)
+    name = ("a", "b")[place]
+    purchases[name] = replace(purchases[name], **change)
     assert not market.ask(ShowMarket())["chain_intact"]
 
 
@@ -140,7 +150,7 @@ def test_an_offer_changed_or_a_purchase_removed_afterwards_breaks_the_chain() ->
     assert not market.state.verify("p")
     known.offers["a"] = replace(known.offers["a"], price_cents=100)
     assert market.state.verify("p")
-    del known.purchases[0]
+    del known.purchases["a"]
     assert not market.state.verify("p")
 
 
@@ -162,7 +172,7 @@ def test_many_offers_are_valued_in_turns_that_fit_into_a_message(market: Driven)
     seen: set[str] = set()
     for _ in range(12):
         body = value(market)
-        assert 0 < len(json.dumps(dump(body))) < MAX_MESSAGE_BYTES
+        assert 0 < len(encode(body)) < MAX_MESSAGE_BYTES
         assert not {o.offer for o in body.offers} <= seen  # always some that were not seen yet
         seen |= {o.offer for o in body.offers}
         if len(seen) == 100:
@@ -205,7 +215,7 @@ def settlement() -> Settlement:
 
 def test_rows_of_several_owners_are_paid_once_their_shares_are_computed(market: Driven) -> None:
     work = shared(market)
-    assert (work.body.made.owners, work.body.version.number) == (3, 1)
+    assert (work.body.offer.owners, work.body.version.number) == (3, 1)
     assert market.told(Purchased) == []
     market.refused(Conflict, Buy(offer="pool", approved_by="ann", version=version()))
     market.refused(Conflict, Decline(offer="pool", by="ann"))
@@ -222,8 +232,10 @@ def test_rows_of_several_owners_are_paid_once_their_shares_are_computed(market: 
 def test_a_settlement_that_fails_leaves_the_offer_standing(market: Driven) -> None:
     market.fail(shared(market))
     assert not market.state.due()
+    assert [o.offer for o in value(market).offers] == ["pool"]
     market.tell(Buy(offer="pool", approved_by="ann", version=version()))
     assert len(market.due(SettlePurchase)) == 1
+    assert value(market).offers == ()
 
 
 @pytest.mark.parametrize(
@@ -239,7 +251,7 @@ def test_what_a_payment_was_computed_from_cannot_be_changed_afterwards(change: d
     market = Driven(MarketState)
     market.report(shared(market), Settle(offer="pool", payments=PAID, settlement=settlement()))
     purchases = market.state.projects["p"].purchases
-    purchases[0] = replace(purchases[0], **change)
+    purchases["pool"] = replace(purchases["pool"], **change)
     assert not market.state.verify("p")
 
 
@@ -270,6 +282,60 @@ def test_what_cannot_be_computed_again_is_not_vouched_for(market: Driven) -> Non
     assert market.ask(ShowMarket())["audit"]["purchases"]["pond"] is None
     market.report(second, ReportAudit(offer="pond", payments=PAID))
     assert market.ask(ShowMarket())["audit"]["purchases"]["pond"]["agrees"]
+
+
+def test_what_was_left_of_an_audit_says_nothing_in_a_newer_one(market: Driven) -> None:
+    market.report(shared(market), Settle(offer="pool", payments=PAID, settlement=settlement()))
+    market.tell(Audit())
+    market.tell(Audit())
+    first, second = market.due(RecomputePayments)
+    market.fail(first)
+    assert market.ask(ShowMarket())["audit"]["purchases"] == {"pool": None}
+    market.fail(second)
+    assert market.ask(ShowMarket())["audit"]["purchases"] == {"pool": {"agrees": False, "payments": ()}}
+
+
+# -- rows without labels ------------------------------------------------------------------------------
+
+
+def labels(first: int, *values: str | None) -> LearnLabels:
+    placed = (PlacedLabel(place=p, label=v, cost_cents=2.5) for p, v in enumerate(values, first))
+    return LearnLabels(offer="bare", labels=tuple(placed))
+
+
+def test_a_purchase_without_labels_is_labelled_once_in_rounds(market: Driven) -> None:
+    start = LabelPurchase(offer="bare", version=version(), items=2)
+    bare = replace(offer("bare"), labelled=False)
+    market.tell(bare)
+    assert market.refused(NotFound, start).what == "purchase"  # nobody bought it yet
+    market.tell(Buy(offer="bare", approved_by="ann", version=version()))
+    assert "has not begun" in str(market.refused(Conflict, labels(0, "1")))
+    market.tell(start)
+    assert "has begun" in str(market.refused(Conflict, start))
+
+    (work,) = market.due(LabelRows)
+    assert work.body == LabelRows(command=start, offer=bare, known="", fresh=())
+    market.report(work, WantLabels(offer="bare", known="none", first=0, count=2, classes=("0", "1")))
+    (asked,) = market.told(LabelsWanted)
+    assert (asked.digest, asked.command.count) == (digest("bare"), 2)
+    market.tell(labels(0, "1", None))
+    (learnt,) = market.told(LabelsLearnt)
+    assert (learnt.ledger.cost_cents, learnt.ledger.count, learnt.ledger.evidence) == (5.0, 2, "rows 0 to 1")
+    (work,) = market.due(LabelRows)
+    assert work.body == LabelRows(command=start, offer=bare, known="none", fresh=labels(0, "1", None).labels)
+    assert market.ask(ShowMarket())["labelling"] == {"bare": {"asked": 2, "labelled": 1, "over": False}}
+
+    market.report(work, CompleteLabels(offer="bare", digest="table", rows=1))
+    assert not market.state.due()
+    assert market.ask(ShowMarket())["labelling"] == {"bare": {"asked": 2, "labelled": 1, "over": True}}
+    for late in (start, labels(2, "0")):
+        assert "has begun and ended" in str(market.refused(Conflict, late))
+
+
+def test_rows_that_came_with_labels_are_not_labelled(market: Driven) -> None:
+    market.tell(offer("o1"))
+    market.tell(Buy(offer="o1", approved_by="ann", version=version()))
+    market.refused(NotFound, LabelPurchase(offer="o1", version=version(), items=2))
 
 
 # -- what a seller may learn --------------------------------------------------------------------------
@@ -306,3 +372,7 @@ def test_refused_offers_are_shown_and_count_as_offers(market: Driven) -> None:
     assert len(market.ask(ShowMarket())["refused"]) == 21
     assert [one["offer"] for one in market.ask(ShowMarket(seller="bob"))["refused"]] == ["r0"]
     assert not market.ask(ShowMarket())["offers"]
+    for number in range(5):
+        for _ in range(20):
+            market.tell(RefuseOffer(offer="more", seller=f"seller-{number}", held_out=1))
+    assert [one["offer"] for one in market.ask(ShowMarket())["refused"]] == ["more"] * 100

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from harness import HOUR, Driven
+from harness import HOUR, Driven, asked, key
 
-from easeml_ray.errors import (
-    BudgetExceeded,
-    Conflict,
-    InvalidAnswer,
-    NotFound,
-    RequestClosed,
-    TooLarge,
-)
+from easeml_ray.errors import Conflict, InvalidAnswer, NotFound, RequestClosed, TooLarge
 from easeml_ray.messages import Gain
 from easeml_ray.oracle.messages import (
     Answer,
     Answered,
     AnswerRequests,
-    Asked,
     Close,
     Expire,
     Expired,
@@ -51,13 +44,12 @@ def wanted(
     batch: str = "b",
     kind: Kind = Kind.RELABEL,
     each: float = 2.0,
-    payload: dict[str, Any] | None = None,
+    answer: str = "",
     choices: tuple[str, ...] = ("no", "yes"),
     answers: int = 1,
     gain: float | None = None,
-    budget: float | None = None,
 ) -> OpenRequests:
-    items = tuple(Asked(key=f"key:{key}", payload=payload or {}, cost_cents=each) for key in keys)
+    items = tuple(asked(name, answer, cents=each) for name in keys)
     worth = None if gain is None else Gain(gain, 0.0, 1.0)
     deadline = oracle.now + 10 * HOUR
     return OpenRequests(
@@ -70,7 +62,6 @@ def wanted(
         gain=worth,
         deadline=deadline,
         answers_per_item=answers,
-        budget_cents=budget,
     )
 
 
@@ -135,21 +126,21 @@ def test_what_is_not_there_or_closed_is_refused(oracle: Driven) -> None:
 
 
 @pytest.mark.parametrize(
-    ("payload", "choices", "value", "kept"),
+    ("form", "choices", "value", "kept"),
     [
-        ({}, ("1", "2"), 1, "1"),
-        ({"answer": "number"}, (), "12.5", 12.5),
-        ({"answer": "number"}, (), True, 1.0),
-        ({"answer": "text"}, (), 12.5, "12.5"),
-        ({"answer": "decision"}, (), " Train ", "train"),
-        ({"answer": "decision"}, (), 0.8, "0.8"),
-        ({}, (), "free", "free"),
+        ("", ("1", "2"), 1, "1"),
+        ("number", (), "12.5", 12.5),
+        ("number", (), True, 1.0),
+        ("text", (), 12.5, "12.5"),
+        ("decision", (), " Train ", "train"),
+        ("decision", (), 0.8, "0.8"),
+        ("", (), "free", "free"),
     ],
 )
 def test_an_answer_is_kept_in_the_form_that_was_asked_for(
-    oracle: Driven, payload: dict[str, Any], choices: tuple[str, ...], value: Any, kept: Any
+    oracle: Driven, form: str, choices: tuple[str, ...], value: Any, kept: Any
 ) -> None:
-    oracle.tell(wanted(oracle, "a", payload=payload, choices=choices))
+    oracle.tell(wanted(oracle, "a", answer=form, choices=choices))
     oracle.tell(given((1, value)))
     found = request(oracle, 1)["value"]
     assert found == kept
@@ -157,38 +148,37 @@ def test_an_answer_is_kept_in_the_form_that_was_asked_for(
 
 
 @pytest.mark.parametrize(
-    ("payload", "choices", "value"),
+    ("form", "choices", "value"),
     [
-        ({}, ("1", "2"), 3),
-        ({"answer": "number"}, (), "many"),
-        ({"answer": "number"}, (), float("inf")),
-        pytest.param({"answer": "number"}, (), 10**400, id="a number without end"),
-        ({"answer": "decision"}, (), "1.5"),
-        ({"answer": "decision"}, (), "nan"),
-        ({"answer": "decision"}, (), "stop"),
+        ("", ("1", "2"), 3),
+        ("number", (), "many"),
+        ("number", (), float("inf")),
+        pytest.param("number", (), 10**400, id="a number without end"),
+        ("decision", (), "1.5"),
+        ("decision", (), "nan"),
+        ("decision", (), "stop"),
     ],
 )
 def test_an_answer_in_another_form_is_refused(
-    oracle: Driven, payload: dict[str, Any], choices: tuple[str, ...], value: Any
+    oracle: Driven, form: str, choices: tuple[str, ...], value: Any
 ) -> None:
-    oracle.tell(wanted(oracle, "a", payload=payload, choices=choices))
+    oracle.tell(wanted(oracle, "a", answer=form, choices=choices))
     assert oracle.refused(InvalidAnswer, given((1, value))).request == "1"
 
 
 def test_all_answers_of_a_batch_fit_into_the_one_message_that_follows_from_them(oracle: Driven) -> None:
-    text = {"answer": "text"}
-    oracle.tell(wanted(oracle, "abcdefgh", payload=text, choices=()))
+    oracle.tell(wanted(oracle, "abcdefgh", answer="text", choices=()))
     oracle.refused(InvalidAnswer, given((1, "x" * 4000)))
     oracle.tell(given(*((number, "x" * 3000) for number in range(1, 9))))
     # Alone it may be longer.
-    oracle.tell(wanted(oracle, "i", batch="c", payload=text, choices=()))
+    oracle.tell(wanted(oracle, "i", batch="c", answer="text", choices=()))
     oracle.tell(given((9, "x" * 20_000)))
 
 
 def test_a_round_of_requests_too_large_for_a_message_is_refused_before_anything_is_written(
     oracle: Driven,
 ) -> None:
-    body = wanted(oracle, "abc", payload={"text": "x" * 30_000})
+    body = replace(wanted(oracle, "abc"), choices=("x" * 70_000,))
     assert oracle.refused(TooLarge, body).limit == 64 * 1024
 
 
@@ -282,7 +272,7 @@ def test_a_skip_closes_without_a_value_and_gives_the_money_back(oracle: Driven) 
     assert oracle.tell(Skip(annotator="ann", requests=(1, 1))) == {"skipped": 1}
     assert states(oracle) == {1: "SKIPPED", 2: "OPEN"}
     assert money(oracle) == (0, 2)
-    assert oracle.told(Skipped)[0].requests == (1,)
+    assert oracle.told(Skipped)[0].command.requests == (1,)
 
 
 def test_what_is_open_at_the_deadline_expires_by_the_clock(oracle: Driven) -> None:
@@ -321,15 +311,15 @@ def test_closing_a_batch_withdraws_what_is_open_in_it_alone(oracle: Driven) -> N
 
 def test_a_volunteered_value_answers_an_open_request_of_its_key(oracle: Driven) -> None:
     oracle.tell(wanted(oracle, "ab"))
-    assert oracle.tell(Volunteer(annotator="eve", key="key:b", value="no"))["closed"] == 1
+    assert oracle.tell(Volunteer(annotator="eve", key=key("b"), value="no"))["closed"] == 1
     assert states(oracle) == {1: "OPEN", 2: "ANSWERED"}
-    oracle.refused(InvalidAnswer, Volunteer(annotator="eve", key="key:a", value="perhaps"))
+    oracle.refused(InvalidAnswer, Volunteer(annotator="eve", key=key("a"), value="perhaps"))
     oracle.tell(Lease(annotator="ann", kinds=(), limit=1, seconds=60))
-    oracle.refused(Conflict, Volunteer(annotator="eve", key="key:a", value="no"))
+    oracle.refused(Conflict, Volunteer(annotator="eve", key=key("a"), value="no"))
 
 
 def test_a_value_that_was_volunteered_before_answers_the_request_as_it_opens(oracle: Driven) -> None:
-    assert oracle.tell(Volunteer(annotator="eve", key="key:b", value=True)) == {"kept": True}
+    assert oracle.tell(Volunteer(annotator="eve", key=key("b"), value=True)) == {"kept": True}
     oracle.tell(wanted(oracle, "abc", choices=("False", "True")))
     assert states(oracle) == {1: "OPEN", 2: "ANSWERED", 3: "OPEN"}
     assert request(oracle, 2)["value"] == "True"
@@ -337,7 +327,7 @@ def test_a_value_that_was_volunteered_before_answers_the_request_as_it_opens(ora
 
 
 def test_a_volunteered_value_is_one_of_several_answers(oracle: Driven) -> None:
-    oracle.tell(Volunteer(annotator="eve", key="key:a", value="yes"))
+    oracle.tell(Volunteer(annotator="eve", key=key("a"), value="yes"))
     oracle.tell(wanted(oracle, "a", answers=2))
     assert states(oracle) == {1: "OPEN"}
     oracle.refused(Conflict, given((1, "no"), by="eve"))
@@ -346,22 +336,13 @@ def test_a_volunteered_value_is_one_of_several_answers(oracle: Driven) -> None:
 
 
 def test_a_volunteered_value_that_is_no_answer_is_not_taken_for_one(oracle: Driven) -> None:
-    oracle.tell(Volunteer(annotator="eve", key="key:a", value="nonsense"))
+    oracle.tell(Volunteer(annotator="eve", key=key("a"), value="nonsense"))
     oracle.tell(wanted(oracle, "a"))
     assert states(oracle) == {1: "OPEN"}
     assert not oracle.told(Answered)
 
 
 # -- money and queries ------------------------------------------------------------------------
-
-
-def test_a_round_over_the_budget_is_refused_with_what_is_left(oracle: Driven) -> None:
-    oracle.tell(wanted(oracle, "abc", budget=10.0))
-    error = oracle.refused(BudgetExceeded, wanted(oracle, "de", batch="c", answers=2, budget=10.0))
-    assert (error.asked, error.left) == (8.0, 4.0)
-    oracle.tell(Skip(annotator="ann", requests=(1, 2)))  # what is not spent is free again
-    oracle.tell(wanted(oracle, "de", batch="c", answers=2, budget=10.0))
-    assert sum(money(oracle)) <= 10
 
 
 def test_requests_are_listed_newest_first_by_state_kind_batch_and_id(oracle: Driven) -> None:
@@ -377,10 +358,30 @@ def test_requests_are_listed_newest_first_by_state_kind_batch_and_id(oracle: Dri
     assert ids(state="OPEN") == [3, 2]
     assert ids(kind=Kind.RELABEL) == [2, 1]
     assert ids(batch="y") == [3]
-    assert ids(ids=(1, 3)) == [3, 1]
+    assert ids(ids=(1, 3)) == ids(ids=(3, 1, 3, 9)) == [3, 1]
+    assert ids(ids=(1, 2), state="OPEN") == ids(batch="x", state="OPEN") == [2]
+    assert ids(ids=(1, 2), batch="y") == ids(ids=()) == ids(batch="z") == ids(state="LOST") == []
+    assert ids(state="OPEN", kind=Kind.RELABEL) == [2]
     assert oracle.ask(ListRequests(limit=1))["total"] == 3
     assert oracle.ask(ListRequests())["counts"] == {"ANSWERED": 1, "OPEN": 2}
     assert oracle.ask(ListRequests(), project="unknown")["requests"] == []
+
+
+def test_requests_are_counted_by_the_states_that_some_are_in(oracle: Driven) -> None:
+    def counts() -> dict[str, int]:
+        return oracle.ask(ListRequests(limit=0))["counts"]
+
+    assert counts() == {}
+    oracle.tell(wanted(oracle, "abcd"))
+    oracle.tell(wanted(oracle, "e", batch="c"))
+    oracle.tell(Lease(annotator="ann", kinds=(), limit=2, seconds=60))
+    assert counts() == {"OPEN": 3, "LEASED": 2}
+    oracle.tell(given((1, "yes")))
+    oracle.tell(Skip(annotator="ann", requests=(3,)))
+    oracle.tell(Close(batch="c"))
+    assert counts() == {"OPEN": 1, "LEASED": 1, "ANSWERED": 1, "SKIPPED": 1, "EXPIRED": 1}
+    oracle.pass_time(60)
+    assert counts() == {"OPEN": 2, "ANSWERED": 1, "SKIPPED": 1, "EXPIRED": 1}
 
 
 def test_what_is_no_command_or_query_is_a_fault_of_the_caller(oracle: Driven) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from harness import HOUR, Driven, digest
 
 from easeml_ray.errors import Conflict, IllegalTransition, NotFound
-from easeml_ray.messages import MAX_MESSAGE_BYTES, dump
+from easeml_ray.messages import encode
 from easeml_ray.pool.messages import (
     AddModel,
     AskedRow,
@@ -27,6 +27,7 @@ from easeml_ray.pool.messages import (
     PickRound,
     RecordVerdict,
     ReleaseWindow,
+    SegmentStored,
     ShowDeployments,
     ShowPool,
     StoreSegment,
@@ -36,6 +37,7 @@ from easeml_ray.pool.messages import (
     WindowReleased,
 )
 from easeml_ray.pool.state import PoolState
+from easeml_ray.pool.windows import MOST_SEGMENTS, Window
 
 GAIN = 0.05
 DAY = 24 * HOUR
@@ -143,7 +145,7 @@ def test_later_versions_must_beat_the_last_admitted_model(pool: Driven) -> None:
     add(pool, "c", 0.76, version=3)
     assert close(pool, version=3) == ["c"]
     assert states(pool) == {"a": "ADMITTED", "b": "RETIRED", "c": "ADMITTED"}
-    assert [e.version for e in pool.told(IntakeClosed)] == [1, 2, 3]
+    assert [e.command.version for e in pool.told(IntakeClosed)] == [1, 2, 3]
 
 
 def test_a_day_admits_so_many_and_the_next_day_as_many_again(pool: Driven) -> None:
@@ -316,7 +318,7 @@ def test_labels_move_the_posterior_and_the_best_is_deployed(pool: Driven) -> Non
     lines = [event.ledger for event in pool.told(LabelsObserved)]
     assert sum(line.cost_cents for line in lines) == 30
     pool.report(pool.due(CollectWindow)[0], ReleaseWindow(window=1, digest="rows", rows=3))
-    assert pool.told(WindowReleased)[0].rows == 3
+    assert pool.told(WindowReleased)[0].command.rows == 3
     assert window(pool, 1)["state"] == "RELEASED"
 
 
@@ -402,24 +404,105 @@ def test_a_window_of_many_small_segments_is_full_before_a_message_could_not_name
     assert not pool.due(PickRound)
     fill(pool, "last", 1, wanted=5000)
     (work,) = pool.due(PickRound)
-    assert len(json.dumps(dump(work.body))) < MAX_MESSAGE_BYTES
+    encode(work.body)  # it fits in one message
     throw(pool, 300, 7, said=(0, 1) * 4)
     label(pool, 1, r7=0)
-    assert len(json.dumps(dump(pool.due(CollectWindow)[0].body))) < MAX_MESSAGE_BYTES
+    encode(pool.due(CollectWindow)[0].body)
 
 
-def test_rows_are_refused_while_a_full_window_waits_for_one_that_nobody_labels(pool: Driven) -> None:
+def wait(pool: Driven) -> None:
+    """Have a window wait for one label."""
     serve(pool, 0.5, 0.6)
     fill(pool, "s", 8)
     throw(pool, 8, 1)
-    for number in range(300):
-        fill(pool, f"{number:032x}", 200, wanted=8)
-    pool.refused(
-        Conflict, StoreSegment(segment="more", digest=digest("more"), rows=1, lost=0, window_rows=8, labels=6)
+
+
+def held(pool: Driven) -> list[str]:
+    return [segment for segment, _, _ in pool.state.projects["p"].windows[1].segments]
+
+
+def test_a_full_window_that_waits_for_the_one_before_keeps_a_sample_and_tells_what_passed(
+    pool: Driven,
+) -> None:
+    wait(pool)
+    sizes = {f"{number:032x}": 1 + number % 200 for number in range(500)}
+    for number, (name, rows) in enumerate(sizes.items()):
+        fill(pool, name, rows, wanted=8)
+        if number < 300:
+            assert window(pool, 2)["passed"] == 0
+    found = window(pool, 2)
+    kept = held(pool)
+    assert (len(kept), kept) == (300, sorted(kept))  # in the order in which they came
+    assert found["rows"] == sum(sizes[name] for name in kept)
+    assert found["passed"] == sum(sizes.values()) - found["rows"] == pool.ask(ShowPool())["passed"]
+    assert found["note"] == (
+        f"rows that came while the window before waited for labels: {sum(sizes.values())}, "
+        f"of which {found['rows']} are kept"
     )
+    assert window(pool, 1)["note"] == ""
+    passed = [stored.let_pass for stored in pool.told(SegmentStored) if stored.let_pass is not None]
+    assert sorted(passed) == sorted(sizes.keys() - set(kept))
+    took_a_place = [s for s in pool.told(SegmentStored) if s.let_pass not in (None, s.command.segment)]
+    assert took_a_place
     label(pool, 1, r1=None)
-    assert window(pool, 2)["state"] == "PICKING"
+    (work,) = pool.due(PickRound)
+    assert [segment for segment, _, _ in work.body.segments] == kept
+    assert pool.told(WindowClosed)[-1].rows == found["rows"]
+    encode(work.body)  # it fits in one message
     assert fill(pool, "more", 1) == {"window": 3, "rows": 1}
+    assert window(pool, 3)["passed"] == 0
+
+
+def test_rows_of_a_segment_that_was_let_pass_are_told_from_those_that_never_were(pool: Driven) -> None:
+    wait(pool)
+    for number in range(310):
+        fill(pool, f"{number:032x}", 2)
+    passed = [stored.let_pass for stored in pool.told(SegmentStored) if stored.let_pass is not None]
+    assert len(passed) == 10
+    for segment in passed:
+        with pytest.raises(NotFound, match="let pass"):
+            pool.ask(FindSegments(segments=(segment,)))
+        again = StoreSegment(segment=segment, digest=digest(segment), rows=2, lost=0, window_rows=8, labels=6)
+        pool.refused(Conflict, again)
+    with pytest.raises(NotFound, match="no realtime segment"):
+        pool.ask(FindSegments(segments=("unknown",)))
+    kept = tuple(held(pool))
+    assert pool.ask(FindSegments(segments=kept))["digests"] == {name: digest(name) for name in kept}
+
+
+def test_every_row_that_comes_is_kept_with_the_same_probability_whatever_its_segments_size() -> None:
+    """A segment of 1 row is kept as often as one of 256, a first one as often as a last one."""
+    came, rounds = 600, 150
+    sizes = np.where(np.arange(came) % 2, 256, 1)
+    segments = [
+        StoreSegment(segment=str(i), digest="d", rows=int(rows), lost=0, window_rows=8, labels=6)
+        for i, rows in enumerate(sizes)
+    ]
+    kept = np.zeros(came)
+    seeds = np.random.default_rng(7)
+    for _ in range(rounds):
+        filling = Window(2)
+        for segment in segments:
+            passing = filling.to_let_pass(segment.segment, int(seeds.integers(2**63)))
+            filling.store(SegmentStored(command=segment, window=2, let_pass=passing))
+        kept[[int(name) for name, _, _ in filling.segments]] += 1
+    share = MOST_SEGMENTS / came
+    deviation = (kept - rounds * share) / np.sqrt(rounds * share * (1 - share))
+    assert np.abs(deviation).max() < 4.5  # of 600 of about a normal distribution
+    assert 0.85 < deviation.std() < 1.15
+    for part in (sizes == 1, sizes == 256, np.arange(came) < 300, np.arange(came) >= 500):
+        # Within one round segments exclude one another: the mean's deviation is smaller than this.
+        assert abs(deviation[part].mean()) < 4 / np.sqrt(part.sum())
+
+
+def test_what_is_deployed_is_made_anew_only_when_a_model_is_deployed(pool: Driven) -> None:
+    serve(pool, 0.5)
+    first = pool.ask(ShowDeployments())
+    fill(pool, "s", 4)
+    assert pool.ask(ShowDeployments()) is first
+    passes(pool, "late", 0.9)
+    assert pool.ask(ShowDeployments())["p"]["model"] == "late"
+    assert first["p"]["model"] == "m0"  # whoever holds an answer keeps it as it was
 
 
 def test_a_window_whose_rows_cannot_be_used_is_decided_by_what_is_known(pool: Driven) -> None:
@@ -432,7 +515,7 @@ def test_a_window_whose_rows_cannot_be_used_is_decided_by_what_is_known(pool: Dr
     assert window(pool, 2)["state"] == "PICKING"  # it need not wait for ever
     pool.fail(pool.due(CollectWindow)[0])
     assert window(pool, 1)["state"] == "RELEASED"
-    assert pool.told(WindowReleased)[0].rows == 0
+    assert pool.told(WindowReleased)[0].command.rows == 0
 
 
 def test_a_round_that_was_finished_is_not_finished_again(pool: Driven) -> None:

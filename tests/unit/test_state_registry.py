@@ -281,7 +281,11 @@ def test_every_version_is_an_event_that_is_its_manifest(registry: Driven) -> Non
     revise(registry, 1)
     finish(registry, 2)
     (event,) = registry.told(VersionAdded)
-    assert (event.version, event.train, event.development) == (version(2), parts(2), parts(2))
+    assert (event.command.version, event.command.train, event.command.development) == (
+        version(2),
+        parts(2),
+        parts(2),
+    )
 
 
 def test_what_is_no_command_or_query_is_a_fault_of_the_caller(registry: Driven) -> None:

@@ -175,7 +175,7 @@ class TestSqlite(DurableConformance):
         store.incarnate(ACTOR)
         store.append("a/p", events("a/p", "c1"), expected_version=0)
         with sqlite3.connect(path) as connection:
-            connection.execute("""UPDATE event SET body = '{"body": {"text": 1}, "reply": null}'""")
+            connection.execute("""UPDATE event SET body = '{"text": 1}'""")
         with pytest.raises(StoreError, match="'c1:0'"):
             store.find("c1")
 

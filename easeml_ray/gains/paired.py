@@ -1,9 +1,4 @@
-"""What a step brought the tenant's own model: the check that asks no nearest neighbour.
-
-The belief and the ranking of the Cleaner speak of a vote of nearest neighbours. Whether a model of
-another family gained as well is seen by training the tenant's best arm on the version before the
-step and on the one after it, with one seed, and by asking both about the same development rows,
-those of the newer version (a step may have corrected development labels).
+"""The rise of the accuracy from one model to another, on rows that both answered.
 
 Symbols
 -------
@@ -19,15 +14,10 @@ from math import sqrt
 import numpy as np
 from numpy.typing import ArrayLike
 
-from easeml_ray.arms.training import class_probabilities, train
-from easeml_ray.cleaning.messages import CompareVersions, ReportCheck
-from easeml_ray.component.base import Bench, Job
-from easeml_ray.component.data import encoded, load_encoder, load_schema, most_probable
-from easeml_ray.embed import Classes
 from easeml_ray.errors import InvalidArgument
-from easeml_ray.messages import Gain, Pillar
+from easeml_ray.messages import Gain
 
-__all__ = ["compare_versions", "paired_gain"]
+__all__ = ["paired_gain"]
 
 _HALF_WIDTH = 1.645
 
@@ -82,31 +72,3 @@ def paired_gain(before: ArrayLike, after: ArrayLike, *, target: float) -> Gain:
     base = float(old.mean())
     capped = [min(base + change, target) - min(base, target) for change in (rise, low, high)]
     return Gain(*capped)
-
-
-def compare_versions(job: Job, bench: Bench) -> ReportCheck:
-    """Train the arm on both versions and ask both about the newer development rows."""
-    body: CompareVersions = job.body
-    schema = load_schema(bench, job.tenant, body.after)
-    table = most_probable(bench.table(body.after.development))
-    y = Classes(tuple(schema["classes"])).encode(table[schema["label"]])
-    right = []
-    for version in (body.before, body.after):
-        rows = encoded(bench, job.tenant, version, Pillar.TRAIN)
-        # Each model reads the rows by the encoder that its own version was given.
-        X = load_encoder(bench, job.tenant, version).transform(table)
-        trained = train(body.arm, rows.X, rows.y, X, y, n_classes=version.n_classes, seed=job.seed)
-        answers = class_probabilities(trained.estimator, X, version.n_classes).argmax(axis=1)
-        right.append(answers == y)
-    gain = paired_gain(*right, target=body.target_accuracy)
-    before, after = (float(one.mean()) for one in right)
-    return ReportCheck(
-        option=body.option,
-        kind=body.kind,
-        arm=body.arm,
-        number=body.after.number,
-        rows=len(y),
-        before=before,
-        after=after,
-        gain=gain,
-    )
