@@ -48,20 +48,10 @@ Score = Callable[[IntArray], float]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SampledValues:
-    """Values with what drawing orders leaves open.
+    """Values with what drawing orders leaves open: half of each 90 % interval, (M,), for each player alone.
 
-    Attributes
-    ----------
-    values : ndarray of shape (M,)
-        Estimates; they sum to ``v(all) - v({})``, but for what truncation cut off.
-    half_widths : ndarray of shape (M,)
-        Half of each 90 % interval, for each player alone. What truncation cut off is not in it.
-    orders : int
-        Orders drawn.
-    evaluations : int
-        Scores computed; 0 where the score is the nearest-neighbour utility.
-    converged : bool
-        Whether every half width is at most what was asked for.
+    The values, (M,), sum to ``v(all) - v({})``, but for what truncation cut off, which no interval holds;
+    converged tells whether every half width is at most what was asked for.
     """
 
     values: FloatArray
@@ -81,45 +71,10 @@ def truncated_monte_carlo(
     seed: int = 0,
     executor: Executor | None = None,
 ) -> SampledValues:
-    """Return Shapley values of players by any score of a coalition, a model's accuracy say.
+    """Return Shapley values of players by any score of a coalition, ascending indices that may be none.
 
-    Parameters
-    ----------
-    score : callable
-        ``score(indices)`` of a coalition, an ascending int64 array that may be empty; deterministic. With
-        an executor it must be picklable.
-    n_players : int
-        M, at least 1.
-    half_width : float
-        Stop when every 90 % interval is within this of its value, above 0.
-    tolerance : float
-        Truncate an order once its score is within this of the score of all, at least 0: the largest
-        error that truncation may bring. 0: never.
-    most_orders : int
-        Stop after so many orders in any case, at least 32.
-    seed : int
-        Of the orders; the result depends on it and not on the executor's width.
-    executor : Executor, optional
-        Where orders are scored, a few at a time; here by default.
-
-    Returns
-    -------
-    SampledValues
-        Values and intervals.
-
-    Raises
-    ------
-    InvalidArgument
-        If a parameter is unusable, or the score is not a finite number.
-
-    References
-    ----------
-    Ghorbani and Zou (2019), algorithm 1; its stopping rule is replaced by an interval.
-
-    Examples
-    --------
-    >>> truncated_monte_carlo(lambda s: float(np.sum(s == 0)), 3, half_width=0.1).values
-    array([1., 0., 0.])
+    It stops once every 90 % interval is within `half_width`, or after `most_orders`; an order is cut once its
+    score is within `tolerance` of that of all. Ghorbani and Zou (2019), algorithm 1, but for the stop.
     """
     _check(n_players, half_width, most_orders)
     if not tolerance >= 0.0:
@@ -212,35 +167,8 @@ def sampled_seller_shapley(
 ) -> SampledValues:
     """Return the values of sellers by drawn orders, where the exact game is out of reach.
 
-    For more than :data:`easeml_ray.market.sellers.MOST_ENUMERATED` sellers with shared rows or the
-    utility ``soft``.
-
-    Parameters
-    ----------
-    X, y, owners, X_dev, y_dev, k, utility, n_classes
-        As for :func:`easeml_ray.market.seller_shapley`.
-    half_width : float
-        Stop when every 90 % interval is within this of its value, above 0.
-    most_orders : int
-        Stop after so many orders in any case, at least 32.
-    seed : int
-        Of the orders.
-
-    Returns
-    -------
-    SampledValues
-        Values and intervals by the sellers' numbers; 0 for one without rows.
-
-    Raises
-    ------
-    InvalidArgument
-        If an array or a parameter is unusable.
-
-    Examples
-    --------
-    >>> X, y, owners = [[0.0], [0.1], [5.0]], [1, 1, 0], [[0], [0, 1], [2]]
-    >>> sampled_seller_shapley(X, y, owners, [[0.0], [5.0]], [1, 0], k=1).values
-    array([0.5, 0. , 0.5])
+    Arguments are those of :func:`easeml_ray.market.seller_shapley`. It stops once every 90 % interval is
+    within `half_width`, or after `most_orders`, at least 32.
     """
     from easeml_ray.market.game import play_orders
 

@@ -33,25 +33,7 @@ DIGITS = 12
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """How an amount was split, and all that is needed to split it again.
-
-    Attributes
-    ----------
-    cents : tuple of int
-        What each owner is paid, in the order of their numbers; they sum to the amount.
-    shares : tuple of float
-        Values as computed, rounded to 12 places; negative ones are paid nothing.
-    development : str
-        sha256 of the development rows and their labels.
-    k : int
-        Neighbours.
-    utility : str
-        ``jia`` or ``soft``.
-    method : str
-        In words.
-    seed : int
-        Of the orders drawn, where they were; else without effect.
-    """
+    """How an amount was split, and all that is needed to split it again; `shares` may be negative."""
 
     cents: tuple[int, ...]
     shares: tuple[float, ...]
@@ -77,41 +59,10 @@ def settle(
     n_classes: int | None = None,
     seed: int = 0,
 ) -> Settled:
-    """Split an amount among the owners of rows by the seller game.
+    """Split an amount among the owners of rows X (n_rows, d) by the seller game.
 
-    Parameters
-    ----------
-    X, y : array-like of shape (n_rows, n_features), (n_rows,)
-        The rows paid for.
-    owners : array-like of int, shape (n_rows,), or sequence of sequences of int
-        As for :func:`easeml_ray.market.seller_shapley`.
-    X_owned, y_owned : array-like of shape (n_owned, n_features), (n_owned,)
-        The rows that were there before; none are allowed.
-    X_dev, y_dev : array-like of shape (n_dev, n_features), (n_dev,)
-        Development rows.
-    cents : int
-        The amount.
-    k, utility, n_classes
-        As for :func:`easeml_ray.market.seller_shapley`.
-    seed : int
-        Of drawn orders, where the game is out of reach: shared rows or ``soft`` among more than 12.
-
-    Returns
-    -------
-    Settled
-        Payments and what they were computed from.
-
-    Raises
-    ------
-    InvalidArgument
-        If an array, the amount or a parameter is unusable.
-
-    Examples
-    --------
-    >>> paid = settle([[0.1], [5.0], [9.0]], [1, 0, 0], [0, 1, 1], [[0.0]], [1], [[0.0], [5.0]], [1, 0],
-    ...               cents=101, k=1)
-    >>> paid.cents, paid.shares
-    ((34, 67), (0.25, 0.5))
+    owners is as for :func:`easeml_ray.market.seller_shapley`, numbered from 0; X_owned may be empty.
+    Orders are drawn from `seed` where the game is out of reach: shared rows or ``soft`` among more than 12.
     """
     rows, labels, dev_rows, dev_labels, _ = checked(
         X, y, X_dev, y_dev, k=k, utility=utility, n_classes=n_classes
@@ -160,32 +111,7 @@ def settles_alike(
     *,
     n_classes: int | None = None,
 ) -> bool:
-    """Compute a settlement again, and tell whether the same was paid.
-
-    Parameters
-    ----------
-    paid : Settled
-        As recorded.
-    X, y, owners, X_owned, y_owned, X_dev, y_dev, n_classes
-        As for :func:`settle`.
-
-    Returns
-    -------
-    bool
-        Whether development rows, method and every cent are the same. Shares may differ in their
-        last place.
-
-    Raises
-    ------
-    InvalidArgument
-        If an array is unusable, or the settlement's utility is none.
-
-    Examples
-    --------
-    >>> data = [[0.1], [5.0]], [1, 0], [0, 1], [[0.0]], [1], [[0.0], [5.0]], [1, 0]
-    >>> settles_alike(settle(*data, cents=50), *data)
-    True
-    """
+    """Compute a settlement again, and tell whether the same was paid for the same development rows."""
     if paid.utility not in ("jia", "soft"):
         raise InvalidArgument(
             f"there is no utility {paid.utility!r}", hint="The record was changed.", argument="paid"
@@ -199,23 +125,7 @@ def settles_alike(
 
 
 def development_digest(X_dev: ArrayLike, y_dev: ArrayLike) -> str:
-    """Return sha256 of development rows, by which a record names them without showing them.
-
-    Parameters
-    ----------
-    X_dev, y_dev : array-like of shape (n_dev, n_features), (n_dev,)
-        Development rows.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits, of the values and not of how they lie in memory.
-
-    Examples
-    --------
-    >>> development_digest([[1, 2]], [0]) == development_digest([[1.0, 2.0]], [0])
-    True
-    """
+    """Return sha256 of development rows, by which a record names them without showing them."""
     rows = np.ascontiguousarray(X_dev, dtype="<f8")
     labels = np.ascontiguousarray(y_dev, dtype="<i8")
     digest = hashlib.sha256(f"{rows.shape[0]} {rows.shape[1]} ".encode())

@@ -114,32 +114,10 @@ def shard_values(
     epsilon: float | None = None,
     n_classes: int | None = None,
 ) -> FloatArray:
-    """Return the values summed over some development rows.
+    """Return the values, (n_rows,), summed over some development rows.
 
-    The sums of the parts of a development set, together, divided by its rows, are
-    :func:`knn_shapley`: n numbers are all that a part gives to the others.
-
-    Parameters
-    ----------
-    X, y, X_dev, y_dev, k, utility, epsilon, n_classes
-        As for :func:`knn_shapley`. For ``soft``, give the classes: a part may not have them all.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,)
-        Sums.
-
-    Raises
-    ------
-    InvalidArgument
-        If an array or a parameter is unusable.
-
-    Examples
-    --------
-    >>> X, y = [[0.0], [1.0], [2.0]], [1, 0, 1]
-    >>> parts = [shard_values(X, y, [[z]], [1], k=1) for z in (0.0, 2.0)]
-    >>> bool(np.allclose(sum(parts) / 2, knn_shapley(X, y, [[0.0], [2.0]], [1, 1], k=1)))
-    True
+    The sums of all parts, together, divided by the development rows, are :func:`knn_shapley`. For ``soft``,
+    give the classes: a part may not have them all.
     """
     from easeml_ray.market.ordering import add_exact, add_truncated
 
@@ -171,36 +149,9 @@ def shard_values(
 def expected_shapley(
     X: ArrayLike, chances: ArrayLike, X_dev: ArrayLike, y_dev: ArrayLike, *, k: int = 5
 ) -> FloatArray:
-    """Return the expected values of rows whose labels are known as distributions, utility ``jia``.
+    """Return the expected values of rows with chances of labels, (n_rows, n_classes), utility ``jia``.
 
-    Values are linear in the matches, so that the expectation over independent labels is the value of the
-    chances themselves: exact, and as quick as with labels.
-
-    Parameters
-    ----------
-    X : array-like of shape (n_rows, n_features)
-        Features.
-    chances : array-like of shape (n_rows, n_classes)
-        Chance of each class for each row, one-hot where the label is known.
-    X_dev, y_dev : array-like of shape (n_dev, n_features), (n_dev,)
-        Development rows; a class code beyond `chances` matches nothing.
-    k : int
-        Neighbours K.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,)
-        Expected Shapley values, mean over the development rows.
-
-    Raises
-    ------
-    InvalidArgument
-        If an array or a parameter is unusable, or chances are no distributions.
-
-    Examples
-    --------
-    >>> expected_shapley([[0.0], [1.0]], [[0.5, 0.5], [1.0, 0.0]], [[0.0]], [0], k=1)
-    array([0. , 0.5])
+    Values are linear in the matches: the expectation over independent labels is the value of the chances.
     """
     from easeml_ray.market.ordering import add_exact
 
@@ -258,29 +209,7 @@ def checked(
     utility: str,
     n_classes: int | None,
 ) -> tuple[FloatArray, IntArray, FloatArray, IntArray, int]:
-    """Return the arrays in the form that the numerics read, and the number of classes.
-
-    Parameters
-    ----------
-    X, y, X_dev, y_dev : array-like
-        Train and development rows.
-    k : int
-        Neighbours.
-    utility : str
-        Name of the utility.
-    n_classes : int or None
-        Classes as given.
-
-    Returns
-    -------
-    X, y, X_dev, y_dev, n_classes
-        Arrays as float64 and int64, not to be written to.
-
-    Raises
-    ------
-    InvalidArgument
-        If anything is unusable.
-    """
+    """Return the arrays as float64 and int64, not to be written to, and the number of classes."""
     if not isinstance(k, Integral) or k < 1:
         raise InvalidArgument(f"k is {k}", hint="Give a whole number of at least 1.", argument="k")
     if utility not in ("jia", "soft"):

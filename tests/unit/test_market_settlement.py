@@ -64,3 +64,9 @@ def test_bad_settlements_are_refused() -> None:
         settle(X, y, np.zeros(40, int), X0[:, :1], y0, Z, z, cents=5)
     with pytest.raises(InvalidArgument, match="is -5"):
         settle(X, y, np.zeros(40, int), X0, y0, Z, z, cents=-5)
+
+
+def test_what_a_row_adds_to_the_owned_ones_is_paid_in_whole_cents() -> None:
+    X, y, owners = [[0.1], [5.0], [9.0]], [1, 0, 0], [0, 1, 1]
+    paid = settle(X, y, owners, [[0.0]], [1], [[0.0], [5.0]], [1, 0], cents=101, k=1)
+    assert paid.cents == (34, 67) and paid.shares == (0.25, 0.5)
