@@ -5,7 +5,7 @@ Symbols
 n = train rows, d = features, T = development rows of a block; X (n, d), Z (T, d) as given
 s = squared distances less the development row's own square, from a matrix product, (T, n)
 B = bound of what rounding may have done to s and to direct differences; ``window = 2 B``
-a = match of each train row with the development row: 0 or 1, or the chance of it, (n,)
+a = match of each train row with the development row, 0 or 1, (n,)
 K = neighbours that vote, C = classes
 phi = values; see :mod:`easeml_ray.market.shapley`
 y, labels = class codes of train and development rows, (n,), (T,)
@@ -60,19 +60,13 @@ def add_exact(
     window: FloatArray,
     X: FloatArray,
     Z: FloatArray,
-    chance: FloatArray,
-    column: IntArray,
     y: IntArray,
     labels: IntArray,
     k: int,
     soft_classes: int,
     values: FloatArray,
 ) -> None:
-    """Add the values of all rows for each development row of a block to `values`, (n,).
-
-    chance : (L, n) chance of each label that development rows have, without rows where labels are known;
-    column : (T,) which row of it is the development row's; soft_classes : C for ``soft``, 0 for ``jia``.
-    """
+    """Add the values of all rows to `values`, (n,); soft_classes : C for ``soft``, 0 for ``jia``."""
     n = s.shape[1]
     packed, loose, counts = _room(n)
     step = np.empty(n + 1)
@@ -83,20 +77,11 @@ def add_exact(
     factor = np.empty(n if soft_classes else 0)
     _soft_factors(factor, k)
     mask = _mask(n)
-    unsure = chance.shape[0] > 0
     for t in range(s.shape[0]):
         width = _sort(s[t], low[t], high[t], y, labels[t], packed, loose, counts)
-        _mend_ties(packed, _gap(window[t], width), unsure, X, Z[t])
+        _mend_ties(packed, _gap(window[t], width), False, X, Z[t])
         if soft_classes:
             _add_soft(packed, k, soft_classes, factor, values)
-        elif unsure:
-            a = chance[column[t]]
-            behind = 0.0
-            for i in range(n, 0, -1):
-                row = (packed[i - 1] & mask) >> 1
-                values[row] += a[row] * share[i] - behind
-                if i > k:
-                    behind += a[row] * step[i]
         else:
             behind = 0.0
             for i in range(n, k, -1):
@@ -236,7 +221,7 @@ def _gap(window: float, width: float) -> int:
 
 
 @part
-def _mend_ties(packed: IntArray, gap: int, unsure: bool, X: FloatArray, z: FloatArray) -> None:
+def _mend_ties(packed: IntArray, gap: int, always: bool, X: FloatArray, z: FloatArray) -> None:
     """Order the rows of each chain that does not match alike by direct differences, then by index."""
     n = packed.shape[0]
     wide = gap + (np.int64(6) << _bits(n))  # three steps more: rounding down, rounding, and the row
@@ -246,7 +231,7 @@ def _mend_ties(packed: IntArray, gap: int, unsure: bool, X: FloatArray, z: Float
             i += 1
             continue
         begin = i - 1
-        mixed = np.int64(unsure)
+        mixed = np.int64(always)
         while i < n and packed[i] - packed[i - 1] <= wide:
             mixed |= (packed[i] ^ packed[i - 1]) & 1
             i += 1

@@ -40,7 +40,7 @@ from easeml_ray.arrays import FloatArray, IntArray, as_features, as_labels, coun
 from easeml_ray.errors import InvalidArgument
 from easeml_ray.market.ranking import blocks, sealed
 
-__all__ = ["Utility", "checked", "expected_shapley", "knn_shapley", "shard_values"]
+__all__ = ["Utility", "checked", "knn_shapley", "shard_values"]
 
 Utility: TypeAlias = Literal["jia", "soft"]
 
@@ -137,46 +137,12 @@ def shard_values(
             )
         values += tail[codes] + tail[-1]
         return values
-    known, nowhere = np.empty((0, n)), np.zeros(len(dev_rows), dtype=np.int64)
     for part, s, window in blocks(rows, dev_rows):
         add_exact(
-            s, s.min(axis=1), s.max(axis=1), window, rows, dev_rows[part], known, nowhere[part], codes,
-            dev_codes[part], k, classes if utility == "soft" else 0, values,
+            s, s.min(axis=1), s.max(axis=1), window, rows, dev_rows[part], codes, dev_codes[part], k,
+            classes if utility == "soft" else 0, values,
         )  # fmt: skip
     return values
-
-
-def expected_shapley(
-    X: ArrayLike, chances: ArrayLike, X_dev: ArrayLike, y_dev: ArrayLike, *, k: int = 5
-) -> FloatArray:
-    """Return the expected values of rows with chances of labels, (n_rows, n_classes), utility ``jia``.
-
-    Values are linear in the matches: the expectation over independent labels is the value of the chances.
-    """
-    from easeml_ray.market.ordering import add_exact
-
-    shares = as_features(chances, "chances")
-    if shares.min() < 0.0 or not np.allclose(shares.sum(axis=1), 1.0, rtol=0, atol=1e-6):
-        raise InvalidArgument(
-            "chances are no distributions",
-            hint="Give chances of at least 0 that sum to 1 in each row.",
-            argument="chances",
-        )
-    rows, codes, dev_rows, dev_codes, _ = checked(
-        X, np.zeros(len(shares), dtype=np.int64), X_dev, y_dev, k=k, utility="jia", n_classes=None
-    )
-    seen, column = np.unique(dev_codes, return_inverse=True)
-    known = seen < shares.shape[1]
-    of_label = np.zeros((len(seen), len(rows)))
-    of_label[known] = shares.T[seen[known]]
-    values = np.zeros(len(rows))
-    for part, s, window in blocks(rows, dev_rows):
-        add_exact(
-            s, s.min(axis=1), s.max(axis=1), window, rows, dev_rows[part], of_label, column.ravel()[part],
-            codes, dev_codes[part], k, 0, values,
-        )  # fmt: skip
-    mean: FloatArray = values / len(dev_rows)
-    return mean
 
 
 def _rows_to_order(n: int, k: int, utility: str, epsilon: float | None) -> int:
