@@ -40,7 +40,8 @@ def utility(parts: list[tuple[np.ndarray, np.ndarray]], k: int) -> float:
     X, y = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     total = 0.0
     for point, label in zip(*DEV, strict=True):
-        near = sorted(range(len(X)), key=lambda r: (float(np.square(X[r] - point).sum()), r))[:k]
+        d2 = np.square(X - point).sum(axis=1)
+        near = sorted(range(len(X)), key=lambda r: (d2[r], r))[:k]
         total += sum(y[r] == label for r in near) / k
     return total / len(DEV[0])
 
@@ -223,8 +224,9 @@ def test_the_plan_is_the_greedy_one_computed_from_scratch_at_every_step() -> Non
         return (utility(parts, k) + utility(parts, 4 * k)) / 2
 
     while True:
+        now = score(parts)
         gains = {
-            i: score([*parts, (offers[i].X, offers[i].y)]) - score(parts)
+            i: score([*parts, (offers[i].X, offers[i].y)]) - now
             for i in left
             if offers[i].price_cents <= budget - spent
         }
