@@ -28,69 +28,19 @@ MAX_BYTES = 2**31 - 1024
 
 
 def new_private_key() -> bytes:
-    """Make a private key.
-
-    Returns
-    -------
-    bytes
-        32 raw bytes from the operating system's random source.
-    """
+    """Make a private key, 32 raw bytes from the operating system's random source."""
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
     return X25519PrivateKey.generate().private_bytes_raw()
 
 
 def public_key(private: bytes) -> bytes:
-    """Derive the public key.
-
-    Parameters
-    ----------
-    private : bytes
-        32 raw bytes.
-
-    Returns
-    -------
-    bytes
-        32 raw bytes that may be given to anybody.
-
-    Raises
-    ------
-    InvalidArgument
-        If the private key is not 32 bytes.
-    """
+    """Derive the public key, 32 raw bytes that may be given to anybody."""
     return bytes(_private(private).public_key().public_bytes_raw())
 
 
 def seal(data: bytes, public: bytes) -> bytes:
-    """Encrypt bytes to a public key.
-
-    Parameters
-    ----------
-    data : bytes
-        What to seal, less than 2 GiB.
-    public : bytes
-        32 raw bytes, from :func:`public_key`.
-
-    Returns
-    -------
-    bytes
-        Different at every call, 64 bytes longer than the data.
-
-    Raises
-    ------
-    InvalidArgument
-        If the public key is not usable.
-    TooLarge
-        If the data is.
-
-    Examples
-    --------
-    >>> from easeml_ray.sealing import new_private_key, public_key, seal, unseal
-    >>> private = new_private_key()
-    >>> sealed = seal(b"labels", public_key(private))
-    >>> b"labels" in sealed, unseal(sealed, private)
-    (False, b'labels')
-    """
+    """Encrypt bytes, less than 2 GiB, to a public key: different at every call, 64 bytes longer."""
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
     if len(data) > MAX_BYTES:
@@ -109,27 +59,7 @@ def seal(data: bytes, public: bytes) -> bytes:
 
 
 def unseal(sealed: bytes, private: bytes) -> bytes:
-    """Decrypt what was sealed to the private key's public key.
-
-    Parameters
-    ----------
-    sealed : bytes
-        From :func:`seal`.
-    private : bytes
-        32 raw bytes.
-
-    Returns
-    -------
-    bytes
-        The data that was sealed.
-
-    Raises
-    ------
-    InvalidArgument
-        If the private key is not 32 bytes.
-    StoreError
-        If the bytes are not sealed ones, are damaged, or were sealed to another key.
-    """
+    """Decrypt what was sealed to the private key's public key."""
     from cryptography.exceptions import InvalidTag
 
     key = _private(private)

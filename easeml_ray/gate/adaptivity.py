@@ -52,13 +52,7 @@ EXACT_PASSES = 200
 
 
 def passes_allowed(adaptivity: str) -> int | None:
-    """Return at how many passes the test set retires; None where passes do not end it.
-
-    Raises
-    ------
-    InvalidArgument
-        If the adaptivity is not known.
-    """
+    """Return at how many passes the test set retires; None where passes do not end it."""
     if not isinstance(adaptivity, str) or not re.fullmatch(PATTERN, adaptivity):
         raise InvalidArgument(
             f"The adaptivity {adaptivity!r} is not known.",
@@ -71,27 +65,7 @@ def passes_allowed(adaptivity: str) -> int | None:
 
 
 def log_verdicts(steps: int, adaptivity: str, *, bands: int = 1) -> Decimal:
-    """Return ln M, or ln M + (H - 1) ln K with a meter; neither is ever formed.
-
-    Parameters
-    ----------
-    steps : int
-        H, from 1 to a thousand million.
-    adaptivity : str
-        A row of the table above.
-    bands : int
-        K.
-
-    Raises
-    ------
-    InvalidArgument
-        If a parameter is out of range.
-
-    Examples
-    --------
-    >>> [round(float(log_verdicts(32, a)), 2) for a in ("none", "bounded:2", "bounded:3", "full")]
-    [3.47, 6.27, 8.61, 22.18]
-    """
+    """Return ln M, or ln M + (H - 1) ln K with a meter; neither is ever formed."""
     if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= MOST_STEPS:
         raise InvalidArgument(
             f"steps is {steps!r}, not a whole number from 1 to {MOST_STEPS:,}.", argument="steps"

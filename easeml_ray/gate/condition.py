@@ -47,17 +47,10 @@ ROW_KINDS = ((0, 0, 0), (0, 0, 1), (0, 1, 1), (1, 0, 1), (1, 1, 0))
 
 @dataclass(frozen=True, slots=True)
 class Subset:
-    """The test rows that a clause speaks of, where these are not all.
+    """The test rows that a clause speaks of: where a feature has a value, or of a class (column None).
 
-    Given which rows these are, they are independent draws of their part of the population, so that
-    every bound holds for them with their number in place of n.
-
-    Parameters
-    ----------
-    column : str or None
-        Name of the feature that tells the rows of a slice; None for the rows of one class.
-    value : str
-        What the feature, or the label, of these rows is.
+    Given which rows these are, they are independent draws of their part of the population, so that every
+    bound holds for them with their number in place of n.
     """
 
     column: str | None
@@ -142,19 +135,9 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """A plain check beside the clauses: one row is predicted in less than so long.
+    """A plain check beside the clauses: the 95th percentile over single rows stays below a limit.
 
     It is measured, not estimated from the test set: no tolerance, no rows, no share of δ.
-
-    Parameters
-    ----------
-    milliseconds : Decimal
-        What the 95th percentile over single rows has to stay below, positive.
-
-    Raises
-    ------
-    InvalidArgument
-        If the limit is not a positive number.
     """
 
     milliseconds: Decimal

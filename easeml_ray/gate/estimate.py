@@ -37,27 +37,7 @@ def estimate(
     mode: str,
     latency: Estimate | None = None,
 ) -> Evaluation:
-    """Evaluate a condition on a test set.
-
-    Parameters
-    ----------
-    condition : Condition
-        What the new model is tested for.
-    old, new : ndarray of int, shape (n_rows,)
-        Answers of the models.
-    labels : ndarray of int, shape (n_rows,)
-        Classes; NO_LABEL where nobody could tell.
-    members : mapping of Subset to ndarray of bool, shape (n_rows,)
-        Rows of each slice and class that the condition speaks of.
-    mode : {"fp-free", "fn-free"}
-        Which mistake the guarantee excludes.
-    latency : number, optional
-        Measured milliseconds a row, where the condition limits them.
-
-    Returns
-    -------
-    Evaluation
-    """
+    """Evaluate a condition on a test set; every array is (n_rows,), labels may be NO_LABEL."""
     values = []
     for clause in condition.clauses:
         rows = members[clause.subset] if clause.subset else np.ones(len(labels), dtype=bool)

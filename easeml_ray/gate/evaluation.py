@@ -26,7 +26,6 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from fractions import Fraction
-from typing import Literal
 
 from easeml_ray.errors import InvalidArgument
 from easeml_ray.gate.condition import VARIABLES, Clause, Condition, Subset
@@ -34,7 +33,6 @@ from easeml_ray.gate.condition import VARIABLES, Clause, Condition, Subset
 __all__ = [
     "ClauseEvaluation",
     "Evaluation",
-    "Mode",
     "Truth",
     "Verdict",
     "evaluate",
@@ -42,7 +40,6 @@ __all__ = [
     "reachable",
 ]
 
-Mode = Literal["fp-free", "fn-free"]
 MODES = ("fp-free", "fn-free")
 
 
@@ -63,19 +60,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClauseEvaluation:
-    """One clause at the estimates.
-
-    Parameters
-    ----------
-    clause : Clause
-        The clause.
-    value : Fraction
-        Its expression at the estimates.
-    lower, upper : Fraction
-        The value less and plus the clause's tolerance.
-    truth : Truth
-        On which side of the threshold the whole interval lies, if on any.
-    """
+    """One clause at the estimates: its value, less and plus its tolerance, and the side of the threshold."""
 
     clause: Clause
     value: Fraction
@@ -196,24 +181,8 @@ def evaluation_of(
 def reachable(clause: Clause) -> frozenset[Truth]:
     """Return what a clause can evaluate to on some test set.
 
-    A tolerance that is too wide for its threshold leaves a clause that can never be TRUE
-    (with fp-free nothing passes) or never be FALSE (with fn-free nothing fails).
-
-    Parameters
-    ----------
-    clause : Clause
-        The clause.
-
-    Returns
-    -------
-    frozenset of Truth
-        The truths that some estimates lead to.
-
-    Examples
-    --------
-    >>> from easeml_ray.gate import parse, reachable
-    >>> sorted(reachable(parse("n > 0.95 +/- 0.05").clauses[0]))
-    [<Truth.FALSE: 'FALSE'>, <Truth.UNKNOWN: 'UNKNOWN'>]
+    A tolerance that is too wide for its threshold leaves a clause that can never be TRUE (with fp-free
+    nothing passes) or never be FALSE (with fn-free nothing fails).
     """
     smallest, largest = clause.span
     ends = [compare(clause, value) for value in (smallest, largest)]
@@ -225,7 +194,15 @@ def reachable(clause: Clause) -> frozenset[Truth]:
 def least_accuracy(condition: Condition) -> Fraction:
     r"""Return the accuracy below which no model can meet a condition.
 
-    Of the clauses that ask for ``n`` alone to be large; 0 if there is none.
+    Parameters
+    ----------
+    condition : Condition
+        What every model is tested for.
+
+    Returns
+    -------
+    Fraction
+        Of the clauses that ask for ``n`` alone to be large; 0 if there is none.
 
     Examples
     --------

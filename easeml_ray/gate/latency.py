@@ -16,20 +16,7 @@ WARM_UP = 5  # the first calls load code and fill caches, which a served model d
 
 
 def row_latency(predict: Callable[[pa.Table], Any], features: pa.Table) -> float:
-    """Measure the 95th percentile of the time that a prediction of one row takes.
-
-    Parameters
-    ----------
-    predict : function of a table
-        The model.
-    features : pyarrow.Table
-        Rows to take turns; at least one.
-
-    Returns
-    -------
-    float
-        Milliseconds, over 100 calls after a few that do not count.
-    """
+    """Measure the 95th percentile of the milliseconds of a prediction of one row, over 100 calls."""
     took = []
     for i in range(WARM_UP + ROWS):
         row = features.slice(i % features.num_rows, 1)

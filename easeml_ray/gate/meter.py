@@ -55,16 +55,9 @@ MOST_BANDS = 16
 
 @dataclass(frozen=True, slots=True)
 class MeterReading:
-    """One reading.
+    """One reading: a band, from 0, the least flattered, and its edges in accuracy, each within the tolerance.
 
-    Parameters
-    ----------
-    band : int
-        Index of the band, from 0: the least flattered.
-    lower, upper : Decimal or None
-        Edges of the band, in accuracy; None where it is open.
-    tolerance : Decimal
-        By how much either edge may be off.
+    An edge is None where the band is open.
     """
 
     band: int

@@ -322,21 +322,9 @@ class SequentialGate:
 
 
 def fixed_rows(clause: Clause, ask: Ask, differing: int, rows: int) -> int:
-    """Return how many rows let the estimate decide a clause.
+    """Return how many rows let the estimate decide a clause, `ask` being that of the end of the rows.
 
-    Parameters
-    ----------
-    clause : Clause
-        The clause.
-    ask : Ask
-        ln M, and the δ of a decision at the end of the rows.
-    differing, rows : int
-        Rows on which the models differ, and all rows.
-
-    Returns
-    -------
-    int
-        The smallest of the bounds in closed form; for n - o at the upper confidence limit of p.
+    The smallest of the bounds in closed form; for n - o at the upper confidence limit of p.
     """
     if difference(clause) is not None and differing < rows:
         from scipy.stats import beta

@@ -38,19 +38,7 @@ __all__ = ["ClauseSize", "Plan", "SampleSize", "error_probability", "sample_size
 
 @dataclass(frozen=True, slots=True)
 class ClauseSize:
-    """What one clause asks of a test set.
-
-    Parameters
-    ----------
-    clause : Clause
-        The clause.
-    rows : int
-        Rows of the test set; of the slice or class, if the clause speaks of one.
-    labels : int
-        How many of them need a label for each model, in expectation.
-    bound : str
-        The bound that the rows come from.
-    """
+    """What one clause asks: rows, of its slice or class, and the labels expected for each model."""
 
     clause: Clause
     rows: int

@@ -14,26 +14,7 @@ __all__ = ["judgeable", "members", "subset_rows"]
 
 
 def members(table: pa.Table, label: str, subset: Subset) -> NDArray[np.bool_]:
-    """Tell the rows of a slice or a class.
-
-    Parameters
-    ----------
-    table : pyarrow.Table
-        Features and label.
-    label : str
-        Name of the label column.
-    subset : Subset
-        What to look for. In a column of numbers the value is one: ``"3"`` finds 3 and 3.0.
-
-    Returns
-    -------
-    ndarray of bool, shape (n_rows,)
-
-    Raises
-    ------
-    InvalidArgument
-        If there is no such feature, or the value is no number and the feature holds numbers.
-    """
+    """Tell the rows of a slice or a class, (n_rows,); in a column of numbers ``"3"`` finds 3 and 3.0."""
     name = label if subset.column is None else subset.column
     known = [n for n in table.column_names if n not in ("row_id", "parent_id", "group_id", label)]
     if subset.column is not None and name not in known:

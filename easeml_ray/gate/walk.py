@@ -26,21 +26,7 @@ PRIOR_ROWS = 5.0
 
 
 class Walk:
-    """The rows of one model in their order, and the capital bet on them.
-
-    Attributes
-    ----------
-    wanted : ndarray of int, shape (n_wanted,)
-        Places of the walk whose label matters.
-    at, asked : int
-        How many of the wanted labels have been counted, and asked for.
-    known, ahead : int
-        The wanted rows whose growth is worked out: from, up to.
-    quiet : int
-        Before so many labels no hypothesis can be rejected, whatever they are.
-    capital : ndarray, shape (3, n_strategies)
-        Log capital against v ≤ c, v ≥ c, and the mode's far hypothesis.
-    """
+    """The rows of one model in their order, and the capital bet on them."""
 
     def __init__(
         self, clause: Clause, mode: str, old: np.ndarray, new: np.ndarray, order: np.ndarray
@@ -58,12 +44,17 @@ class Walk:
         self.high = max(*self.agreeing, *self.different)
         self.lows = np.where(differ, min(self.different), min(self.agreeing))
         self.highs = np.where(differ, max(self.different), max(self.agreeing))
+        # Places of the walk whose label matters, (n_wanted,).
         self.wanted = np.flatnonzero(self.lows != self.highs)
         self.place = {row: i for i, row in enumerate(order[self.wanted].tolist())}
         self.labels: dict[int, int | None] = {}
+        # Wanted labels that have been counted, and asked for; labels that somebody could give.
         self.at = self.asked = self.counted = 0
         self._stakes()
+        # The wanted rows whose growth is worked out, from and up to; before `quiet` labels no hypothesis
+        # can be rejected, whatever they are.
         self.known = self.ahead = self.quiet = 0
+        # Log capital against v ≤ c, v ≥ c, and the mode's far hypothesis, (3, n_strategies).
         self.capital = np.tile(np.log(SHARES), (3, 1)) + self._free(0, 0)[0]
         self.total = self._sums(0, 0)[0]
 

@@ -32,16 +32,7 @@ __all__ = ["RetainedCurves", "retained_curves", "vote_accuracy"]
 
 @dataclass(frozen=True, slots=True)
 class RetainedCurves:
-    """Accuracy against the share of rows kept.
-
-    Attributes
-    ----------
-    kept : tuple of float
-        Shares, ascending, the last is 1.
-    best, worst, any : tuple of float
-        Accuracy with the rows of the highest and the lowest values, and with rows drawn at random,
-        mean over draws.
-    """
+    """Accuracy by the share of rows kept, ascending to 1: the best rows, the worst, or any."""
 
     kept: tuple[float, ...]
     best: tuple[float, ...]
@@ -61,36 +52,10 @@ def retained_curves(
     draws: int = 5,
     seed: int = 0,
 ) -> RetainedCurves:
-    """Return the accuracy of what is kept, by value and at random.
+    """Return the accuracy of what is kept, by values of shape (n_rows,) and at random.
 
-    Parameters
-    ----------
-    values : array-like of shape (n_rows,)
-        Values of rows; at equal values smaller indices count as better.
-    score : callable
-        ``score(indices)``, the accuracy with some rows, an ascending int64 array of at least one. Not on
-        the rows that the values were computed with.
-    points : int
-        Shares 1/points, 2/points, ... 1.
-    draws : int
-        Random orders behind ``any``.
-    seed : int
-        Of them.
-
-    Returns
-    -------
-    RetainedCurves
-        Shares and accuracies.
-
-    Raises
-    ------
-    InvalidArgument
-        If there are no values, or not finite ones, or no points or draws.
-
-    Examples
-    --------
-    >>> retained_curves([0.3, -0.1], lambda rows: float(0 in rows), points=2, draws=1).best
-    (1.0, 1.0)
+    ``score(indices)`` tells the accuracy with some rows, ascending; not on the rows that gave the values.
+    At equal values smaller indices count as better; ``any`` is the mean over `draws` random orders.
     """
     given = np.asarray(values, dtype=np.float64)
     if given.ndim != 1 or not given.size or not np.isfinite(given).all():
@@ -120,31 +85,9 @@ def retained_curves(
 def vote_accuracy(
     X: ArrayLike, y: ArrayLike, X_test: ArrayLike, y_test: ArrayLike, *, k: int = 5
 ) -> Callable[[IntArray], float]:
-    """Return a score for :func:`retained_curves`: the accuracy of the vote of the k nearest rows.
+    """Return a score for :func:`retained_curves`: the accuracy of the vote of the k nearest of the rows kept.
 
-    Parameters
-    ----------
-    X, y : array-like of shape (n_rows, n_features), (n_rows,)
-        Rows that may be kept.
-    X_test, y_test : array-like of shape (n_test, n_features), (n_test,)
-        Rows to predict.
-    k : int
-        Neighbours that vote; the smaller label wins a tie.
-
-    Returns
-    -------
-    callable
-        ``score(indices)``.
-
-    Raises
-    ------
-    InvalidArgument
-        If an array or a parameter is unusable.
-
-    Examples
-    --------
-    >>> vote_accuracy([[0.0], [5.0]], [0, 1], [[0.1], [4.0]], [0, 1], k=1)(np.array([0]))
-    0.5
+    The smaller label wins a tie.
     """
     rows, labels, test_rows, test_labels, classes = checked(
         X, y, X_test, y_test, k=k, utility="jia", n_classes=None

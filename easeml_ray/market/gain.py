@@ -10,36 +10,10 @@ __all__ = ["to_gain"]
 
 
 def to_gain(value: OfferValue, *, current_accuracy: float, target_accuracy: float) -> Gain:
-    """Map the rise of the nearest-neighbour utility to a rise of the model's accuracy.
+    """Map the rise of the utility by an offer, alone or in a plan, to a rise of the model's accuracy.
 
-    The utility is the share of a development row's neighbours that have its label, the
-    expected accuracy of a rule that asks one of them at random. A point of it is taken as a
-    point of accuracy, up to the target.
-
-    Parameters
-    ----------
-    value : OfferValue
-        An offer alone, or the value of a step of a plan.
-    current_accuracy : float
-        Accuracy of the deployed model, 0 .. 1.
-    target_accuracy : float
-        Target of the task, 0 .. 1.
-
-    Returns
-    -------
-    Gain
-        Mean and 90 % interval; negative for rows that would do harm.
-
-    Raises
-    ------
-    InvalidArgument
-        If an accuracy is not a share.
-
-    Examples
-    --------
-    >>> to_gain(OfferValue("o-1", "ada", 10, 5, 0.04, (0.01, 0.08)),
-    ...         current_accuracy=0.85, target_accuracy=0.9).mean
-    0.04
+    The utility is the share of a development row's neighbours that have its label, the expected accuracy of a
+    rule that asks one of them at random. A point of it is taken as a point of accuracy, up to the target.
     """
     for name, accuracy in (("current_accuracy", current_accuracy), ("target_accuracy", target_accuracy)):
         if not 0.0 <= accuracy <= 1.0:

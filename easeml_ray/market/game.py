@@ -44,18 +44,10 @@ def add_games(
     weights: FloatArray,
     total: FloatArray,
 ) -> None:
-    """Add the values of sellers, times K, for some development rows.
+    """Add the values of sellers, times K, for some development rows to `total`, (M,).
 
-    Parameters
-    ----------
-    sellers, match : ndarray of shape (T, R)
-        Seller of each row, nearest first, at most K of each, and whether its label is right.
-    n_sellers, k : int
-        M and K.
-    moments, weights : ndarray of shape (G,)
-        Quadrature on 0 .. 1.
-    total : ndarray of shape (M,)
-        Where values are added.
+    sellers, match : (T, R) seller of each row, nearest first, at most K of each, and whether its label is
+    right; moments, weights : (G,) quadrature on 0 .. 1.
     """
     g = moments.shape[0]
     before = np.zeros((n_sellers + 1, k, g))
@@ -156,21 +148,10 @@ def play_orders(
 ) -> None:
     """Add what each seller brings when sellers arrive in given orders, summed over development rows.
 
-    Parameters
-    ----------
-    positions : ndarray of int64, shape (orders, M)
-        Place of each seller in each order.
-    groups, match : ndarray of shape (T, R)
-        Owner group of each row, nearest first, and whether its label is right.
-    owners, owner_ptr : ndarray of int64
-        Owners of each group, all of whom a row needs: ``owners[owner_ptr[g]:owner_ptr[g + 1]]``.
-    k : int
-        K.
-    nothing : float
-        Worth of no rows: 1/C for ``soft``, which divides by the rows there are; negative for ``jia``,
-        which divides by K and is worth 0 without rows.
-    rises : ndarray of shape (orders, M)
-        Where they are added, by seller.
+    positions, rises : (orders, M) place of each seller in each order, and what it brings; groups, match :
+    (T, R) owner group of each row, nearest first, and whether its label is right; a row needs all of
+    ``owners[owner_ptr[g]:owner_ptr[g + 1]]``. nothing : worth of no rows, 1/C for ``soft``, which divides
+    by the rows there are; negative for ``jia``, which divides by K and is worth 0 without rows.
     """
     n_sellers = positions.shape[1]
     n_rows = groups.shape[1]

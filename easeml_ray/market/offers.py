@@ -72,21 +72,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class OfferValue:
-    """What one offer alone would bring.
-
-    Attributes
-    ----------
-    id, seller : str
-        The offer.
-    cost_cents : int
-        Price and labelling.
-    rows : int
-        Rows offered.
-    gain : float
-        Rise of the utility, may be negative.
-    interval : (float, float)
-        90 % bootstrap interval over development rows.
-    """
+    """What an offer is worth: the rise of the utility, and its 90 % bootstrap interval."""
 
     id: str
     seller: str
@@ -98,18 +84,9 @@ class OfferValue:
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """A point of the curve of expected accuracy against money.
+    """Expected accuracy for the money spent: that of asking one of the K nearest rows at random, the utility.
 
-    Attributes
-    ----------
-    spent_cents : int
-        Money spent.
-    accuracy : float
-        Expected accuracy of the rule that asks one of the K nearest rows at random, which is the
-        utility.
-    interval : (float, float)
-        90 % bootstrap interval over development rows. The same rows chose the offers: the
-        interval does not cover that.
+    The 90 % bootstrap interval over development rows does not cover that the same rows chose the offers.
     """
 
     spent_cents: int
@@ -119,17 +96,7 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True)
 class PurchaseStep:
-    """One purchase of a plan.
-
-    Attributes
-    ----------
-    value : OfferValue
-        The offer, with its gain on top of the purchases before it.
-    spent_cents : int
-        Spent up to and with this purchase.
-    utility : float
-        Utility after it.
-    """
+    """An offer with its gain on top of the purchases before it, the money spent and the utility after it."""
 
     value: OfferValue
     spent_cents: int

@@ -2,12 +2,14 @@
 
 Symbols
 -------
-n = train rows, d = features, T = development rows of a block
+n = train rows, d = features, T = development rows of a block; X (n, d), Z (T, d) as given
 s = squared distances less the development row's own square, from a matrix product, (T, n)
 B = bound of what rounding may have done to s and to direct differences; ``window = 2 B``
-a = match of each train row with the development row: 0 or 1, or the chance of it, (n,)
+a = match of each train row with the development row, 0 or 1, (n,)
 K = neighbours that vote, C = classes
 phi = values; see :mod:`easeml_ray.market.shapley`
+y, labels = class codes of train and development rows, (n,), (T,)
+low, high = smallest and largest s of each development row, (T,)
 
 A matrix product is the quick way to distances, but rounds differently from row to row. Rows whose s
 differ by more than the window are in the order of their direct differences; the others stand in chains,
@@ -18,8 +20,8 @@ Rows are sorted as whole numbers, which hold s in equal steps between the neares
 row and its match: by two digits that tell nearly all rows apart, the minor one first, then what agrees
 in both by insertion.
 
-The functions of this file call each other, and the compiler's cache knows the state of one file
-only: they stay together.
+The compiler's cache of a function looks at the function's own file only: a part in another file could be
+changed, and the old code would run on. All that is compiled into these four stays here.
 
 References
 ----------
@@ -58,37 +60,13 @@ def add_exact(
     window: FloatArray,
     X: FloatArray,
     Z: FloatArray,
-    chance: FloatArray,
-    column: IntArray,
     y: IntArray,
     labels: IntArray,
     k: int,
     soft_classes: int,
     values: FloatArray,
 ) -> None:
-    """Add the values of all rows for each development row of a block.
-
-    Parameters
-    ----------
-    s : ndarray of shape (T, n)
-        Distances up to rounding and a constant for each development row.
-    low, high, window : ndarray of shape (T,)
-        Smallest and largest of s, and what rounding may have exchanged.
-    X, Z : ndarray of shape (n, d), (T, d)
-        Rows as given, for direct differences.
-    chance : ndarray of shape (L, n)
-        Chance of each label that the development rows have; without rows where labels are known.
-    column : ndarray of int64, shape (T,)
-        Which row of it is the development row's.
-    y, labels : ndarray of int64, shape (n,), (T,)
-        Class codes; read where `chance` has no rows.
-    k : int
-        K.
-    soft_classes : int
-        C for the utility ``soft``, 0 for ``jia``.
-    values : ndarray of shape (n,)
-        Where phi is added.
-    """
+    """Add the values of all rows to `values`, (n,); soft_classes : C for ``soft``, 0 for ``jia``."""
     n = s.shape[1]
     packed, loose, counts = _room(n)
     step = np.empty(n + 1)
@@ -99,20 +77,11 @@ def add_exact(
     factor = np.empty(n if soft_classes else 0)
     _soft_factors(factor, k)
     mask = _mask(n)
-    unsure = chance.shape[0] > 0
     for t in range(s.shape[0]):
         width = _sort(s[t], low[t], high[t], y, labels[t], packed, loose, counts)
-        _mend_ties(packed, _gap(window[t], width), unsure, X, Z[t])
+        _mend_ties(packed, _gap(window[t], width), False, X, Z[t])
         if soft_classes:
             _add_soft(packed, k, soft_classes, factor, values)
-        elif unsure:
-            a = chance[column[t]]
-            behind = 0.0
-            for i in range(n, 0, -1):
-                row = (packed[i - 1] & mask) >> 1
-                values[row] += a[row] * share[i] - behind
-                if i > k:
-                    behind += a[row] * step[i]
         else:
             behind = 0.0
             for i in range(n, k, -1):
@@ -252,7 +221,7 @@ def _gap(window: float, width: float) -> int:
 
 
 @part
-def _mend_ties(packed: IntArray, gap: int, unsure: bool, X: FloatArray, z: FloatArray) -> None:
+def _mend_ties(packed: IntArray, gap: int, always: bool, X: FloatArray, z: FloatArray) -> None:
     """Order the rows of each chain that does not match alike by direct differences, then by index."""
     n = packed.shape[0]
     wide = gap + (np.int64(6) << _bits(n))  # three steps more: rounding down, rounding, and the row
@@ -262,7 +231,7 @@ def _mend_ties(packed: IntArray, gap: int, unsure: bool, X: FloatArray, z: Float
             i += 1
             continue
         begin = i - 1
-        mixed = np.int64(unsure)
+        mixed = np.int64(always)
         while i < n and packed[i] - packed[i - 1] <= wide:
             mixed |= (packed[i] ^ packed[i - 1]) & 1
             i += 1
@@ -447,15 +416,7 @@ def nearest_rows(
     rows: IntArray,
     d2: FloatArray,
 ) -> None:
-    """Write the nearest rows of each development row, ties to the smaller index.
-
-    Parameters
-    ----------
-    s, window, X, Z
-        As for :func:`add_exact`.
-    rows, d2 : ndarray of shape (T, count)
-        Where rows and their squared distances, by direct differences, are written.
-    """
+    """Write the nearest rows of each development row, ties to the smaller index, and d2, (T, count)."""
     count = rows.shape[1]
     near = np.empty(s.shape[1], np.int32)
     keys = np.empty(s.shape[1])
@@ -480,20 +441,10 @@ def add_truncated(
     values: FloatArray,
     tail: FloatArray,
 ) -> None:
-    """Add the values of the nearest rows, beyond what they would get among the rest.
+    """Add the values of the `kept` nearest rows, from k to n - 1, beyond what they would get among the rest.
 
-    Parameters
-    ----------
-    s, window, X, Z, y, labels, k, values
-        As for :func:`add_exact`; utility ``jia``.
-    matches : ndarray of int64, shape (C,)
-        Rows of each class, those that only development rows have too.
-    kept : int
-        Rows that are ordered, at least k and fewer than n.
-    far : float
-        h, the mean of 1/j over the ranks of the rest.
-    tail : ndarray of shape (C + 1,)
-        Where what all rows get is added: for each match with a class, and for being there at all.
+    matches : (C,) rows of each class, those that only development rows have too; far : the mean of 1/j over
+    the ranks of the rest; tail : (C + 1,) what all rows get, for a match with a class and for being there.
     """
     n = s.shape[1]
     near = np.empty(n, np.int32)
@@ -531,19 +482,7 @@ def kept_of_each(
     k: int,
     rows: IntArray,
 ) -> None:
-    """Write the rows that fewer than k nearer rows of the same group precede, nearest first.
-
-    Parameters
-    ----------
-    s, low, high, window, X, Z
-        As for :func:`add_exact`.
-    groups : ndarray of int64, shape (n,)
-        Group of each row.
-    n_groups, k : int
-        Groups, and rows kept of each.
-    rows : ndarray of int64, shape (T, R)
-        Where they are written.
-    """
+    """Write the rows that fewer than k nearer rows of the same group precede, nearest first, (T, R)."""
     n = s.shape[1]
     packed, loose, counts = _room(n)
     mask = _mask(n)

@@ -70,32 +70,7 @@ def split_payment(shares: Iterable[float], cents: int) -> list[int]:
 
 
 def whole_cents(cents: int, what: str, argument: str) -> int:
-    """Return an amount of money, or say that it is none.
-
-    Parameters
-    ----------
-    cents : int
-        The amount.
-    what : str
-        What it is called in the message.
-    argument : str
-        The name that the caller gave to it.
-
-    Returns
-    -------
-    int
-        The same amount, at least 0.
-
-    Raises
-    ------
-    InvalidArgument
-        If it is not a whole number or negative.
-
-    Examples
-    --------
-    >>> whole_cents(250, "the price", "price_cents")
-    250
-    """
+    """Return an amount of money, or say that it is none; `what` and `argument` name it there."""
     if not isinstance(cents, Integral) or cents < 0:
         raise InvalidArgument(
             f"{what} is {cents!r} cents", hint="Give a whole number of at least 0.", argument=argument

@@ -29,36 +29,8 @@ def draw(
 ) -> bytes:
     """Draw the curve of a plan of purchases, and beside it what rows of high and low value bring.
 
-    Parameters
-    ----------
-    curve : sequence of mapping
-        Points with ``spent_cents``, ``accuracy`` and ``interval``, as a plan's ``to_dict()["curve"]``;
-        none where no offer stands.
-    budget_cents : int, optional
-        Drawn as a line.
-    target : float, optional
-        Target accuracy, drawn as a line.
-    retained : mapping, optional
-        ``kept``, ``best``, ``worst`` and ``any``, as :meth:`RetainedCurves.to_dict` has them.
-    kind : {"svg", "png"}
-        What to return.
-
-    Returns
-    -------
-    bytes
-        The file's content; the same for the same curves.
-
-    Raises
-    ------
-    InvalidArgument
-        If `kind` is neither, or there is neither a curve nor what rows bring.
-
-    Examples
-    --------
-    >>> points = [{"spent_cents": 0, "accuracy": 0.7, "interval": (0.65, 0.75)},
-    ...           {"spent_cents": 900, "accuracy": 0.8, "interval": (0.76, 0.84)}]
-    >>> draw(points, budget_cents=1000, kind="png")[1:4]
-    b'PNG'
+    curve and retained are points and curves as their ``to_dict()`` has them; money is in cents. The bytes are
+    the same for the same curves.
     """
     if not curve and not retained:
         raise InvalidArgument(

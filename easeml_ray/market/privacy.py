@@ -21,28 +21,9 @@ _STEP = 0.005
 
 
 def coarse(gain: float) -> float:
-    """Return what a seller is told of the worth of its offer.
+    """Return what a seller is told of a gain: the largest multiple of half an accuracy point not above it.
 
-    Parameters
-    ----------
-    gain : float
-        Expected rise of the accuracy, in 0 .. 1; may be negative.
-
-    Returns
-    -------
-    float
-        The largest multiple of half an accuracy point not above it; 0 for what brings nothing
-        or harm, which are not told apart.
-
-    Raises
-    ------
-    InvalidArgument
-        If it is not a finite number.
-
-    Examples
-    --------
-    >>> [coarse(gain) for gain in (0.0238, 0.0049, -0.3)]
-    [0.02, 0.0, 0.0]
+    0 is what brings nothing or harm, which are not told apart.
     """
     if not isfinite(gain):
         raise InvalidArgument(f"a gain of {gain}", hint="Give a finite number.", argument="gain")

@@ -33,18 +33,7 @@ CHUNK_BYTES = 1 << 23  # of train rows that are centred at once where there are 
 
 
 class Block(NamedTuple):
-    """Some development rows.
-
-    Attributes
-    ----------
-    part : slice
-        Which.
-    s : ndarray of shape (t, n)
-        Squared distances less a constant for each development row, up to rounding. The memory is used
-        again by the next block.
-    window : ndarray of shape (t,)
-        What rounding may have exchanged.
-    """
+    """Some development rows: which, s (t, n), in memory that the next block uses again, and window (t,)."""
 
     part: slice
     s: FloatArray
@@ -52,26 +41,7 @@ class Block(NamedTuple):
 
 
 def blocks(X: FloatArray, Z: FloatArray) -> Iterator[Block]:
-    """Yield the distances of all development rows.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, d)
-        Train rows.
-    Z : ndarray of shape (T, d)
-        Development rows.
-
-    Yields
-    ------
-    Block
-        Consecutive development rows, as many as fit into some 32 MiB, at most 256 MiB.
-
-    Examples
-    --------
-    >>> (block,) = blocks(np.array([[0.0], [3.0]]), np.array([[1.0]]))
-    >>> float(block.s[0, 1] - block.s[0, 0])
-    3.0
-    """
+    """Yield the distances of all development rows Z (T, d), as many at once as fit into some 32 MiB."""
     n, d = X.shape
     centre = X.mean(axis=0)
     rows = max(1, CHUNK_BYTES // (8 * (d + 1)))
@@ -97,26 +67,11 @@ def blocks(X: FloatArray, Z: FloatArray) -> Iterator[Block]:
 
 
 def rounding_bound(n_features: int, reach: FloatArray) -> FloatArray:
-    """Return B for development rows.
+    """Return B, (T,), the bound of ``|s + |z|^2 - D|``, D being the direct differences in float64.
 
-    Parameters
-    ----------
-    n_features : int
-        d.
-    reach : ndarray of shape (T,)
-        Length of the longest train row and of the development row, together, about the same centre.
-
-    Returns
-    -------
-    ndarray of shape (T,)
-        Bound of ``|s + |z|^2 - D|``, D being the direct differences in float64: a product of d + 1
-        terms, the rounding of centred cells and that of the differences, each at most
-        ``(d + 4) u reach^2`` with u = 2^-53.
-
-    Examples
-    --------
-    >>> float(rounding_bound(1, np.array([1.0]))[0]) < 1e-14
-    True
+    A product of d + 1 terms, the rounding of centred cells and that of the differences are each at most
+    ``(d + 4) u reach^2``, u = 2^-53; reach : (T,) length of the longest train row and of the development
+    row, together, about the same centre.
     """
     bound: FloatArray = (3.0 * n_features + 16.0) * 2.0**-53 * np.square(reach)
     return bound
@@ -131,26 +86,9 @@ def _centred(rows: FloatArray, centre: FloatArray, room: FloatArray) -> FloatArr
 
 
 def nearest(X: FloatArray, Z: FloatArray, count: int) -> tuple[IntArray, FloatArray]:
-    """Return the nearest train rows of each development row, ties to the smaller index.
+    """Return the nearest train rows of each development row and their d2 by direct differences, (T, count).
 
-    Parameters
-    ----------
-    X, Z : ndarray of shape (n, d), (T, d)
-        Train and development rows.
-    count : int
-        How many, at most n.
-
-    Returns
-    -------
-    rows : ndarray of int64, shape (T, count)
-        Nearest first.
-    d2 : ndarray of shape (T, count)
-        Their squared distances, by direct differences: equal rows have equal ones.
-
-    Examples
-    --------
-    >>> nearest(np.array([[2.0], [1.0], [2.0], [0.0]]), np.array([[0.0]]), 3)[0]
-    array([[3, 1, 0]])
+    Ties go to the smaller index; equal rows have equal d2.
     """
     from easeml_ray.market.ordering import nearest_rows
 
@@ -167,27 +105,7 @@ def nearest_of_each(
 ) -> Iterator[tuple[slice, IntArray]]:
     """Yield, block by block, the train rows that fewer than k nearer rows of the same group precede.
 
-    Parameters
-    ----------
-    X, Z : ndarray of shape (n, d), (T, d)
-        Train and development rows.
-    groups : ndarray of int64, shape (n,)
-        Group of each train row, counted from 0.
-    k : int
-        Rows kept of each group.
-
-    Yields
-    ------
-    part : slice
-        Which development rows.
-    rows : ndarray of int64, shape (t, R)
-        Nearest first; R is the sum of min(k, rows) over the groups.
-
-    Examples
-    --------
-    >>> X = np.array([[0.0], [1.0], [2.0], [3.0]])
-    >>> [rows.tolist() for _, rows in nearest_of_each(X, X[:1], np.array([0, 0, 0, 1]), 2)]
-    [[[0, 1, 3]]]
+    groups : (n,) counted from 0; rows : (t, R) nearest first, R the sum of min(k, rows) over the groups.
     """
     from easeml_ray.market.ordering import kept_of_each
 
@@ -203,23 +121,8 @@ def nearest_of_each(
 def sealed(array: NDArray[T]) -> NDArray[T]:
     """Return a view that cannot be written to.
 
-    What comes from an object store cannot either, and to the compiler that is another type: with all
-    arrays sealed it compiles once.
-
-    Parameters
-    ----------
-    array : ndarray
-        Any array.
-
-    Returns
-    -------
-    ndarray
-        The same memory.
-
-    Examples
-    --------
-    >>> sealed(np.zeros(1)).flags.writeable
-    False
+    What comes from an object store cannot either, and to the compiler that is another type: with all arrays
+    sealed it compiles once.
     """
     view = array.view()
     view.flags.writeable = False

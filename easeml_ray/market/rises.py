@@ -38,24 +38,10 @@ def update_rises(
     changed: BoolArray,
     rises: FloatArray,
 ) -> None:
-    """Compute the rises of segments anew where the development row's owned list has changed.
+    """Compute the rises of segments, (S,), anew where the development row's owned list has changed.
 
-    Parameters
-    ----------
-    owned_d2, owned_match : ndarray of shape (T, P)
-        Owned lists; places that no row fills have distance infinity and match 0.
-    point : ndarray of int64, shape (S,)
-        Development row of each segment.
-    pointer : ndarray of int64, shape (S + 1,)
-        Where its rows begin.
-    d2, match : ndarray of shape (rows,)
-        The rows of all segments.
-    weights : ndarray of shape (P,)
-        w.
-    changed : ndarray of bool, shape (T,)
-        Which owned lists have changed.
-    rises : ndarray of shape (S,)
-        Where rises are written.
+    point : (S,) development row of each segment; pointer : (S + 1,) where its rows begin in d2 and match;
+    places of an owned list that no row fills have distance infinity and match 0.
     """
     places = owned_d2.shape[1]
     for g in range(point.shape[0]):
@@ -86,15 +72,7 @@ def join(
     match: FloatArray,
     changed: BoolArray,
 ) -> None:
-    """Put the rows of an offer's segments into the owned lists, and say which lists have changed.
-
-    Parameters
-    ----------
-    owned_d2, owned_match, point, pointer, d2, match
-        As for :func:`update_rises`; the owned lists are changed.
-    changed : ndarray of bool, shape (T,)
-        Set to whether a list has changed.
-    """
+    """Put the rows of an offer's segments into the owned lists, and say which lists, (T,), have changed."""
     places = owned_d2.shape[1]
     near, right = np.empty(places), np.empty(places)
     changed[:] = False

@@ -31,6 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import factorial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -252,8 +253,6 @@ def _enumerated(
 
 def _shapley_of(worth: FloatArray, n_players: int) -> FloatArray:
     """Return the Shapley values of a game given by the worth of each coalition (as bits)."""
-    from math import factorial
-
     coalitions = np.arange(worth.size)
     size = np.bitwise_count(coalitions)
     weight = np.array([factorial(s) * factorial(n_players - 1 - s) for s in range(n_players)])

@@ -1,4 +1,4 @@
-"""Paying owners: shares by the seller game, whole cents, and the same again for an audit.
+"""Paying owners: shares by the seller game, in whole cents; the same again from the same arguments.
 
 Symbols
 -------
@@ -11,7 +11,6 @@ is split in proportion by largest remainder. Row values are never summed: that r
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,13 +18,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from easeml_ray.arrays import as_features
-from easeml_ray.errors import InvalidArgument
 from easeml_ray.market.montecarlo import sampled_seller_shapley
 from easeml_ray.market.payment import split_payment
 from easeml_ray.market.sellers import MOST_ENUMERATED, Owned, seller_shapley
 from easeml_ray.market.shapley import Utility, checked
 
-__all__ = ["Settled", "development_digest", "settle", "settles_alike"]
+__all__ = ["Settled", "settle"]
 
 DIGITS = 12
 """Decimal places of a share: floating point differs behind them from machine to machine."""
@@ -33,33 +31,10 @@ DIGITS = 12
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """How an amount was split, and all that is needed to split it again.
-
-    Attributes
-    ----------
-    cents : tuple of int
-        What each owner is paid, in the order of their numbers; they sum to the amount.
-    shares : tuple of float
-        Values as computed, rounded to 12 places; negative ones are paid nothing.
-    development : str
-        sha256 of the development rows and their labels.
-    k : int
-        Neighbours.
-    utility : str
-        ``jia`` or ``soft``.
-    method : str
-        In words.
-    seed : int
-        Of the orders drawn, where they were; else without effect.
-    """
+    """What each owner is paid, in the order of their numbers, and the shares, negative ones as computed."""
 
     cents: tuple[int, ...]
     shares: tuple[float, ...]
-    development: str
-    k: int
-    utility: str
-    method: str
-    seed: int
 
 
 def settle(
@@ -77,41 +52,10 @@ def settle(
     n_classes: int | None = None,
     seed: int = 0,
 ) -> Settled:
-    """Split an amount among the owners of rows by the seller game.
+    """Split an amount among the owners of rows X (n_rows, d) by the seller game.
 
-    Parameters
-    ----------
-    X, y : array-like of shape (n_rows, n_features), (n_rows,)
-        The rows paid for.
-    owners : array-like of int, shape (n_rows,), or sequence of sequences of int
-        As for :func:`easeml_ray.market.seller_shapley`.
-    X_owned, y_owned : array-like of shape (n_owned, n_features), (n_owned,)
-        The rows that were there before; none are allowed.
-    X_dev, y_dev : array-like of shape (n_dev, n_features), (n_dev,)
-        Development rows.
-    cents : int
-        The amount.
-    k, utility, n_classes
-        As for :func:`easeml_ray.market.seller_shapley`.
-    seed : int
-        Of drawn orders, where the game is out of reach: shared rows or ``soft`` among more than 12.
-
-    Returns
-    -------
-    Settled
-        Payments and what they were computed from.
-
-    Raises
-    ------
-    InvalidArgument
-        If an array, the amount or a parameter is unusable.
-
-    Examples
-    --------
-    >>> paid = settle([[0.1], [5.0], [9.0]], [1, 0, 0], [0, 1, 1], [[0.0]], [1], [[0.0], [5.0]], [1, 0],
-    ...               cents=101, k=1)
-    >>> paid.cents, paid.shares
-    ((34, 67), (0.25, 0.5))
+    owners is as for :func:`easeml_ray.market.seller_shapley`, numbered from 0; X_owned may be empty.
+    Orders are drawn from `seed` where the game is out of reach: shared rows or ``soft`` among more than 12.
     """
     rows, labels, dev_rows, dev_labels, _ = checked(
         X, y, X_dev, y_dev, k=k, utility=utility, n_classes=n_classes
@@ -124,101 +68,13 @@ def settle(
     all_rows, all_labels = np.concatenate([before, rows]), np.concatenate([np.asarray(y_owned), labels])
     players = owned.n_sellers + bool(len(before))
     if (owned.alone and utility == "jia") or players <= MOST_ENUMERATED:
-        method = "seller Shapley values, exact"
         values = seller_shapley(
             all_rows, all_labels, everyone, dev_rows, dev_labels, k=k, utility=utility, n_classes=n_classes
         )
     else:
-        found = sampled_seller_shapley(
+        values = sampled_seller_shapley(
             all_rows, all_labels, everyone, dev_rows, dev_labels, k=k, utility=utility, n_classes=n_classes,
             seed=seed,
-        )  # fmt: skip
-        method = f"seller Shapley values, {found.orders} drawn orders"
-        values = found.values
+        ).values  # fmt: skip
     shares = tuple(round(float(value), DIGITS) for value in values[:house])
-    return Settled(
-        cents=tuple(split_payment(shares, cents)),
-        shares=shares,
-        development=development_digest(dev_rows, dev_labels),
-        k=k,
-        utility=utility,
-        method=f"{method}, {k} nearest neighbours, rows owned before as one more seller who is not paid; "
-        "cut at zero, split by largest remainder",
-        seed=seed,
-    )
-
-
-def settles_alike(
-    paid: Settled,
-    X: ArrayLike,
-    y: ArrayLike,
-    owners: ArrayLike | Sequence[Sequence[int]],
-    X_owned: ArrayLike,
-    y_owned: ArrayLike,
-    X_dev: ArrayLike,
-    y_dev: ArrayLike,
-    *,
-    n_classes: int | None = None,
-) -> bool:
-    """Compute a settlement again, and tell whether the same was paid.
-
-    Parameters
-    ----------
-    paid : Settled
-        As recorded.
-    X, y, owners, X_owned, y_owned, X_dev, y_dev, n_classes
-        As for :func:`settle`.
-
-    Returns
-    -------
-    bool
-        Whether development rows, method and every cent are the same. Shares may differ in their
-        last place.
-
-    Raises
-    ------
-    InvalidArgument
-        If an array is unusable, or the settlement's utility is none.
-
-    Examples
-    --------
-    >>> data = [[0.1], [5.0]], [1, 0], [0, 1], [[0.0]], [1], [[0.0], [5.0]], [1, 0]
-    >>> settles_alike(settle(*data, cents=50), *data)
-    True
-    """
-    if paid.utility not in ("jia", "soft"):
-        raise InvalidArgument(
-            f"there is no utility {paid.utility!r}", hint="The record was changed.", argument="paid"
-        )
-    again = settle(
-        X, y, owners, X_owned, y_owned, X_dev, y_dev,
-        cents=sum(paid.cents), k=paid.k, utility=paid.utility, n_classes=n_classes, seed=paid.seed,  # type: ignore[arg-type]
-    )  # fmt: skip
-    same = (again.cents, again.development, again.method) == (paid.cents, paid.development, paid.method)
-    return same and np.allclose(again.shares, paid.shares, rtol=0, atol=2 * 10.0**-DIGITS)
-
-
-def development_digest(X_dev: ArrayLike, y_dev: ArrayLike) -> str:
-    """Return sha256 of development rows, by which a record names them without showing them.
-
-    Parameters
-    ----------
-    X_dev, y_dev : array-like of shape (n_dev, n_features), (n_dev,)
-        Development rows.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits, of the values and not of how they lie in memory.
-
-    Examples
-    --------
-    >>> development_digest([[1, 2]], [0]) == development_digest([[1.0, 2.0]], [0])
-    True
-    """
-    rows = np.ascontiguousarray(X_dev, dtype="<f8")
-    labels = np.ascontiguousarray(y_dev, dtype="<i8")
-    digest = hashlib.sha256(f"{rows.shape[0]} {rows.shape[1]} ".encode())
-    digest.update(rows.tobytes())
-    digest.update(labels.tobytes())
-    return digest.hexdigest()
+    return Settled(tuple(split_payment(shares, cents)), shares)

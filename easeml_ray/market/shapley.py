@@ -40,7 +40,7 @@ from easeml_ray.arrays import FloatArray, IntArray, as_features, as_labels, coun
 from easeml_ray.errors import InvalidArgument
 from easeml_ray.market.ranking import blocks, sealed
 
-__all__ = ["Utility", "checked", "expected_shapley", "knn_shapley", "shard_values"]
+__all__ = ["Utility", "checked", "knn_shapley", "shard_values"]
 
 Utility: TypeAlias = Literal["jia", "soft"]
 
@@ -114,32 +114,10 @@ def shard_values(
     epsilon: float | None = None,
     n_classes: int | None = None,
 ) -> FloatArray:
-    """Return the values summed over some development rows.
+    """Return the values, (n_rows,), summed over some development rows.
 
-    The sums of the parts of a development set, together, divided by its rows, are
-    :func:`knn_shapley`: n numbers are all that a part gives to the others.
-
-    Parameters
-    ----------
-    X, y, X_dev, y_dev, k, utility, epsilon, n_classes
-        As for :func:`knn_shapley`. For ``soft``, give the classes: a part may not have them all.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,)
-        Sums.
-
-    Raises
-    ------
-    InvalidArgument
-        If an array or a parameter is unusable.
-
-    Examples
-    --------
-    >>> X, y = [[0.0], [1.0], [2.0]], [1, 0, 1]
-    >>> parts = [shard_values(X, y, [[z]], [1], k=1) for z in (0.0, 2.0)]
-    >>> bool(np.allclose(sum(parts) / 2, knn_shapley(X, y, [[0.0], [2.0]], [1, 1], k=1)))
-    True
+    The sums of all parts, together, divided by the development rows, are :func:`knn_shapley`. For ``soft``,
+    give the classes: a part may not have them all.
     """
     from easeml_ray.market.ordering import add_exact, add_truncated
 
@@ -159,73 +137,12 @@ def shard_values(
             )
         values += tail[codes] + tail[-1]
         return values
-    known, nowhere = np.empty((0, n)), np.zeros(len(dev_rows), dtype=np.int64)
     for part, s, window in blocks(rows, dev_rows):
         add_exact(
-            s, s.min(axis=1), s.max(axis=1), window, rows, dev_rows[part], known, nowhere[part], codes,
-            dev_codes[part], k, classes if utility == "soft" else 0, values,
+            s, s.min(axis=1), s.max(axis=1), window, rows, dev_rows[part], codes, dev_codes[part], k,
+            classes if utility == "soft" else 0, values,
         )  # fmt: skip
     return values
-
-
-def expected_shapley(
-    X: ArrayLike, chances: ArrayLike, X_dev: ArrayLike, y_dev: ArrayLike, *, k: int = 5
-) -> FloatArray:
-    """Return the expected values of rows whose labels are known as distributions, utility ``jia``.
-
-    Values are linear in the matches, so that the expectation over independent labels is the value of the
-    chances themselves: exact, and as quick as with labels.
-
-    Parameters
-    ----------
-    X : array-like of shape (n_rows, n_features)
-        Features.
-    chances : array-like of shape (n_rows, n_classes)
-        Chance of each class for each row, one-hot where the label is known.
-    X_dev, y_dev : array-like of shape (n_dev, n_features), (n_dev,)
-        Development rows; a class code beyond `chances` matches nothing.
-    k : int
-        Neighbours K.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,)
-        Expected Shapley values, mean over the development rows.
-
-    Raises
-    ------
-    InvalidArgument
-        If an array or a parameter is unusable, or chances are no distributions.
-
-    Examples
-    --------
-    >>> expected_shapley([[0.0], [1.0]], [[0.5, 0.5], [1.0, 0.0]], [[0.0]], [0], k=1)
-    array([0. , 0.5])
-    """
-    from easeml_ray.market.ordering import add_exact
-
-    shares = as_features(chances, "chances")
-    if shares.min() < 0.0 or not np.allclose(shares.sum(axis=1), 1.0, rtol=0, atol=1e-6):
-        raise InvalidArgument(
-            "chances are no distributions",
-            hint="Give chances of at least 0 that sum to 1 in each row.",
-            argument="chances",
-        )
-    rows, codes, dev_rows, dev_codes, _ = checked(
-        X, np.zeros(len(shares), dtype=np.int64), X_dev, y_dev, k=k, utility="jia", n_classes=None
-    )
-    seen, column = np.unique(dev_codes, return_inverse=True)
-    known = seen < shares.shape[1]
-    of_label = np.zeros((len(seen), len(rows)))
-    of_label[known] = shares.T[seen[known]]
-    values = np.zeros(len(rows))
-    for part, s, window in blocks(rows, dev_rows):
-        add_exact(
-            s, s.min(axis=1), s.max(axis=1), window, rows, dev_rows[part], of_label, column.ravel()[part],
-            codes, dev_codes[part], k, 0, values,
-        )  # fmt: skip
-    mean: FloatArray = values / len(dev_rows)
-    return mean
 
 
 def _rows_to_order(n: int, k: int, utility: str, epsilon: float | None) -> int:
@@ -258,29 +175,7 @@ def checked(
     utility: str,
     n_classes: int | None,
 ) -> tuple[FloatArray, IntArray, FloatArray, IntArray, int]:
-    """Return the arrays in the form that the numerics read, and the number of classes.
-
-    Parameters
-    ----------
-    X, y, X_dev, y_dev : array-like
-        Train and development rows.
-    k : int
-        Neighbours.
-    utility : str
-        Name of the utility.
-    n_classes : int or None
-        Classes as given.
-
-    Returns
-    -------
-    X, y, X_dev, y_dev, n_classes
-        Arrays as float64 and int64, not to be written to.
-
-    Raises
-    ------
-    InvalidArgument
-        If anything is unusable.
-    """
+    """Return the arrays as float64 and int64, not to be written to, and the number of classes."""
     if not isinstance(k, Integral) or k < 1:
         raise InvalidArgument(f"k is {k}", hint="Give a whole number of at least 1.", argument="k")
     if utility not in ("jia", "soft"):

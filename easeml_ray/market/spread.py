@@ -35,25 +35,7 @@ def spread_values(
     epsilon: float | None = None,
     n_classes: int | None = None,
 ) -> FloatArray:
-    """Return the Shapley value of each train row, computed by as many workers as there are.
-
-    Parameters
-    ----------
-    X, y, X_dev, y_dev, k, utility, epsilon, n_classes
-        As for :func:`easeml_ray.market.knn_shapley`.
-    executor : Executor
-        Where parts are computed; train rows are sent once.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,)
-        Values, mean over the development rows.
-
-    Raises
-    ------
-    InvalidArgument
-        If an array or a parameter is unusable.
-    """
+    """Return the Shapley value of each train row, computed by as many workers as there are."""
     rows, codes, dev_rows, dev_codes, classes = checked(
         X, y, X_dev, y_dev, k=k, utility=utility, n_classes=n_classes
     )

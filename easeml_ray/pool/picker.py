@@ -65,25 +65,7 @@ def learning_rate(n_models: int, proposals: int) -> float:
 
 
 def posterior(losses: ArrayLike, proposals: int) -> NDArray[np.float64]:
-    """Return the weights w of the models after so many proposals.
-
-    Parameters
-    ----------
-    losses : array-like of shape (n_models,)
-        L, importance-weighted errors.
-    proposals : int
-        Rows proposed so far.
-
-    Returns
-    -------
-    ndarray of shape (n_models,)
-        Proportional to exp(-η (L - min L)), summing to 1.
-
-    Examples
-    --------
-    >>> posterior([0.0, 0.0], 4)
-    array([0.5, 0.5])
-    """
+    """Return the weights w, (n_models,), of losses L after so many proposals; they sum to 1."""
     known = np.asarray(losses, dtype=np.float64)
     eta = learning_rate(len(known), proposals)
     weights: NDArray[np.float64] = np.exp(-eta * (known - known.min()))

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from easeml_ray.errors import ConditionSyntax
-from easeml_ray.gate import Truth, evaluate, parse, reachable, sample_size
+from easeml_ray.gate import Truth, evaluate, parse, sample_size
+from easeml_ray.gate.evaluation import reachable
 
 numbers = st.decimals(min_value="0.001", max_value="20", places=3)
 Tree = tuple[str, dict[str, Fraction]]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from market_oracle import row_values
 
 from easeml_ray.market import knn_shapley, seller_shapley, split_payment
-from easeml_ray.market.shapley import expected_shapley, shard_values
+from easeml_ray.market.shapley import shard_values
 
 seeds = st.integers(0, 2**32 - 1)
 ks = st.integers(1, 8)
@@ -159,17 +159,6 @@ def test_parts_of_the_development_rows_add_up_to_the_whole(seed: int, k: int, ut
     ]
     whole = knn_shapley(X, y, Z, z, k=k, utility=utility, n_classes=3)
     assert np.allclose(sum(parts) / len(Z), whole, rtol=0, atol=1e-12)
-
-
-@settings(max_examples=15, deadline=None)
-@given(seeds, ks)
-def test_expected_values_are_the_mean_over_drawn_labels(seed: int, k: int) -> None:
-    X, y, Z, z = problem(seed, ties=True)
-    # Rows with two possible labels each: the mean over a label of one row at a time is exact by linearity.
-    other = (y + 1) % 3
-    chances = 0.25 * np.eye(3)[y] + 0.75 * np.eye(3)[other]
-    expected = 0.25 * knn_shapley(X, y, Z, z, k=k) + 0.75 * knn_shapley(X, other, Z, z, k=k)
-    assert np.allclose(expected_shapley(X, chances, Z, z, k=k), expected, rtol=0, atol=1e-12)
 
 
 @settings(max_examples=15, deadline=None)

@@ -16,11 +16,12 @@ import pytest
 from scipy.stats import binom, multinomial
 
 from easeml_ray.errors import InvalidArgument, TooFewTestRows
-from easeml_ray.gate import Subset, leaked_bits, parse, require, sample_size
+from easeml_ray.gate import leaked_bits, parse, require, sample_size
 from easeml_ray.gate.adaptivity import log_verdicts, passes_allowed
 from easeml_ray.gate.bounds import BOUNDS, Ask
 from easeml_ray.gate.bounds.exact import least_sum, probabilities
 from easeml_ray.gate.bounds.tilted import Tail, tails
+from easeml_ray.gate.condition import Subset
 
 OPTIMISED = json.loads((Path(__file__).parents[1] / "data" / "ci.json").read_text())["optimised"]
 

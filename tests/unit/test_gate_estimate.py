@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from easeml_ray.gate import Subset, evaluate, parse
+from easeml_ray.gate import evaluate, parse
+from easeml_ray.gate.condition import Subset
 from easeml_ray.gate.estimate import NO_LABEL, estimate, wants_label
 
 CLAUSES = (

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from easeml_ray.errors import InvalidArgument
-from easeml_ray.gate import Subset, Truth, Verdict, evaluate, parse, reachable
+from easeml_ray.gate import Truth, Verdict, evaluate, parse
+from easeml_ray.gate.condition import Subset
+from easeml_ray.gate.evaluation import reachable
 
 GOLDENS = json.loads((Path(__file__).parents[1] / "data" / "ci.json").read_text())["eval"]
 

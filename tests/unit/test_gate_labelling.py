@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from easeml_ray.errors import StoreError
-from easeml_ray.gate import Subset, Truth, Verdict, parse
+from easeml_ray.gate import Truth, Verdict, parse
+from easeml_ray.gate.condition import Subset
 from easeml_ray.gate.labelling import MOST, Judged, Wanted, judge_asking, seal_label, unseal_label
 from easeml_ray.sealing import new_private_key, public_key
 

@@ -10,7 +10,8 @@ from fractions import Fraction
 import pytest
 
 from easeml_ray.errors import ConditionSyntax, InvalidArgument
-from easeml_ray.gate import Clause, Condition, Subset, contradictions, parse
+from easeml_ray.gate import Clause, Condition, contradictions, parse
+from easeml_ray.gate.condition import Subset
 
 
 def test_a_clause_keeps_its_numbers_exact() -> None:

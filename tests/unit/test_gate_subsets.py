@@ -8,8 +8,10 @@ import pyarrow as pa
 import pytest
 
 from easeml_ray.errors import InvalidArgument
-from easeml_ray.gate import Subset, members, parse, subset_rows
+from easeml_ray.gate import parse, subset_rows
+from easeml_ray.gate.condition import Subset
 from easeml_ray.gate.latency import row_latency
+from easeml_ray.gate.subsets import members
 
 TABLE = pa.table(
     {

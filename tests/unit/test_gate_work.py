@@ -23,7 +23,7 @@ from easeml_ray.gate.messages import (
     ReleaseEra,
 )
 from easeml_ray.gate.work import judge_model, release_era, seal_table, unseal_table
-from easeml_ray.sealing import new_private_key, public_key
+from easeml_ray.sealing import new_private_key, public_key, unseal
 from easeml_ray.store.blobs import ArrowBlobStore
 
 ROWS = 200
@@ -202,3 +202,55 @@ def test_evidence_of_long_conditions_is_told_at_the_release(bench: Bench) -> Non
     released = release_era(replace(work, body=body), bench)
     assert isinstance(released, ReleasedEra)
     assert len([evidence for evidence in released.evidence if evidence]) >= 20
+
+
+def bytes_of(bench: Bench, names: list[str]) -> list[int]:
+    return [len(bytes(bench.blobs.get("lab", name))) for name in names]
+
+
+def test_the_bytes_of_sealed_evidence_do_not_tell_counts_truth_or_failure(bench: Bench) -> None:
+    models = {
+        "right": lambda x: (x > 100).astype(np.int64),
+        "wrong": lambda x: np.full(len(x), 2),
+        "close": lambda x: (x > 103).astype(np.int64),
+        "fails": fail,
+    }
+    for condition in ("n > 0.9 +/- 0.02", "n > 0.9 +/- 0.02 /\\ n - o > 0.1 +/- 0.05"):
+        names, told = [], set()
+        for answers in models.values():
+            bench.models["new"] = answers
+            found = judge_model(job(bench, condition, labels=truth(), adaptivity="full"), bench)
+            assert isinstance(found, GivesVerdict) and found.evidence is None
+            names.append(found.sealed_evidence)
+            text = unseal(bytes(bench.blobs.get("lab", found.sealed_evidence)), bench.key)
+            told.add(len(text.rstrip()))
+        assert len(told) > 2  # what is told has other lengths: the padding is at work
+        assert len(set(bytes_of(bench, names))) == 1
+
+
+def test_the_bytes_of_kept_labels_do_not_tell_which_they_are(bench: Bench) -> None:
+    work = job(bench, "n - o > 0.02 +/- 0.2", adaptivity="full")
+    wanted = judge_model(work, bench)
+    assert isinstance(wanted, WantTestLabels)
+    public, names = public_key(bench.key), []
+    for code in (0, 2, None):
+        fresh = tuple(SealedLabel(r, None if code is None else seal_label(code, public)) for r in wanted.rows)
+        body = replace(work.body, fresh=fresh, answers=wanted.answers, asked="")
+        found = judge_model(replace(work, body=body), bench)
+        assert isinstance(found, WantTestLabels)
+        names.append(found.known)
+    assert len(set(bytes_of(bench, names))) == 1
+
+
+def test_sealed_labels_are_codes_of_one_width_whatever_their_text(bench: Bench) -> None:
+    long = {**SCHEMA, "classes": ["a", "b" * 4000, "c"]}
+    public = public_key(bench.key)
+    sizes = set()
+    for code in range(3):
+        names = pa.array([long["classes"][code]] * ROWS)
+        rows = table().set_column(2, "y", names)
+        sealed = seal_table(rows, long, public)
+        coded = pa.ipc.open_file(pa.py_buffer(unseal(sealed, bench.key))).read_all()
+        assert coded.schema.field("y").type == pa.int64() and set(coded["y"].to_pylist()) == {code}
+        sizes.add(len(sealed))
+    assert len(sizes) == 1

@@ -65,3 +65,12 @@ def test_bad_curves_are_refused() -> None:
             retained_curves(values, lambda rows: 0.0, **more)
     with pytest.raises(InvalidArgument, match="nothing to draw"):
         draw([])
+
+
+def test_shares_of_rows_are_kept_by_value_and_the_smaller_label_wins_a_tie() -> None:
+    curves = retained_curves([0.3, -0.1], lambda rows: float(0 in rows), points=2, draws=1)
+    assert curves.kept == (0.5, 1.0) and curves.best == (1.0, 1.0) and curves.worst == (0.0, 1.0)
+    score = vote_accuracy([[0.0], [5.0]], [1, 0], [[0.1], [4.0]], [1, 0], k=2)
+    assert [score(np.array(rows)) for rows in ([0], [0, 1])] == [0.5, 0.5]
+    # Of the two rows together the smaller label wins everywhere.
+    assert vote_accuracy([[0.0], [5.0]], [1, 0], [[0.1]], [0], k=2)(np.array([0, 1])) == 1.0

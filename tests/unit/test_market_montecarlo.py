@@ -7,7 +7,7 @@ from market_oracle import games_by_brute_force
 from easeml_ray.component.executor import LocalExecutor
 from easeml_ray.errors import InvalidArgument
 from easeml_ray.market import knn_shapley, spread
-from easeml_ray.market.montecarlo import sampled_seller_shapley, truncated_monte_carlo
+from easeml_ray.market.montecarlo import sampled_seller_shapley
 from easeml_ray.market.sellers import seller_shapley
 from easeml_ray.market.spread import spread_values
 
@@ -17,55 +17,6 @@ def problem(seed: int, n: int, t: int) -> list[np.ndarray]:
     return [
         rng.standard_normal((n, 3)), rng.integers(0, 3, n), rng.standard_normal((t, 3)), rng.integers(0, 3, t)
     ]  # fmt: skip
-
-
-def glove_score(players: np.ndarray) -> float:
-    """Two left gloves and a right one: a pair is worth 1."""
-    return float(2 in players and len(players) > 1)
-
-
-def squares_score(players: np.ndarray) -> float:
-    return 1.0 - 0.5 ** len(players)
-
-
-def test_drawn_values_are_the_exact_ones_within_their_intervals() -> None:
-    found = truncated_monte_carlo(glove_score, 3, half_width=0.02)
-    assert found.converged and found.half_widths.max() <= 0.02
-    assert np.abs(found.values - [1 / 6, 1 / 6, 2 / 3]).max() < 0.04
-    assert found.values.sum() == pytest.approx(1.0, abs=1e-12)
-
-
-def test_truncation_saves_scores_and_errs_by_no_more_than_the_tolerance() -> None:
-    whole = truncated_monte_carlo(squares_score, 30, half_width=0.02, seed=3)
-    cut = truncated_monte_carlo(squares_score, 30, half_width=0.02, tolerance=0.02, seed=3)
-    assert cut.evaluations < whole.evaluations / 3
-    assert np.abs(cut.values - 1 / 30).max() <= 0.02 + cut.half_widths.max()
-    assert 1.0 - 0.021 <= cut.values.sum() <= 1.0
-
-
-def test_the_executor_changes_where_orders_are_scored_but_not_the_result() -> None:
-    here = truncated_monte_carlo(glove_score, 3, half_width=0.05, seed=1)
-    there = truncated_monte_carlo(glove_score, 3, half_width=0.05, seed=1, executor=LocalExecutor())
-    assert np.array_equal(here.values, there.values) and here.evaluations == there.evaluations
-
-
-def test_drawing_stops_at_the_most_orders_and_says_so() -> None:
-    found = truncated_monte_carlo(glove_score, 3, half_width=1e-6, most_orders=100)
-    assert found.orders == 100 and not found.converged
-
-
-def test_a_models_accuracy_can_be_the_score() -> None:
-    X, y, Z, z = problem(0, 12, 20)
-
-    def accuracy(rows: np.ndarray) -> float:
-        if not rows.size:
-            return 0.0
-        nearest = np.argmin(np.square(Z[:, None] - X[rows]).sum(axis=2), axis=1)
-        return float((y[rows][nearest] == z).mean())
-
-    found = truncated_monte_carlo(accuracy, 12, half_width=0.02)
-    exact = knn_shapley(X, y, Z, z, k=1)
-    assert np.abs(found.values - exact).max() < 0.05
 
 
 @pytest.mark.parametrize("utility", ["jia", "soft"])
@@ -91,17 +42,22 @@ def test_drawn_sellers_agree_with_the_exact_game_beyond_enumeration() -> None:
     assert soft.values.shape == (20,) and soft.converged
 
 
+def test_drawing_stops_at_the_most_orders_and_says_so() -> None:
+    X, y, Z, z = problem(7, 60, 5)
+    found = sampled_seller_shapley(X, y, np.arange(60) % 20, Z, z, half_width=1e-6, most_orders=100)
+    assert found.orders == 100 and not found.converged and found.half_widths.max() > 1e-6
+
+
 def test_bad_parameters_are_refused() -> None:
+    X, y, Z, z = problem(7, 20, 5)
     for words, changes in (
         ("half_width is 0", {"half_width": 0}),
-        ("tolerance is -1", {"tolerance": -1}),
         ("most_orders is 3", {"most_orders": 3}),
-        ("n_players is 0", {"n_players": 0}),
-        ("score of 0 player", {"score": lambda s: np.nan if not s.size else 1.0}),
+        ("owners has 0 entries", {"owners": []}),
     ):
-        given = {"score": glove_score, "n_players": 3, "half_width": 0.1} | changes
+        given = {"owners": np.arange(20)} | changes
         with pytest.raises(InvalidArgument, match=words):
-            truncated_monte_carlo(given.pop("score"), given.pop("n_players"), **given)  # type: ignore[arg-type]
+            sampled_seller_shapley(X, y, given.pop("owners"), Z, z, **given)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("epsilon", [None, 0.05])

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from easeml_ray.errors import DuplicateIds, InvalidArgument
-from easeml_ray.market import Offer, OfferValue, PurchasePlan, plan_purchases, split_payment, to_gain
+from easeml_ray.market import Offer, PurchasePlan, plan_purchases, split_payment
+from easeml_ray.market.gain import to_gain
+from easeml_ray.market.offers import OfferValue
+from easeml_ray.market.privacy import coarse
 from easeml_ray.messages import Gain
 
 
@@ -37,7 +40,8 @@ def utility(parts: list[tuple[np.ndarray, np.ndarray]], k: int) -> float:
     X, y = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     total = 0.0
     for point, label in zip(*DEV, strict=True):
-        near = sorted(range(len(X)), key=lambda r: (float(np.square(X[r] - point).sum()), r))[:k]
+        d2 = np.square(X - point).sum(axis=1)
+        near = sorted(range(len(X)), key=lambda r: (d2[r], r))[:k]
         total += sum(y[r] == label for r in near) / k
     return total / len(DEV[0])
 
@@ -220,8 +224,9 @@ def test_the_plan_is_the_greedy_one_computed_from_scratch_at_every_step() -> Non
         return (utility(parts, k) + utility(parts, 4 * k)) / 2
 
     while True:
+        now = score(parts)
         gains = {
-            i: score([*parts, (offers[i].X, offers[i].y)]) - score(parts)
+            i: score([*parts, (offers[i].X, offers[i].y)]) - now
             for i in left
             if offers[i].price_cents <= budget - spent
         }
@@ -235,3 +240,9 @@ def test_the_plan_is_the_greedy_one_computed_from_scratch_at_every_step() -> Non
         chosen.append(str(best))
     assert made.chosen == tuple(chosen) and made.cost_cents == spent
     assert made.utility_after == pytest.approx(utility(parts, k))
+
+
+def test_a_seller_is_told_a_gain_in_steps_of_half_a_point_and_never_of_harm() -> None:
+    assert [coarse(gain) for gain in (0.0238, 0.0049, 0.015, -0.3)] == [0.02, 0.0, 0.015, 0.0]
+    with pytest.raises(InvalidArgument, match="a gain of nan"):
+        coarse(float("nan"))

@@ -240,3 +240,11 @@ def test_many_rows_are_dealt_out_and_ordered_alike(monkeypatch: pytest.MonkeyPat
     behind = np.append(np.cumsum((a / np.maximum(rank * (rank - 1.0), 1.0))[::-1])[::-1], 0.0)
     expected[order] = a / np.maximum(rank, 5) - behind[np.maximum(rank, 5)]
     assert np.allclose(knn_shapley(X, y, Z, [1], k=5), expected, rtol=0, atol=1e-12)
+
+
+def test_at_equal_distance_the_smaller_row_is_nearer_of_all_and_of_each_group() -> None:
+    X = np.array([[2.0], [1.0], [2.0], [0.0]])
+    rows, d2 = ranking.nearest(X, X[3:], 3)
+    assert rows.tolist() == [[3, 1, 0]] and d2.tolist() == [[0.0, 1.0, 4.0]]
+    (_, kept), *rest = ranking.nearest_of_each(X, X[3:], np.array([0, 0, 0, 1]), 2)
+    assert kept.tolist() == [[3, 1, 0]] and not rest

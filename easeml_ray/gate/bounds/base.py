@@ -49,18 +49,9 @@ Bernoulli trials", Combinatorics, Probability and Computing 25 (2016): η = 0.46
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a bound is asked beside the clause.
+    """What a bound is asked beside the clause: ln M, δ in (0, 1/2], and p in (0, 1), None if not known.
 
-    Parameters
-    ----------
-    log_outcomes : Decimal
-        ln M, at least 0.
-    delta : Decimal
-        δ, in (0, 1/2].
-    discordance : Decimal or None
-        p, in (0, 1); None where it is not known.
-    clauses : int
-        Of the condition: they share the time that exact tails may take.
+    The clauses of the condition share the time that exact tails may take.
     """
 
     log_outcomes: Decimal
@@ -76,17 +67,9 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a clause needs.
+    """What a clause needs: rows on which the models answer, and how many need a label for each model.
 
-    Parameters
-    ----------
-    rows : int
-        Rows on which the models answer.
-    labels : int
-        How many of them need a label, in expectation, for each model: for ``n - o`` those on which
-        the models differ, where it is known how many these are.
-    bound : str
-        Name of the bound that the rows come from.
+    Labels are expected ones: for ``n - o`` those on which the models differ, where p is known.
     """
 
     rows: int

@@ -67,18 +67,9 @@ SAFE_RATE = 1e-5
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """The event that a mean of n rows lies at or above a point.
+    """The event that a mean of n rows lies at or above a point x > m; strict leaves out the point itself.
 
-    Parameters
-    ----------
-    mean : Fraction
-        m.
-    point : Fraction
-        x, above the mean.
-    strict : bool
-        Whether the point itself is left out.
-    discordance : Fraction or None
-        p of a row that is 1, 0 or -1; None for one that is 1 or 0.
+    discordance is p of a row that is 1, 0 or -1; None for one that is 1 or 0.
     """
 
     mean: Fraction
