@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.cleaning.cpclean import CPClean
-from easeml_ray.cleaning.pointwise import CONDITIONAL, Swept, entropy, slots, sweep
+from easeml_ray.cleaning.pointwise import CONDITIONAL, Swept, entropy, listed, slots, sweep
 from easeml_ray.cleaning.ranking import RankedPoints
 from easeml_ray.errors import InvalidArgument
 
@@ -79,12 +79,7 @@ def _by_group(
     n_rows = np.where(open_, found.n_rows, 0)
     slot, place = slots(swept.offset, n_rows)
     first = np.cumsum(n_rows) - n_rows
-    sizes = np.where(open_, np.diff(ranked.start)[swept.points], 0)
-    at, point = slots(swept.offset, sizes)
-    element = ranked.elements[slots(ranked.start[swept.points], sizes)[0]]
-    kept = found.entry_of[at] >= 0
-    at, point, element = at[kept], point[kept], element[kept]
-    entry = swept.offset[point] + found.entry_of[at]
+    element, entry, point = listed(ranked, swept)
     cell = (first[point] + found.entry_row[entry]) * mass.shape[1] + groups[element]
     n_cells = len(slot) * mass.shape[1]
     weighted = prior[element][:, None] * found.inside[entry]

@@ -37,6 +37,7 @@ __all__ = [
     "Swept",
     "entropy",
     "information",
+    "listed",
     "outcomes",
     "possible_alternatives",
     "row_information",
@@ -192,19 +193,21 @@ def outcomes(ranked: RankedPoints, prior: FloatArray, points: IntArray) -> Float
         # Where a row cannot be beyond its list, what would follow from that is not defined.
         change = np.where(found.beyond[slot] > 0, outside - base[place], 0.0)
         by_row += np.bincount(found.row_id[slot], change, minlength=len(by_row))
-        sizes = np.where(open_, np.diff(ranked.start)[swept.points], 0)
-        at, place = slots(swept.offset, sizes)
-        element = ranked.elements[slots(ranked.start[swept.points], sizes)[0]]
-        kept = found.entry_of[at] >= 0
-        entry, place, element = (
-            swept.offset[place[kept]] + found.entry_of[at[kept]],
-            place[kept],
-            element[kept],
-        )
+        element, entry, place = listed(ranked, swept)
         row_at = swept.offset[place] + found.entry_row[entry]
         rest = np.where(found.beyond[row_at] > 0, found.outside[row_at, y[place]], base[place])
         by_alternative += np.bincount(element, found.inside[entry, y[place]] - rest, minlength=len(prior))
     return np.where(prior > 0, total + by_row[ranked.rows.row_of] + by_alternative, np.nan)
+
+
+def listed(ranked: RankedPoints, swept: Swept) -> tuple[IntArray, IntArray, IntArray]:
+    """Return element, entry and place of the point for each element that counts on an open point's list."""
+    sizes = np.where(swept.found.n_labels > 1, np.diff(ranked.start)[swept.points], 0)
+    at, place = slots(swept.offset, sizes)
+    element = ranked.elements[slots(ranked.start[swept.points], sizes)[0]]
+    kept = swept.found.entry_of[at] >= 0
+    entry = swept.offset[place] + swept.found.entry_of[at]
+    return element[kept].astype(np.int64), entry[kept].astype(np.int64), place[kept]
 
 
 def world_hits(ranked: RankedPoints, worlds: IntArray, points: IntArray) -> NDArray[np.bool_]:

@@ -26,11 +26,11 @@ probability of it is at most e^(1 - k) prod_i (a_i + e b_i) (Markov's inequality
 number of nearer rows); where that falls below NEGLIGIBLE times the smallest prior, what is left
 of the list changes no result, conditional or not, by more than NEGLIGIBLE: less than rounding.
 
-What is possible (Q1) is counted in whole numbers over the whole list: the tallies that label l can have at a
-boundary are all from the rows surely nearer to those possibly nearer.
+What is possible (Q1) is counted in whole numbers over the whole list: the tallies that label l
+can have at a boundary are all from the rows surely nearer to those possibly nearer.
 
-The functions of this file call each other, and the compiler's cache knows the state of one file
-only: they stay together.
+One long file on purpose: compiled code is kept for the state of the one file that the entrance
+stands in. What it calls from another file could change, and the old code would still run.
 
 References
 ----------
