@@ -9,7 +9,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from json import dumps as encode
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -95,12 +94,7 @@ class Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.disconnect()
 
     def disconnect(self) -> None:
@@ -118,7 +112,7 @@ class Client:
         ``actor`` is the person or program behind the token.
         """
         body = {"name": name, "role": role, "actor": actor}
-        return self._send("POST", "/v1/tenants", json=body, key=key)
+        return self._post("/v1/tenants", body, key=key)
 
     def tenants(self) -> list[Json]:
         """Return the tenants with how many tokens of which role each has."""
@@ -126,7 +120,7 @@ class Client:
 
     def create_project(self, name: str, task: Mapping[str, Any], *, key: str | None = None) -> Json:
         """Define an application; return it with the whole task, defaults filled in."""
-        return self._send("POST", "/v1/projects", json={"name": name, "task": dict(task)}, key=key)
+        return self._post("/v1/projects", {"name": name, "task": dict(task)}, key=key)
 
     def projects(self) -> list[Json]:
         """Return the visible projects and where they stand."""
@@ -138,11 +132,11 @@ class Client:
 
     def control(self, name: str, event: str, *, key: str | None = None) -> Json:
         """Pause, resume or cancel a project."""
-        return self._send("POST", self._of(name, "control"), json={"event": event}, key=key)
+        return self._post(self._of(name, "control"), {"event": event}, key=key)
 
     def improve(self, name: str, reason: str, *, key: str | None = None) -> Json:
         """Ask for the data to be improved although nothing forces it."""
-        return self._send("POST", self._of(name, "improve"), json={"reason": reason}, key=key)
+        return self._post(self._of(name, "improve"), {"reason": reason}, key=key)
 
     def override(
         self,
@@ -155,7 +149,7 @@ class Client:
     ) -> Json:
         """Set another target, or train against the belief; logged for good."""
         body = {"target_accuracy": target_accuracy, "train": train, "reason": reason}
-        return self._send("POST", self._of(name, "target"), json=body, key=key)
+        return self._post(self._of(name, "target"), body, key=key)
 
     def ledger(self, name: str) -> Json:
         """Return the bill: what was spent, and what uncertainty that removed."""
@@ -212,7 +206,7 @@ class Client:
 
     def cancel_study(self, name: str, *, key: str | None = None) -> Json:
         """Cancel the feasibility study that is under way; the project then asks how to go on."""
-        return self._send("POST", self._of(name, "feasibility/cancel"), key=key)
+        return self._post(self._of(name, "feasibility/cancel"), key=key)
 
     def cleaning(self, name: str) -> Json:
         """Return what cleaning can reach, and the options."""
@@ -276,7 +270,7 @@ class Client:
 
     def audit(self, name: str, *, key: str | None = None) -> Json:
         """Have the payments verified and computed again; :meth:`market` shows the outcome."""
-        return self._send("POST", self._of(name, "market/audit"), key=key)
+        return self._post(self._of(name, "market/audit"), key=key)
 
     # -- requests to people -------------------------------------------------------------------
 
@@ -309,36 +303,36 @@ class Client:
         """Reserve open requests for oneself: ``{until, requests}``."""
         body = {"kinds": list(kinds), "limit": limit, "seconds": seconds}
         path = self._of(name, "requests/lease")
-        return self._send("POST", path, query={"rows": rows or None}, json=body, key=key)
+        return self._post(path, body, query={"rows": rows or None}, key=key)
 
     def answer(self, name: str, answers: Mapping[int, Value], *, key: str | None = None) -> Json:
         """Answer requests by id, all or none."""
         body = {"answers": [{"request": i, "value": value} for i, value in answers.items()]}
-        return self._send("POST", self._of(name, "requests/answers"), json=body, key=key)
+        return self._post(self._of(name, "requests/answers"), body, key=key)
 
     def skip(self, name: str, ids: Iterable[int], *, key: str | None = None) -> Json:
         """Say that one does not know."""
-        return self._send("POST", self._of(name, "requests/skip"), json={"requests": list(ids)}, key=key)
+        return self._post(self._of(name, "requests/skip"), {"requests": list(ids)}, key=key)
 
     def close(self, name: str, batch: str, *, key: str | None = None) -> Json:
         """Withdraw what is still open in a batch."""
-        return self._send("POST", self._of(name, "requests/close"), json={"batch": batch}, key=key)
+        return self._post(self._of(name, "requests/close"), {"batch": batch}, key=key)
 
     # -- predictions --------------------------------------------------------------------------
 
     def predict(self, name: str, rows: Sequence[Mapping[str, Any]]) -> Json:
         """Answer rows, each a record of column names and values; None or NaN where one is missing."""
         records = [{column: _cell(value) for column, value in row.items()} for row in rows]
-        return self._send("POST", self._served(name, "predict"), json={"rows": records})
+        return self._post(self._served(name, "predict"), {"rows": records})
 
     def infer(self, name: str, body: Mapping[str, Any]) -> Json:
         """Answer a request of the Open Inference Protocol."""
-        return self._send("POST", self._served(name, "infer"), json=dict(body))
+        return self._post(self._served(name, "infer"), dict(body))
 
     def feedback(self, name: str, request_id: str, label: Value, *, key: str | None = None) -> Json:
         """Tell the true label of a row that was answered."""
         body = {"request_id": request_id, "label": label}
-        return self._send("POST", self._served(name, "feedback"), json=body, key=key)
+        return self._post(self._served(name, "feedback"), body, key=key)
 
     def served(self, name: str) -> Json:
         """Return the metadata of the model that answers."""
@@ -357,14 +351,13 @@ class Client:
     # -- the wire -----------------------------------------------------------------------------
 
     @staticmethod
-    def _of(name: str, rest: str = "") -> str:
-        path = f"/v1/projects/{quote(name, safe='')}"
+    def _of(name: str, rest: str = "", root: str = "/v1/projects") -> str:
+        path = f"{root}/{quote(name, safe='')}"
         return f"{path}/{rest}" if rest else path
 
     @staticmethod
     def _served(name: str, rest: str = "") -> str:
-        path = f"/v2/models/{quote(name, safe='')}"
-        return f"{path}/{rest}" if rest else path
+        return Client._of(name, rest, "/v2/models")
 
     def _picture(self, path: str, query: dict[str, Any]) -> bytes:
         response = self._request("GET", path, query=query)
@@ -374,6 +367,9 @@ class Client:
 
     def _get(self, path: str, **query: Any) -> Json:
         return self._send("GET", path, query=query)
+
+    def _post(self, path: str, body: Any = None, **sent: Any) -> Json:
+        return self._send("POST", path, json=body, **sent)
 
     def _list(self, path: str, member: str, **query: Any) -> list[Json]:
         found: list[Json] = self._get(path, **query)[member]
@@ -386,7 +382,10 @@ class Client:
         return self._send(method, path, query=query, content=content, key=key)
 
     def _send(self, method: str, path: str, **sent: Any) -> Json:
-        return _answer_of(self._request(method, path, **sent))
+        response = self._request(method, path, **sent)
+        if response.is_success and isinstance(body := _body(response), dict):
+            return body
+        raise _refusal(response)
 
     def _request(
         self,
@@ -466,13 +465,6 @@ def _encoded(value: Any) -> bytes:
         ) from error
 
 
-def _answer_of(response: httpx.Response) -> Json:
-    """Return the JSON of a success; raise what the problem document says otherwise."""
-    if response.is_success and isinstance(body := _body(response), dict):
-        return body
-    raise _refusal(response)
-
-
 def _body(response: httpx.Response) -> Any:
     try:
         return response.json()
@@ -484,14 +476,7 @@ def _refusal(response: httpx.Response) -> EasemlError:
     """Return the error of a problem document, or one for an answer that is none of ours."""
     body = _body(response)
     if isinstance(body, dict) and "kind" in body:
-        return EasemlError.from_dict(
-            {
-                "kind": body["kind"],
-                "message": body.get("detail", ""),
-                "hint": body.get("hint", ""),
-                "fields": body.get("fields", {}),
-            }
-        )
+        return EasemlError.from_dict({**body, "message": body.get("detail", "")})
     # What stands between us and the applications (a proxy, Serve itself) knows no problems.
     kind = _BY_STATUS.get(response.status_code)
     if kind is None:

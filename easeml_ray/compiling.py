@@ -8,20 +8,9 @@ __all__ = ["may_keep"]
 
 
 def may_keep(file: str) -> bool:
-    """Tell whether code compiled from a file can be kept beside it.
+    """Tell whether code compiled from a module's ``__file__`` can be kept beside it.
 
-    Elsewhere the compiler would keep it in the user's home; then it is compiled anew in every
-    process.
-
-    Parameters
-    ----------
-    file : str
-        ``__file__`` of the module.
-
-    Returns
-    -------
-    bool
-        True if its ``__pycache__`` can be written to, or NUMBA_CACHE_DIR is set.
+    Elsewhere the compiler would keep it in the user's home; then it is compiled anew in every process.
     """
     folder = os.path.dirname(os.path.abspath(file))
     kept = os.path.join(folder, "__pycache__")

@@ -54,52 +54,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Self
 
-__all__ = [
-    "AlreadyExists",
-    "BadInput",
-    "BlobCorrupt",
-    "BlobMissing",
-    "BudgetExceeded",
-    "CapabilityDenied",
-    "ConditionSyntax",
-    "Conflict",
-    "DeadlineExceeded",
-    "Denied",
-    "DuplicateIds",
-    "EasemlError",
-    "EmptyColumn",
-    "Forbidden",
-    "HeldOutOverlap",
-    "IllegalTransition",
-    "InvalidAnswer",
-    "InvalidArgument",
-    "InvalidSpec",
-    "InvalidTable",
-    "MissingColumn",
-    "MissingLabels",
-    "ModelFailed",
-    "NestedColumn",
-    "NoModel",
-    "NotFound",
-    "NotReady",
-    "OneClass",
-    "QuotaExceeded",
-    "RequestClosed",
-    "SchemaMismatch",
-    "SchemaTooNew",
-    "StaleIncarnation",
-    "StartupFailed",
-    "StoreError",
-    "SystemFailure",
-    "TooFewRows",
-    "TooFewTestRows",
-    "TooLarge",
-    "Unauthenticated",
-    "UnreadableFile",
-    "VersionConflict",
-    "WorkFailed",
-]
-
 
 class EasemlError(Exception):
     """Root of the tree.
@@ -453,3 +407,6 @@ class WorkFailed(SystemFailure):
 
     action: str
     cause: str
+
+
+__all__ = ["EasemlError", *EasemlError.kinds]

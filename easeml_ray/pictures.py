@@ -44,27 +44,7 @@ _lock = threading.Lock()
 
 
 def picture(figure: Callable[[], Figure], kind: str, *, title: str, description: str) -> bytes:
-    """Return a figure as the content of a file.
-
-    Parameters
-    ----------
-    figure : callable
-        Makes the figure, once the settings are ours.
-    kind : str
-        ``"svg"`` or ``"png"``.
-    title, description : str
-        What is written into the file beside the picture.
-
-    Returns
-    -------
-    bytes
-        The file's content; the same for the same figure.
-
-    Raises
-    ------
-    InvalidArgument
-        If `kind` is neither.
-    """
+    """Return a figure, made once the settings are ours, as the content of an ``"svg"`` or ``"png"`` file."""
     if kind not in MEDIA_TYPES:
         raise InvalidArgument(
             f"there is no picture of kind {kind!r}",
@@ -96,10 +76,10 @@ def _style() -> Iterator[None]:
 
 @contextmanager
 def _cache() -> Iterator[None]:
-    """Let matplotlib keep its list of fonts outside of the home folder.
+    """Let matplotlib keep its list of fonts outside of the home folder, one folder a user.
 
-    One folder a user: making the list takes seconds where there are many fonts. The variable is set while
-    matplotlib is imported, which remembers it; programs that this process starts do not inherit it.
+    Making it takes seconds where there are many fonts. The variable is set while matplotlib is imported,
+    which remembers it; programs that this process starts do not inherit it.
     """
     if "MPLCONFIGDIR" in os.environ or "matplotlib.font_manager" in sys.modules:
         # The caller has chosen.

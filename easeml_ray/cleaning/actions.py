@@ -23,62 +23,21 @@ LIKELY = 0.5
 
 @dataclass(frozen=True, slots=True)
 class CleaningAdvice:
-    """An action and what speaks for it.
-
-    Attributes
-    ----------
-    action : str
-        PROCEED: the target is reached as the data are. CLEAN: cleaning can be expected to reach
-        it, or to bring enough. ACQUIRE: it cannot; other data are needed.
-    certified : bool
-        No possible world reaches the target on these development points: a proof, no estimate.
-    probability : float
-        Probability that the cleaned data reach the target, over the alternatives as believed.
-    reason : str
-        In words.
-    """
+    """An action and what speaks for it."""
 
     action: Literal["PROCEED", "CLEAN", "ACQUIRE"]
-    certified: bool
-    probability: float
+    certified: bool  # no possible world reaches the target on these development points: a proof, no estimate
+    probability: float  # that the cleaned data reach the target, over the alternatives as believed
     reason: str
 
 
-def advise(belief: CleaningBelief, target: float, *, worthwhile: float | None = None) -> CleaningAdvice:
-    """Choose between going on, cleaning and acquiring.
-
-    Parameters
-    ----------
-    belief : CleaningBelief
-        Of the development points.
-    target : float
-        Accuracy wanted of the nearest-neighbour vote, 0 to 1.
-    worthwhile : float, optional
-        Cleaning that promises this much more accuracy is advised even if it misses the target.
-
-    Returns
-    -------
-    CleaningAdvice
-        The action with its evidence.
-
-    Raises
-    ------
-    InvalidArgument
-        If the target is not in 0 .. 1.
-
-    Examples
-    --------
-    >>> from easeml_ray.cleaning import CPClean
-    >>> clean = CPClean([[0.0], [1.0], [9.0], [4.0]], [0, 1, 3, 4], [0, 1, 0], [[2.0]], [1], k=1)
-    >>> advise(clean.belief(), 1.0).action
-    'PROCEED'
-    """
+def advise(belief: CleaningBelief, target: float) -> CleaningAdvice:
+    """Choose between going on, cleaning and acquiring for a target accuracy of the vote, 0 to 1."""
     if not 0 <= target <= 1:
         raise InvalidArgument(
             f"the target accuracy is {target}", hint="Give a number from 0 to 1.", argument="target"
         )
     probability = belief.probability_at_least(target)
-    promise = belief.potential - belief.default
     if belief.default >= target:
         return CleaningAdvice(
             "PROCEED", False, probability, f"the vote reaches {belief.default:.4f} with the data as they are"
@@ -94,8 +53,6 @@ def advise(belief: CleaningBelief, target: float, *, worthwhile: float | None = 
             probability,
             f"a good repair gives {belief.potential:.4f}; any reaches it with probability {probability:.2f}",
         )
-    if worthwhile is not None and promise >= worthwhile:
-        return CleaningAdvice("CLEAN", False, probability, f"a good repair promises {promise:.4f} more")
     return CleaningAdvice(
         "ACQUIRE",
         False,

@@ -29,30 +29,14 @@ PRIOR_TOLERANCE = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Alternatives:
-    """Rows of which each is one of several alternatives, rows independent of each other.
+    """Rows of which each is one of several alternatives, rows independent of each other."""
 
-    Attributes
-    ----------
-    candidates : ndarray of shape (n_alternatives, n_features)
-        Features of each alternative, row by row.
-    row_ptr : ndarray of int64, shape (n_rows + 1,)
-        Where each row's alternatives start.
-    labels : ndarray of int64, shape (n_alternatives,)
-        Label of each alternative.
-    prior : ndarray of shape (n_alternatives,)
-        Probabilities; those of one row sum to 1.
-    row_of : ndarray of int64, shape (n_alternatives,)
-        Row of each alternative.
-    n_classes : int
-        Labels are 0 .. n_classes - 1.
-    """
-
-    candidates: FloatArray
-    row_ptr: IntArray
-    labels: IntArray
-    prior: FloatArray
-    row_of: IntArray
-    n_classes: int
+    candidates: FloatArray  # (M, n_features), row by row
+    row_ptr: IntArray  # (N + 1,)
+    labels: IntArray  # (M,)
+    prior: FloatArray  # (M,), those of one row sum to 1
+    row_of: IntArray  # (M,)
+    n_classes: int  # labels are 0 .. n_classes - 1
 
     @property
     def n_rows(self) -> int:
@@ -71,30 +55,8 @@ def read_alternatives(
 ) -> Alternatives:
     """Check a ragged set of alternatives and bring it into one form.
 
-    Parameters
-    ----------
-    candidates : array-like of shape (n_alternatives, n_features)
-        Features of each alternative, row by row.
-    row_ptr : array-like of int, shape (n_rows + 1,)
-        Starts with 0, grows, ends with n_alternatives.
-    labels : array-like of int, shape (n_rows,) or (n_alternatives,)
-        A label for each row, or one for each alternative.
-    n_classes : int, optional
-        Number of classes; by default what the labels imply.
-    prior : array-like of shape (n_alternatives,), optional
-        Probabilities, summing to 1 in each row; by default uniform in each row.
-    other_labels : ndarray of int64, optional
-        Further labels that n_classes must cover.
-
-    Returns
-    -------
-    Alternatives
-        The same, checked.
-
-    Raises
-    ------
-    InvalidArgument
-        If a shape, an order, a label or a probability is not as described.
+    Labels are one a row or one an alternative; without a prior each row's alternatives are equally
+    probable. `other_labels` are further labels that `n_classes` must cover.
     """
     features = as_features(candidates, "candidates")
     starts = _read_row_ptr(row_ptr, len(features))
@@ -119,25 +81,7 @@ def read_alternatives(
 
 
 def check_neighbours(k: int, n_rows: int) -> int:
-    """Return `k` if a vote of k neighbours among n_rows rows is defined.
-
-    Parameters
-    ----------
-    k : int
-        Neighbours that vote.
-    n_rows : int
-        Rows that there are.
-
-    Returns
-    -------
-    int
-        `k`.
-
-    Raises
-    ------
-    InvalidArgument
-        If `k` is not a positive odd number of at most `n_rows`.
-    """
+    """Return `k` if it is odd and at most `n_rows`, so that a vote of k neighbours is defined."""
     if int(k) != k or k < 1 or k % 2 == 0:
         raise InvalidArgument(f"k is {k}", hint="Give a positive odd number.", argument="k")
     if k > n_rows:

@@ -36,21 +36,11 @@ __all__ = ["Batch", "choose_batch"]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows to be cleaned together.
+    """Rows to be cleaned together."""
 
-    Attributes
-    ----------
-    rows : ndarray of int64, shape (n,)
-        In the order of choice.
-    bits : ndarray of shape (n,)
-        Expected information of each row once those before it are known, mean over points.
-    alone : ndarray of shape (n,)
-        Expected information of each row by itself, mean over points.
-    """
-
-    rows: IntArray
-    bits: FloatArray
-    alone: FloatArray
+    rows: IntArray  # (n,), in the order of choice
+    bits: FloatArray  # (n,), expected information once those before are known, mean over points
+    alone: FloatArray  # (n,), expected information of each row by itself, mean over points
 
     @property
     def total(self) -> float:
@@ -72,42 +62,11 @@ def choose_batch(
     decimals: int,
     rng: np.random.Generator,
 ) -> Batch:
-    """Choose rows one after the other by what each adds to those before.
+    """Choose rows one after the other by what each adds to those before, while one adds anything.
 
-    Parameters
-    ----------
-    ranked : RankedPoints
-        The points.
-    prior : ndarray of shape (M,)
-        Present probabilities.
-    near : Incidence
-        Which points a row is near.
-    open_points : ndarray of int64
-        Points that are not certain.
-    alone : ndarray of shape (N,)
-        Information of each row now, bits, summed over points.
-    n_rows : int
-        Rows wanted.
-    n_draws : int
-        Joint draws of what chosen rows are.
-    first : ndarray of int64
-        Rows to take, in this order, while no row tells anything.
-    excluded : ndarray of int64
-        Rows that are not to be chosen.
-    decimals : int
-        To which means are rounded, so that equal rows tie; ties go to the smaller row.
-    rng : numpy.random.Generator
-        Draws.
-
-    Returns
-    -------
-    Batch
-        Fewer rows where no further row would tell anything.
-
-    Raises
-    ------
-    InvalidArgument
-        If no row or no draw is wanted.
+    `alone` is the information of each row now, bits summed over points, (N,). Rows of `first` are taken,
+    in that order, while no row tells anything. Means are rounded to `decimals`, so that equal rows tie;
+    ties go to the smaller row.
     """
     for name, value in (("n_rows", n_rows), ("draws", n_draws)):
         if value < 1:

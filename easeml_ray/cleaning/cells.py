@@ -10,146 +10,34 @@ information of a cell = sum_v (H(Q_v) - sum_g p_g H(Q_v | g)), at most that of i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from math import isfinite
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from easeml_ray.arrays import FloatArray, IntArray
-from easeml_ray.cleaning.pointwise import CONDITIONAL, Swept, entropy, slots, sweep
+from easeml_ray.cleaning.cpclean import CPClean
+from easeml_ray.cleaning.pointwise import CONDITIONAL, Swept, entropy, listed, slots, sweep
 from easeml_ray.cleaning.ranking import RankedPoints
 from easeml_ray.errors import InvalidArgument
 
-if TYPE_CHECKING:
-    from easeml_ray.cleaning.cpclean import CPClean
-
-__all__ = ["CellGain", "cell_gain", "cell_information", "group_values", "rank_cells"]
+__all__ = ["cell_gain"]
 
 GAIN_DECIMALS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class CellGain:
-    """What asking for one cell is expected to tell.
-
-    Attributes
-    ----------
-    row : int
-        The row.
-    column : str
-        The column.
-    bits : float
-        Expected information, mean over development points.
-    cost : float
-        What the answer costs, in any one unit.
-    """
-
-    row: int
-    column: str
-    bits: float
-    cost: float
-
-    @property
-    def bits_per_cost(self) -> float:
-        """Expected information for each unit of cost."""
-        return self.bits / self.cost
-
-
-def rank_cells(
-    clean: CPClean, columns: Mapping[str, ArrayLike], costs: Mapping[str, float] | None = None
-) -> list[CellGain]:
-    """Rank the cells in which alternatives differ, most information for its cost first.
-
-    Parameters
-    ----------
-    clean : CPClean
-        What is known now.
-    columns : mapping of str to array-like of shape (n_alternatives,)
-        The value that each alternative has in each column, of any type that can be compared.
-    costs : mapping of str to float, optional
-        Cost of one cell of each column; by default 1.
-
-    Returns
-    -------
-    list of CellGain
-        Those that tell something; ties go to the smaller row, then to the earlier column.
-
-    Raises
-    ------
-    InvalidArgument
-        If a column has not one value an alternative, or a cost is not positive.
-
-    Examples
-    --------
-    Both cells of row 0 are open, but only the first moves it:
-
-    >>> from easeml_ray.cleaning import CPClean
-    >>> clean = CPClean([[0.0], [0.0], [9.0], [9.0], [4.0]], [0, 4, 5], [1, 0], [[0.0]], [1], k=1)
-    >>> rank_cells(clean, {"size": [0, 0, 9, 9, 4], "name": ["a", "b", "a", "b", "a"]})
-    [CellGain(row=0, column='size', bits=1.0, cost=1.0)]
-    """
-    prices = {} if costs is None else costs
-    found: list[CellGain] = []
-    for column, values in columns.items():
-        cost = float(prices.get(column, 1.0))
-        if not (isfinite(cost) and cost > 0):
-            raise InvalidArgument(
-                f"the cost of column {column!r} is {cost}", hint="Give a positive number.", argument="costs"
-            )
-        bits = cell_gain(clean, values)
-        found += [CellGain(int(row), column, float(bits[row]), cost) for row in np.flatnonzero(bits > 0)]
-    return sorted(found, key=lambda cell: (-cell.bits_per_cost, cell.row))
-
-
 def cell_gain(clean: CPClean, values: ArrayLike) -> FloatArray:
-    """Compute the expected information of learning one cell of each row.
+    """Return what learning one cell of each row tells, (N,): bits, mean over all development points.
 
-    Parameters
-    ----------
-    clean : CPClean
-        What is known now.
-    values : array-like of shape (n_alternatives,)
-        The cell's value in each alternative, of any type that can be compared.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,)
-        Bits, mean over all development points, rounded to 1e-10.
-
-    Raises
-    ------
-    InvalidArgument
-        If there is not one value an alternative.
+    Rounded to 1e-10. `values`, (M,), are the cell's in each alternative, of any type that can be
+    compared.
     """
     known = clean.knowledge
-    groups = group_values(values, known.ranked.rows.row_of)
-    bits = cell_information(known.ranked, known.prior, np.flatnonzero(~clean.certain), groups)
+    groups = _group_values(values, known.ranked.rows.row_of)
+    bits = _cell_information(known.ranked, known.prior, np.flatnonzero(~clean.certain), groups)
     return np.round(bits / clean.n_points, GAIN_DECIMALS)
 
 
-def group_values(values: ArrayLike, row_of: IntArray) -> IntArray:
-    """Give numbers to the distinct values within each row.
-
-    Parameters
-    ----------
-    values : array-like of shape (M,)
-        Any that can be compared.
-    row_of : ndarray of int64, shape (M,)
-        Row of each.
-
-    Returns
-    -------
-    ndarray of int64, shape (M,)
-        0, 1, ... in each row; equal where values are.
-
-    Raises
-    ------
-    InvalidArgument
-        If there is not one value an alternative.
-    """
+def _group_values(values: ArrayLike, row_of: IntArray) -> IntArray:
+    """Return numbers, from 0 in each row, for the distinct values of each row, (M,)."""
     given = np.asarray(values)
     if given.shape != row_of.shape:
         raise InvalidArgument(
@@ -168,27 +56,10 @@ def group_values(values: ArrayLike, row_of: IntArray) -> IntArray:
     return groups
 
 
-def cell_information(
+def _cell_information(
     ranked: RankedPoints, prior: FloatArray, points: IntArray, groups: IntArray
 ) -> FloatArray:
-    """Compute the expected information of one cell of each row, summed over points.
-
-    Parameters
-    ----------
-    ranked : RankedPoints
-        The points.
-    prior : ndarray of shape (M,)
-        Present probabilities.
-    points : ndarray of int64, shape (P,)
-        Which points; those of different shards add up.
-    groups : ndarray of int64, shape (M,)
-        Numbers of the cell's values, from 0 in each row.
-
-    Returns
-    -------
-    ndarray of shape (N,)
-        Bits.
-    """
+    """Return what one cell of each row tells, (N,): bits summed over points; those of shards add up."""
     rows = ranked.rows
     width = int(groups.max()) + 1
     cell = rows.row_of * width + groups
@@ -208,12 +79,7 @@ def _by_group(
     n_rows = np.where(open_, found.n_rows, 0)
     slot, place = slots(swept.offset, n_rows)
     first = np.cumsum(n_rows) - n_rows
-    sizes = np.where(open_, np.diff(ranked.start)[swept.points], 0)
-    at, point = slots(swept.offset, sizes)
-    element = ranked.elements[slots(ranked.start[swept.points], sizes)[0]]
-    kept = found.entry_of[at] >= 0
-    at, point, element = at[kept], point[kept], element[kept]
-    entry = swept.offset[point] + found.entry_of[at]
+    element, entry, point = listed(ranked, swept)
     cell = (first[point] + found.entry_row[entry]) * mass.shape[1] + groups[element]
     n_cells = len(slot) * mass.shape[1]
     weighted = prior[element][:, None] * found.inside[entry]

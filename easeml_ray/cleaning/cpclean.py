@@ -304,13 +304,11 @@ class CPClean:
         """
         return outcomes(self._of.ranked, self._of.prior, np.arange(self.n_points)) / self.n_points
 
-    def next_row(self, *, smallest_gain: float = 0.0, sample: int | None = None, seed: int = 0) -> int | None:
+    def next_row(self, *, sample: int | None = None, seed: int = 0) -> int | None:
         """Return the row to clean next.
 
         Parameters
         ----------
-        smallest_gain : float
-            Stop when no row tells more than this many bits, mean over development points.
         sample : int, optional
             As for :meth:`information_gain`; another seed in each step looks at other points.
         seed : int
@@ -321,15 +319,12 @@ class CPClean:
         int or None
             The row of largest information gain, ties to the smaller row. Where no single row
             tells anything although points are uncertain, the first uncertain row near such a
-            point. None if every point is certain: no cleaning can change a prediction; or if
-            the largest gain is not above a positive `smallest_gain`.
+            point. None if every point is certain: no cleaning can change a prediction.
         """
         open_ = np.flatnonzero(~self.certain)
         if not open_.size:
             return None
         gain = self.information_gain(sample=sample, seed=seed)
-        if smallest_gain > 0 and gain.max() <= smallest_gain:
-            return None
         if gain.max() > 0:
             return int(gain.argmax())
         return int(self._of.rows_near(open_)[0])

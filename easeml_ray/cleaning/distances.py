@@ -27,15 +27,7 @@ LOOKUP_WORTH = 2
 
 
 class Distances:
-    """Squared Euclidean distances between points and other rows, block by block.
-
-    Parameters
-    ----------
-    points : ndarray of shape (P, n_features)
-        One side.
-    others : ndarray of shape (M, n_features)
-        The other side.
-    """
+    """Squared Euclidean distances between points and other rows, block by block."""
 
     def __init__(self, points: FloatArray, others: FloatArray) -> None:
         binary = _holds_bits(points) & _holds_bits(others)
@@ -45,18 +37,7 @@ class Distances:
         self._binary = _Part(points[:, binary], others[:, binary])
 
     def block(self, start: int, stop: int) -> FloatArray:
-        """Compute the distances of some points.
-
-        Parameters
-        ----------
-        start, stop : int
-            Which points.
-
-        Returns
-        -------
-        ndarray of shape (stop - start, M)
-            Squared distances.
-        """
+        """Return the distances of some points, (stop - start, M)."""
         from scipy.spatial.distance import cdist
 
         numeric, binary = self._numeric, self._binary
@@ -91,25 +72,7 @@ class _Part:
 
 
 def squared_distances(points: FloatArray, others: FloatArray) -> FloatArray:
-    """Return squared Euclidean distances such that equal rows tie exactly.
-
-    Parameters
-    ----------
-    points : ndarray of shape (P, n_features)
-        One side.
-    others : ndarray of shape (M, n_features)
-        The other side.
-
-    Returns
-    -------
-    ndarray of shape (P, M)
-        Squared distances.
-
-    Examples
-    --------
-    >>> squared_distances(np.array([[0.0, 1.0]]), np.array([[3.0, 5.0], [0.0, 1.0]]))
-    array([[25.,  0.]])
-    """
+    """Return squared Euclidean distances, (P, M), such that equal rows tie exactly."""
     return Distances(points, others).block(0, len(points))
 
 

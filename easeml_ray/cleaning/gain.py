@@ -10,6 +10,25 @@ rho = label noise, uniform convention (replaced by any class with probability rh
 e_obs, e_0 = 1NN error with noisy labels on both sides, and with clean labels
 b_i = belief in the label that row i carries; w = sum (1 - b_i), expected wrong labels
 z = 1.645, half-width of a 90 % interval in standard deviations
+
+**A row.** ``mean = s max(0, pot - acc)``: the rise that all cleaning together promises, split
+by information gain. The accuracy given the row's true value has variance near
+``s sd^2`` (variance of the accuracy over worlds, split alike), and the potential, a mean of V
+scores, one of ``pot (1 - pot) / V`` for the whole; so the interval is ``mean +- z
+sqrt(s sd^2 + s^2 pot (1 - pot) / V)``, cut at the bounds of the belief. The honest weakness:
+under the prior itself the expected accuracy after learning a row equals the one before, so
+every rise rests on true values being better than the repairs, which the cross-fitted
+potential only suggests; bits are shares of uncertainty, not of accuracy; and a
+nearest-neighbour vote stands for the deployed model.
+
+**Relabelling.** A 1NN prediction copies one train label, so that its error against true labels
+is ``(1 - rho) e_0 + rho (1 - 1/C)``; e_0 follows from ``e_obs = (1 - rho)^2 e_0 +
+(1 - (1 - rho)^2)(1 - 1/C)``. A share rho (1 - 1/C) of the labels is wrong; correcting w of N
+lowers rho by ``w / (N (1 - 1/C))`` and the error by ``upper(w) = (w / N)
+(1 - e_0 C / (C - 1))``. 1NN suffers most from noise; a model that averages over it may gain
+nothing. So ``mean = upper(w) / 2``, with the interval from 0 to ``upper(w + z sd(w))``,
+``sd(w)^2 = sum b_i (1 - b_i)``. The half stands for not knowing the model, and is to be
+corrected by gains that came true.
 """
 
 from __future__ import annotations
@@ -31,97 +50,26 @@ HALF_WIDTH = 1.645
 
 @dataclass(frozen=True, slots=True)
 class RowEvidence:
-    """What is known of cleaning one row.
-
-    Attributes
-    ----------
-    belief : CleaningBelief
-        Of the development points.
-    information : float
-        Information gain of the row, bits.
-    total_information : float
-        Entropy of all predictions, which cleaning everything removes, bits; rows tell more together
-        than the sum of what each tells alone.
-    """
+    """What is known of cleaning one row."""
 
     belief: CleaningBelief
-    information: float
-    total_information: float
+    information: float  # of the row, bits
+    total_information: float  # entropy of all predictions, which cleaning everything removes, bits
 
 
 @dataclass(frozen=True, slots=True)
 class RelabelEvidence:
-    """What is known of having some train rows labelled again.
+    """What is known of having some train rows labelled again."""
 
-    Attributes
-    ----------
-    own_beliefs : ndarray of shape (n_relabelled,)
-        Belief in the label that each of the rows carries now.
-    n_rows : int
-        Rows that share the noise: train rows, and development rows if these are relabelled too.
-    n_classes : int
-        Number of classes.
-    noise : float
-        Label noise rho, uniform convention, of train and development labels.
-    error : float
-        1NN error measured on development rows with the labels as given.
-    """
-
-    own_beliefs: ArrayLike
-    n_rows: int
+    own_beliefs: ArrayLike  # (n_relabelled,), in the label that each of the rows carries now
+    n_rows: int  # that share the noise: train rows, and development rows if these are relabelled too
     n_classes: int
-    noise: float
-    error: float
+    noise: float  # rho, of train and development labels
+    error: float  # of 1NN, on development rows with the labels as given
 
 
 def to_gain(evidence: RowEvidence | RelabelEvidence, *, current: float, target: float) -> Gain:
-    """Map evidence to the rise of the deployed model's accuracy that an action is expected to bring.
-
-    **A row.** ``mean = s max(0, pot - acc)``: the rise that all cleaning together promises, split
-    by information gain. The accuracy given the row's true value has variance near
-    ``s sd^2`` (variance of the accuracy over worlds, split alike), and the potential, a mean of V
-    scores, one of ``pot (1 - pot) / V`` for the whole; so the interval is ``mean +- z
-    sqrt(s sd^2 + s^2 pot (1 - pot) / V)``, cut at the bounds of the belief. The honest weakness:
-    under the prior itself the expected accuracy after learning a row equals the one before, so
-    every rise rests on true values being better than the repairs, which the cross-fitted
-    potential only suggests; bits are shares of uncertainty, not of accuracy; and a
-    nearest-neighbour vote stands for the deployed model.
-
-    **Relabelling.** A 1NN prediction copies one train label, so that its error against true labels
-    is ``(1 - rho) e_0 + rho (1 - 1/C)``; e_0 follows from ``e_obs = (1 - rho)^2 e_0 +
-    (1 - (1 - rho)^2)(1 - 1/C)``. A share rho (1 - 1/C) of the labels is wrong; correcting w of N
-    lowers rho by ``w / (N (1 - 1/C))`` and the error by ``upper(w) = (w / N)
-    (1 - e_0 C / (C - 1))``. 1NN suffers most from noise; a model that averages over it may gain
-    nothing. So ``mean = upper(w) / 2``, with the interval from 0 to ``upper(w + z sd(w))``,
-    ``sd(w)^2 = sum b_i (1 - b_i)``. The half stands for not knowing the model, and is to be
-    corrected by gains that came true.
-
-    Parameters
-    ----------
-    evidence : RowEvidence or RelabelEvidence
-        What is known.
-    current : float
-        Accuracy of the deployed model, 0 to 1.
-    target : float
-        Accuracy beyond which nothing is gained.
-
-    Returns
-    -------
-    Gain
-        In accuracy points, 0 to 1, capped at ``target - current``.
-
-    Raises
-    ------
-    InvalidArgument
-        If a probability is outside 0 .. 1 or a share is not defined.
-
-    Examples
-    --------
-    Ten labels, each wrong with probability one half, of a thousand rows with 20 % noise:
-
-    >>> to_gain(RelabelEvidence([0.5] * 10, 1000, 2, 0.2, 0.25), current=0.7, target=0.9)
-    Gain(mean=0.0019..., lower=0.0, upper=0.0059...)
-    """
+    """Map evidence to the rise of the deployed model's accuracy, at most ``target - current``."""
     for name, value in (("current", current), ("target", target)):
         _check_probability(name, value)
     raw = _row_gain(evidence) if isinstance(evidence, RowEvidence) else _relabel_gain(evidence)

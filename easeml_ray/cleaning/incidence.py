@@ -20,18 +20,9 @@ __all__ = ["Incidence"]
 class Incidence:
     """Pairs of rows and points, with one number each.
 
-    Parameters
-    ----------
-    ranked : RankedPoints
-        The points and their lists.
-
-    Attributes
-    ----------
-    bits : ndarray of shape (n_pairs,)
-        What the row tells of the point.
-    matters : ndarray of bool, shape (n_pairs,)
-        Whether the row can change what is known of the point by more than rounding; where it
-        cannot, it can still make the point certain.
+    `bits`, (n_pairs,), is what the row tells of the point. `matters`, (n_pairs,), is whether it can
+    change what is known of the point by more than rounding; where it cannot, it can still make the point
+    certain.
     """
 
     def __init__(self, ranked: RankedPoints) -> None:
@@ -47,35 +38,12 @@ class Incidence:
         self.matters = np.ones(len(self._key), dtype=bool)
 
     def points_near(self, row: int) -> tuple[IntArray, NDArray[np.bool_]]:
-        """Return the points on whose lists a row is.
-
-        Parameters
-        ----------
-        row : int
-            The row.
-
-        Returns
-        -------
-        points : ndarray of int64
-            Ascending.
-        matters : ndarray of bool
-            Whether it matters there.
-        """
+        """Return the points on whose lists a row is, ascending, and whether it matters there."""
         pairs = self._by_row[self._of_row[row] : self._of_row[row + 1]]
         return self._point[pairs], self.matters[pairs]
 
     def write(self, points: IntArray, point: IntArray, row: IntArray, bits: FloatArray) -> None:
-        """Replace the numbers of some points.
-
-        Parameters
-        ----------
-        points : ndarray of int64
-            Their pairs are 0 and do not matter unless given.
-        point, row : ndarray of int64, shape (n,)
-            Pairs.
-        bits : ndarray of shape (n,)
-            Their numbers.
-        """
+        """Replace the numbers of `points`: pairs that are not given are 0 and do not matter."""
         before = self._pairs_of(points)
         self.bits[before] = 0.0
         self.matters[before] = False
@@ -84,28 +52,11 @@ class Incidence:
         self.matters[now] = True
 
     def reset(self, points: IntArray) -> None:
-        """Take every row near some points to matter until it is known better.
-
-        Parameters
-        ----------
-        points : ndarray of int64
-            The points.
-        """
+        """Take every row near some points to matter until it is known better."""
         self.matters[self._pairs_of(points)] = True
 
     def total(self, points: IntArray | None = None) -> FloatArray:
-        """Sum the numbers of each row over points.
-
-        Parameters
-        ----------
-        points : ndarray of int64, optional
-            Which; by default all.
-
-        Returns
-        -------
-        ndarray of shape (N,)
-            Sums, always in the order of the points.
-        """
+        """Sum the numbers of each row over some points or all, (N,), always in the order of the points."""
         if points is None:
             return np.bincount(self._row, self.bits, minlength=self._n_rows).astype(np.float64)
         pairs = self._pairs_of(points)

@@ -29,27 +29,10 @@ _NOTHING = -1
 
 
 class Knowledge:
-    """Ranked points, the present probabilities, and what follows from them.
+    """Ranked points, the present probabilities (taken over and changed), and what follows from them.
 
-    Parameters
-    ----------
-    ranked : RankedPoints
-        The points.
-    prior : ndarray of shape (M,)
-        Probabilities of the alternatives; taken over and changed.
-
-    Attributes
-    ----------
-    ranked : RankedPoints
-        The points.
-    prior : ndarray of shape (M,)
-        Present probabilities.
-    possible : ndarray of bool, shape (V, C)
-        Q1 of the points that were found.
-    probabilities : ndarray of shape (V, C)
-        Q2 likewise.
-    near : Incidence
-        Which rows are near which points, and what they tell of them.
+    `possible` and `probabilities`, (V, C), are Q1 and Q2 of the points that were found; `near` says which
+    rows are near which points, and what they tell of them.
     """
 
     def __init__(self, ranked: RankedPoints, prior: FloatArray) -> None:
@@ -63,15 +46,7 @@ class Knowledge:
         self._checked = np.zeros(ranked.n_points, dtype=np.bool_)
 
     def find(self, wanted: int, points: IntArray | None = None) -> None:
-        """Ask what is not known yet.
-
-        Parameters
-        ----------
-        wanted : int
-            ``CERTAINTY``, ``PROBABILITY`` or ``CONDITIONAL``.
-        points : ndarray of int64, optional
-            Which points; by default all.
-        """
+        """Ask what is not known yet: ``CERTAINTY``, ``PROBABILITY`` or ``CONDITIONAL``."""
         some = np.arange(self.ranked.n_points) if points is None else points
         for swept in sweep(self.ranked, self.prior, some[self._known[some] < wanted], wanted):
             open_ = self._note_labels(swept)
@@ -95,23 +70,7 @@ class Knowledge:
         return np.asarray(~certain)
 
     def bounds(self, row: int) -> tuple[int, int]:
-        """Return where a row's alternatives start and end.
-
-        Parameters
-        ----------
-        row : int
-            The row.
-
-        Returns
-        -------
-        start, end : int
-            Positions of alternatives.
-
-        Raises
-        ------
-        InvalidArgument
-            If there is no such row.
-        """
+        """Return where a row's alternatives start and end."""
         rows = self.ranked.rows
         if not 0 <= row < rows.n_rows:
             raise InvalidArgument(
@@ -122,20 +81,7 @@ class Knowledge:
         return int(rows.row_ptr[row]), int(rows.row_ptr[row + 1])
 
     def check_uncertain(self, row: int) -> None:
-        """Refuse an answer for a row that is certain.
-
-        Parameters
-        ----------
-        row : int
-            The row.
-
-        Raises
-        ------
-        InvalidArgument
-            If there is no such row.
-        InvalidAnswer
-            If it has one possible alternative.
-        """
+        """Refuse an answer for a row that has one possible alternative."""
         start, end = self.bounds(row)
         if np.count_nonzero(self.prior[start:end]) == 1:
             raise InvalidAnswer(
@@ -144,40 +90,14 @@ class Knowledge:
             )
 
     def rows_near(self, points: IntArray) -> IntArray:
-        """Return the rows that are uncertain and may be among the neighbours of a point.
-
-        Parameters
-        ----------
-        points : ndarray of int64
-            Points that are not certain.
-
-        Returns
-        -------
-        ndarray of int64
-            The rows, smallest first.
-        """
+        """Return the rows, ascending, that are uncertain and may be among the neighbours of an open point."""
         rows, k = self.ranked.rows, self.ranked.k
         lists = (shortlist(rows, self.prior, self.ranked.nearest(int(v)), k) for v in points)
         near = [nearest.rows[nearest.uncertain] for nearest in lists]
         return np.unique(np.concatenate([np.empty(0, dtype=np.int64), *near]))
 
     def agreeing(self, row: int, value: FloatArray, label: int | None) -> NDArray[np.bool_]:
-        """Say which alternatives of a row are possible and agree with an answer.
-
-        Parameters
-        ----------
-        row : int
-            The row.
-        value : ndarray of shape (n_features,)
-            Features; they agree within 1e-9 relative.
-        label : int or None
-            Label; None agrees with all.
-
-        Returns
-        -------
-        ndarray of bool, shape (n_alternatives_of_the_row,)
-            True where they agree.
-        """
+        """Say which alternatives of a row are possible and agree with an answer, its label if given."""
         at = slice(self.ranked.rows.row_ptr[row], self.ranked.rows.row_ptr[row + 1])
         known = self.ranked.rows.candidates[at]
         close = np.abs(known - value) <= SAME_ZERO + SAME_VALUE * np.maximum(np.abs(known), np.abs(value))
@@ -185,15 +105,7 @@ class Knowledge:
         return np.asarray(agrees if label is None else agrees & (self.ranked.rows.labels[at] == label))
 
     def restrict(self, row: int, agrees: NDArray[np.bool_]) -> None:
-        """Learn that a row is one of some of its alternatives.
-
-        Parameters
-        ----------
-        row : int
-            The row.
-        agrees : ndarray of bool, shape (n_alternatives_of_the_row,)
-            Which are left; at least one of positive probability.
-        """
+        """Learn that a row is one of some of its alternatives, at least one of them possible."""
         start, end = self.ranked.rows.row_ptr[row], self.ranked.rows.row_ptr[row + 1]
         kept = np.where(agrees, self.prior[start:end], 0.0)
         self.prior[start:end] = kept / kept.sum()
@@ -207,21 +119,9 @@ class Knowledge:
         self.near.reset(forgotten)
 
     def replaced(self, row: int, value: FloatArray, label: int | None) -> Knowledge:
-        """Learn that a row is what none of its alternatives was.
+        """Return what is known, nothing found yet, if a row is what none of its alternatives was.
 
-        Parameters
-        ----------
-        row : int
-            The row.
-        value : ndarray of shape (n_features,)
-            Its features.
-        label : int or None
-            Its label; None keeps what is believed of it.
-
-        Returns
-        -------
-        Knowledge
-            Of the same points, nothing found yet.
+        A label of None keeps what is believed of it.
         """
         rows = self.ranked.rows
         at = slice(int(rows.row_ptr[row]), int(rows.row_ptr[row + 1]))

@@ -22,35 +22,7 @@ EXPECTED, POTENTIAL, CERTAIN = "#332288", "#117733", "#CC6677"
 def draw(
     curve: Sequence[Mapping[str, Any]], target: float | None = None, kind: Literal["svg", "png"] = "svg"
 ) -> bytes:
-    """Draw the curve of a project's cleaning.
-
-    Parameters
-    ----------
-    curve : sequence of mapping
-        Points with ``cells``, ``lower``, ``upper``, ``expected``, ``potential``, ``default`` and
-        ``certain_fraction``, as ``easeml cleaning PROJECT --json`` shows them under ``curve``.
-    target : float, optional
-        Target accuracy, drawn as a line.
-    kind : {"svg", "png"}
-        What to return.
-
-    Returns
-    -------
-    bytes
-        The file's content; the same for the same curve.
-
-    Raises
-    ------
-    InvalidArgument
-        If `kind` is neither, or the curve has no point.
-
-    Examples
-    --------
-    >>> point = {"cells": 0, "lower": 0.5, "upper": 1.0, "expected": 0.8, "potential": 0.9,
-    ...          "default": 0.8, "certain_fraction": 0.6}
-    >>> draw([point, {**point, "cells": 20, "lower": 0.7, "certain_fraction": 0.8}], 0.9, "png")[1:4]
-    b'PNG'
-    """
+    """Draw the curve that ``easeml cleaning PROJECT --json`` shows; the same bytes for the same curve."""
     if not curve:
         raise InvalidArgument(
             "there is nothing to draw: no row has several alternatives",

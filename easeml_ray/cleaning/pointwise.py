@@ -37,6 +37,7 @@ __all__ = [
     "Swept",
     "entropy",
     "information",
+    "listed",
     "outcomes",
     "possible_alternatives",
     "row_information",
@@ -52,56 +53,20 @@ CHUNK = 400_000
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """Some points and what was found.
+    """Some points and what was found."""
 
-    Attributes
-    ----------
-    points : ndarray of int64, shape (P,)
-        The points.
-    offset : ndarray of int64, shape (P,)
-        Where each point's entries and rows stand in `found`.
-    found : Found
-        See :class:`easeml_ray.cleaning.sweeps.Found`.
-    """
-
-    points: IntArray
-    offset: IntArray
+    points: IntArray  # (P,)
+    offset: IntArray  # (P,), where each point's entries and rows stand in `found`
     found: Found
 
 
 def possible_alternatives(prior: FloatArray, row_ptr: IntArray) -> IntArray:
-    """Count the alternatives of positive probability of each row.
-
-    Parameters
-    ----------
-    prior : ndarray of shape (M,)
-        Probabilities.
-    row_ptr : ndarray of int64, shape (N + 1,)
-        Where each row's alternatives start.
-
-    Returns
-    -------
-    ndarray of int64, shape (N,)
-        At least 1.
-    """
+    """Count the alternatives of positive probability of each row, (N,)."""
     return np.add.reduceat((prior > 0).astype(np.int64), row_ptr[:-1])
 
 
 def entropy(probabilities: FloatArray, axis: int = -1) -> FloatArray:
-    """Entropy of distributions along an axis.
-
-    Parameters
-    ----------
-    probabilities : ndarray
-        Distributions.
-    axis : int
-        The axis that sums to 1.
-
-    Returns
-    -------
-    ndarray
-        Bits.
-    """
+    """Entropy of distributions along the axis that sums to 1, bits."""
     positive = np.maximum(probabilities, np.finfo(np.float64).tiny)
     return np.asarray(-(positive * np.log2(positive)).sum(axis=axis))
 
@@ -109,21 +74,8 @@ def entropy(probabilities: FloatArray, axis: int = -1) -> FloatArray:
 def sweep(ranked: RankedPoints, prior: FloatArray, points: IntArray, wanted: int) -> Iterator[Swept]:
     """Ask Q1, Q2 and perhaps Q2 given each alternative of some points, chunk by chunk.
 
-    Parameters
-    ----------
-    ranked : RankedPoints
-        The points.
-    prior : ndarray of shape (M,)
-        Present probabilities; 0 where those of the lists were 0.
-    points : ndarray of int64, shape (P,)
-        Which points.
-    wanted : int
-        ``CERTAINTY``, ``PROBABILITY`` or ``CONDITIONAL``.
-
-    Yields
-    ------
-    Swept
-        All of it is overwritten by nothing later; entries only if conditional.
+    `wanted` is ``CERTAINTY``, ``PROBABILITY`` or ``CONDITIONAL``; entries are there only if conditional.
+    The prior is 0 where that of the lists was.
     """
     from easeml_ray.cleaning.sweeps import Rows, sweep_points
 
@@ -204,22 +156,7 @@ def _count_jointly(
 
 
 def row_information(swept: Swept) -> tuple[IntArray, IntArray, FloatArray]:
-    """Say what each row on a list tells of the point.
-
-    Parameters
-    ----------
-    swept : Swept
-        From a conditional sweep.
-
-    Returns
-    -------
-    place : ndarray of int64, shape (n,)
-        Point, by its place in `swept`; ascending.
-    row : ndarray of int64, shape (n,)
-        Row.
-    bits : ndarray of shape (n,)
-        Expected information, never negative.
-    """
+    """Return place of the point (ascending), row and bits, never negative, for each row on a list."""
     found, open_ = swept.found, swept.found.n_labels > 1
     n_entries, n_rows = np.where(open_, found.n_entries, 0), np.where(open_, found.n_rows, 0)
     entry, _ = slots(swept.offset, n_entries)
@@ -235,22 +172,7 @@ def row_information(swept: Swept) -> tuple[IntArray, IntArray, FloatArray]:
 
 
 def information(ranked: RankedPoints, prior: FloatArray, points: IntArray) -> FloatArray:
-    """Compute the expected information of each row about some points, summed over them.
-
-    Parameters
-    ----------
-    ranked : RankedPoints
-        The points.
-    prior : ndarray of shape (M,)
-        Present probabilities.
-    points : ndarray of int64, shape (P,)
-        Which points; those of different shards add up.
-
-    Returns
-    -------
-    ndarray of shape (N,)
-        Bits.
-    """
+    """Return what each row tells of some points, (N,): bits, summed over them; those of shards add up."""
     total = np.zeros(ranked.rows.n_rows)
     for swept in sweep(ranked, prior, points, CONDITIONAL):
         _, row, bits = row_information(swept)
@@ -259,22 +181,7 @@ def information(ranked: RankedPoints, prior: FloatArray, points: IntArray) -> Fl
 
 
 def outcomes(ranked: RankedPoints, prior: FloatArray, points: IntArray) -> FloatArray:
-    """Compute the expected number of correct predictions, given each alternative.
-
-    Parameters
-    ----------
-    ranked : RankedPoints
-        The points.
-    prior : ndarray of shape (M,)
-        Present probabilities.
-    points : ndarray of int64, shape (P,)
-        Which points count; those of different shards add up.
-
-    Returns
-    -------
-    ndarray of shape (M,)
-        NaN for alternatives of probability 0.
-    """
+    """Return the expected number of hits given each alternative, (M,); NaN for impossible ones."""
     total, by_row, by_alternative = 0.0, np.zeros(ranked.rows.n_rows), np.zeros(len(prior))
     for swept in sweep(ranked, prior, points, CONDITIONAL):
         found, y = swept.found, ranked.y[swept.points]
@@ -286,38 +193,25 @@ def outcomes(ranked: RankedPoints, prior: FloatArray, points: IntArray) -> Float
         # Where a row cannot be beyond its list, what would follow from that is not defined.
         change = np.where(found.beyond[slot] > 0, outside - base[place], 0.0)
         by_row += np.bincount(found.row_id[slot], change, minlength=len(by_row))
-        sizes = np.where(open_, np.diff(ranked.start)[swept.points], 0)
-        at, place = slots(swept.offset, sizes)
-        element = ranked.elements[slots(ranked.start[swept.points], sizes)[0]]
-        kept = found.entry_of[at] >= 0
-        entry, place, element = (
-            swept.offset[place[kept]] + found.entry_of[at[kept]],
-            place[kept],
-            element[kept],
-        )
+        element, entry, place = listed(ranked, swept)
         row_at = swept.offset[place] + found.entry_row[entry]
         rest = np.where(found.beyond[row_at] > 0, found.outside[row_at, y[place]], base[place])
         by_alternative += np.bincount(element, found.inside[entry, y[place]] - rest, minlength=len(prior))
     return np.where(prior > 0, total + by_row[ranked.rows.row_of] + by_alternative, np.nan)
 
 
+def listed(ranked: RankedPoints, swept: Swept) -> tuple[IntArray, IntArray, IntArray]:
+    """Return element, entry and place of the point for each element that counts on an open point's list."""
+    sizes = np.where(swept.found.n_labels > 1, np.diff(ranked.start)[swept.points], 0)
+    at, place = slots(swept.offset, sizes)
+    element = ranked.elements[slots(ranked.start[swept.points], sizes)[0]]
+    kept = swept.found.entry_of[at] >= 0
+    entry = swept.offset[place] + swept.found.entry_of[at]
+    return element[kept].astype(np.int64), entry[kept].astype(np.int64), place[kept]
+
+
 def world_hits(ranked: RankedPoints, worlds: IntArray, points: IntArray) -> NDArray[np.bool_]:
-    """Whether worlds predict points correctly.
-
-    Parameters
-    ----------
-    ranked : RankedPoints
-        The points.
-    worlds : ndarray of int64, shape (n_worlds, N)
-        Positions of alternatives, each of positive prior when the points were ranked.
-    points : ndarray of int64, shape (P,)
-        Which points.
-
-    Returns
-    -------
-    ndarray of bool, shape (n_worlds, P)
-        True where correct.
-    """
+    """Whether worlds, (n_worlds, N) positions of alternatives, predict points correctly, (n_worlds, P)."""
     from easeml_ray.cleaning.sweeps import hit_worlds
 
     hits = np.zeros((len(worlds), len(points)), dtype=np.bool_)
@@ -346,18 +240,7 @@ def _read_only(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def slots(begin: IntArray, sizes: IntArray) -> tuple[IntArray, IntArray]:
-    """List the positions of ragged parts.
-
-    Parameters
-    ----------
-    begin, sizes : ndarray of int64, shape (n,)
-        Where each part begins and how long it is.
-
-    Returns
-    -------
-    position, part : ndarray of int64
-        begin, begin + 1, ... of each part in turn, and the part that each is of.
-    """
+    """List the positions of ragged parts, and the part that each is of."""
     place = np.repeat(np.arange(len(sizes)), sizes)
     first = np.cumsum(sizes) - sizes
     return np.repeat(begin - first, sizes) + np.arange(len(place)), place

@@ -23,10 +23,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from easeml_ray.arrays import FloatArray, as_features
 from easeml_ray.cleaning.alternatives import Alternatives, check_neighbours, read_alternatives
-from easeml_ray.cleaning.pointwise import CERTAINTY, CONDITIONAL, PROBABILITY, Swept, sweep
+from easeml_ray.cleaning.pointwise import CERTAINTY, PROBABILITY, sweep
 from easeml_ray.cleaning.ranking import RankedPoints, rank_points
 
-__all__ = ["conditional_label_probabilities", "label_probabilities", "possible_labels"]
+__all__ = ["label_probabilities", "possible_labels"]
 
 
 def label_probabilities(
@@ -142,68 +142,6 @@ def possible_labels(
     for swept in sweep(ranked, rows.prior, np.arange(ranked.n_points), CERTAINTY):
         result[swept.points] = swept.found.possible
     return result
-
-
-def conditional_label_probabilities(
-    candidates: ArrayLike,
-    row_ptr: ArrayLike,
-    labels: ArrayLike,
-    points: ArrayLike,
-    *,
-    k: int = 3,
-    n_classes: int | None = None,
-    prior: ArrayLike | None = None,
-) -> FloatArray:
-    """Probability of each predicted label, given that a row is a certain one of its alternatives.
-
-    Parameters
-    ----------
-    candidates, row_ptr, labels, points, k, n_classes, prior
-        As for :func:`label_probabilities`.
-
-    Returns
-    -------
-    ndarray of shape (n_points, n_alternatives, n_classes)
-        Averaged over a row's alternatives by their prior, this gives
-        :func:`label_probabilities`. NaN for alternatives of probability 0.
-
-    Raises
-    ------
-    InvalidArgument
-        As :func:`label_probabilities`.
-
-    Examples
-    --------
-    >>> conditional_label_probabilities(
-    ...     [[0.0], [1.0], [9.0], [4.0]], [0, 1, 3, 4], [0, 1, 0], [[2.0]], k=1
-    ... )[0, 1:3]
-    array([[0., 1.],
-           [1., 0.]])
-    """
-    rows = read_alternatives(candidates, row_ptr, labels, n_classes=n_classes, prior=prior)
-    ranked = _rank(rows, points, k)
-    result = np.zeros((ranked.n_points, len(rows.candidates), rows.n_classes))
-    for swept in sweep(ranked, rows.prior, np.arange(ranked.n_points), CONDITIONAL):
-        for place, v in enumerate(swept.points):
-            result[v] = _given_each(ranked, swept, place, int(v))
-    result[:, rows.prior == 0] = np.nan
-    return result
-
-
-def _given_each(ranked: RankedPoints, swept: Swept, place: int, v: int) -> FloatArray:
-    """Spread what was found at one point over all alternatives, (M, C)."""
-    found, o = swept.found, int(swept.offset[place])
-    every = np.repeat(found.probabilities[place][None], len(ranked.rows.row_of), axis=0)
-    if found.n_labels[place] == 1:
-        return every
-    at = slice(o, o + int(found.n_rows[place]))
-    by_row = np.repeat(found.probabilities[place][None], ranked.rows.n_rows, axis=0)
-    by_row[found.row_id[at]] = found.outside[at]
-    every = by_row[ranked.rows.row_of]
-    elements = ranked.nearest(v)
-    entry = found.entry_of[o : o + len(elements)]
-    every[elements[entry >= 0]] = found.inside[o + entry[entry >= 0]]
-    return every
 
 
 def _rank(rows: Alternatives, points: ArrayLike, k: int) -> RankedPoints:

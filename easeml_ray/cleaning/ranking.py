@@ -35,33 +35,15 @@ BLOCK_VALUES = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class RankedPoints:
-    """Points with their nearest alternatives, one list after the other.
+    """Points with their nearest alternatives, one list after the other."""
 
-    Attributes
-    ----------
-    rows : Alternatives
-        The rows; their prior is the one that the lists were cut for.
-    points : ndarray of shape (V, n_features)
-        The points.
-    y : ndarray of int64, shape (V,)
-        True labels of the points.
-    k : int
-        Neighbours that vote.
-    start : ndarray of int64, shape (V + 1,)
-        Where each point's list begins.
-    elements : ndarray of int32, shape (total,)
-        Positions of alternatives up to R*, nearest first.
-    distances : ndarray of shape (total,)
-        Their squared distances.
-    """
-
-    rows: Alternatives
-    points: FloatArray
-    y: IntArray
+    rows: Alternatives  # their prior is the one that the lists were cut for
+    points: FloatArray  # (V, n_features)
+    y: IntArray  # (V,), true labels
     k: int
-    start: IntArray
-    elements: NDArray[np.int32]
-    distances: FloatArray
+    start: IntArray  # (V + 1,), of each point's list
+    elements: NDArray[np.int32]  # (total,), positions of alternatives up to R*, nearest first
+    distances: FloatArray  # (total,), their squared distances
 
     @property
     def n_points(self) -> int:
@@ -69,33 +51,11 @@ class RankedPoints:
         return len(self.y)
 
     def nearest(self, point: int) -> IntArray:
-        """Return a point's list.
-
-        Parameters
-        ----------
-        point : int
-            The point.
-
-        Returns
-        -------
-        ndarray of int64
-            Positions of alternatives, nearest first.
-        """
+        """Return a point's list: positions of alternatives, nearest first."""
         return self.elements[self.start[point] : self.start[point + 1]].astype(np.int64)
 
     def subset(self, points: IntArray) -> RankedPoints:
-        """Return some of the points; nothing is ranked again.
-
-        Parameters
-        ----------
-        points : ndarray of int64
-            Which.
-
-        Returns
-        -------
-        RankedPoints
-            These, in this order.
-        """
+        """Return some of the points; nothing is ranked again."""
         sizes = np.diff(self.start)[points]
         start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         at = np.repeat(self.start[:-1][points] - start[:-1], sizes) + np.arange(start[-1])
@@ -110,24 +70,7 @@ class RankedPoints:
 
 
 def rank_points(rows: Alternatives, points: FloatArray, y: IntArray, k: int) -> RankedPoints:
-    """Rank the alternatives once for each point.
-
-    Parameters
-    ----------
-    rows : Alternatives
-        The rows.
-    points : ndarray of shape (V, n_features)
-        The points.
-    y : ndarray of int64, shape (V,)
-        Their labels.
-    k : int
-        Neighbours that vote.
-
-    Returns
-    -------
-    RankedPoints
-        Good for every later prior that is 0 where this one is.
-    """
+    """Rank the alternatives once for each point: good for every later prior that is 0 where this one is."""
     lists = list(nearest_first(rows, rows.prior, points, k))
     empty = [(np.zeros(0, dtype=np.int64), np.zeros(0))]
     return RankedPoints(
@@ -144,26 +87,7 @@ def rank_points(rows: Alternatives, points: FloatArray, y: IntArray, k: int) -> 
 def nearest_first(
     rows: Alternatives, prior: FloatArray, points: FloatArray, k: int
 ) -> Iterator[tuple[IntArray, FloatArray]]:
-    """Yield for each point the alternatives within R*, nearest first.
-
-    Parameters
-    ----------
-    rows : Alternatives
-        The rows.
-    prior : ndarray of shape (M,)
-        Probabilities; alternatives of probability 0 are left out.
-    points : ndarray of shape (V, n_features)
-        Points to be classified.
-    k : int
-        Neighbours that vote.
-
-    Yields
-    ------
-    elements : ndarray of int64
-        Positions of alternatives.
-    distances : ndarray
-        Their squared distances.
-    """
+    """Yield for each point the possible alternatives within R*, nearest first, and how far they are."""
     possible = prior > 0
     every = bool(possible.all())
     block = max(1, BLOCK_VALUES // len(prior))
@@ -198,26 +122,8 @@ def replace_row(
 ) -> RankedPoints:
     """Put new alternatives, all with the same features, in the place of a row's.
 
-    Parameters
-    ----------
-    ranked : RankedPoints
-        The points.
-    prior : ndarray of shape (M,)
-        Present probabilities.
-    row : int
-        The row.
-    value : ndarray of shape (n_features,)
-        Features of the new alternatives.
-    labels : ndarray of int64, shape (n_new,)
-        Their labels.
-    weights : ndarray of shape (n_new,)
-        Their probabilities.
-
-    Returns
-    -------
-    RankedPoints
-        The new alternatives inserted by rank; points are ranked again only where a list is too
-        short now. Its rows carry the present probabilities.
+    They are inserted by rank; points are ranked again only where a list is too short now. The rows of the
+    result carry the present probabilities.
     """
     old = ranked.rows
     start, end = int(old.row_ptr[row]), int(old.row_ptr[row + 1])

@@ -31,73 +31,35 @@ __all__ = ["Shortlist", "shortlist"]
 
 @dataclass(frozen=True, slots=True)
 class Shortlist:
-    """The alternatives within R* of one point, with what the queries need to know of them.
+    """The alternatives within R* of one point, with what the queries need to know of them."""
 
-    Attributes
-    ----------
-    elements : ndarray of int64, shape (T,)
-        Positions in the alternatives, nearest first; each has a positive prior.
-    rows : ndarray of int64, shape (R,)
-        The rows that occur.
-    row : ndarray of int64, shape (T,)
-        Position in `rows` of each element's row.
-    weight : ndarray of shape (T,)
-        Prior of each element.
-    labels : ndarray of int64, shape (L,)
-        The labels that occur, ascending.
-    label : ndarray of int64, shape (T,)
-        Position in `labels` of each element's label.
-    beyond : ndarray of shape (R,)
-        Probability that the row is an alternative that is not on the list.
-    uncertain : ndarray of int64, shape (P,)
-        Positions in `rows` of the rows with more than one possible alternative.
-    """
+    elements: IntArray  # (T,), positions in the alternatives, nearest first; each has a positive prior
+    rows: IntArray  # (R,), those that occur
+    row: IntArray  # (T,), position in `rows` of each element's row
+    weight: FloatArray  # (T,), prior
+    labels: IntArray  # (L,), those that occur, ascending
+    label: IntArray  # (T,), position in `labels` of each element's label
+    beyond: FloatArray  # (R,), probability that the row is an alternative that is not on the list
+    uncertain: IntArray  # (P,), positions in `rows` of the rows with more than one possible alternative
 
-    elements: IntArray
-    rows: IntArray
-    row: IntArray
-    weight: FloatArray
-    labels: IntArray
-    label: IntArray
-    beyond: FloatArray
-    uncertain: IntArray
+    def nearer_mass(self, select: NDArray[np.bool_]) -> FloatArray:
+        """Probability that an uncertain row is one of its selected elements before place t, (P, T).
 
-    @property
-    def label_of_row(self) -> IntArray | None:
-        """Label (position in `labels`) of each row, None if elements of one row differ in it."""
-        label = np.empty(len(self.rows), dtype=np.int64)
-        label[self.row] = self.label
-        return label if bool((label[self.row] == self.label).all()) else None
-
-    def nearer_mass(self, select: NDArray[np.bool_] | None = None) -> FloatArray:
-        """Probability that an uncertain row is one of its selected elements before place t.
-
-        Parameters
-        ----------
-        select : ndarray of bool, shape (T,), optional
-            Elements that count; by default all.
-
-        Returns
-        -------
-        ndarray of shape (P, T)
-            0 at the places of the row's own elements, where the row is the boundary itself.
+        0 at the places of the row's own elements, where the row is the boundary itself.
         """
-        mass = self._placed(select)
+        mass = np.where(self.own & select, self.weight, 0.0)
         before = np.zeros_like(mass)
         np.cumsum(mass[:, :-1], axis=1, out=before[:, 1:])
         before[self.own] = 0.0
         return before
 
     def farther_mass(self) -> FloatArray:
-        """Probability that an uncertain row is none of its elements before place t.
+        """Probability that an uncertain row is none of its elements before place t, (P, T).
 
-        Returns
-        -------
-        ndarray of shape (P, T)
-            1 at the places of the row's own elements. Summed from the far end, not as a
-            difference from 1, so that it is exactly 0 where the row is surely nearer.
+        1 at the places of the row's own elements. Summed from the far end, not as a difference from
+        1, so that it is exactly 0 where the row is surely nearer.
         """
-        mass = self._placed(None)
+        mass = np.where(self.own, self.weight, 0.0)
         after = np.cumsum(mass[:, ::-1], axis=1)[:, ::-1] + self.beyond[self.uncertain, None]
         after[self.own] = 1.0
         return np.asarray(after)
@@ -116,30 +78,9 @@ class Shortlist:
         np.cumsum(counted[:, :-1], axis=1, out=counts[:, 1:])
         return counts
 
-    def _placed(self, select: NDArray[np.bool_] | None) -> FloatArray:
-        weight = self.weight if select is None else np.where(select, self.weight, 0.0)
-        return np.asarray(np.where(self.own, weight, 0.0))
-
 
 def shortlist(alternatives: Alternatives, prior: FloatArray, elements: IntArray, k: int) -> Shortlist:
-    """Cut a point's list again for the present prior.
-
-    Parameters
-    ----------
-    alternatives : Alternatives
-        The rows.
-    prior : ndarray of shape (n_alternatives,)
-        The present prior; where it is positive, that of the list was positive too.
-    elements : ndarray of int64
-        A list from :func:`easeml_ray.cleaning.ranking.nearest_first`.
-    k : int
-        Neighbours that vote.
-
-    Returns
-    -------
-    Shortlist
-        What is still possible and within R*.
-    """
+    """Cut a list of :func:`easeml_ray.cleaning.ranking.nearest_first` again for the present prior."""
     possible = np.add.reduceat((prior > 0).astype(np.int64), alternatives.row_ptr[:-1])
     kept = elements[prior[elements] > 0]
     rows, row = np.unique(alternatives.row_of[kept], return_inverse=True)

@@ -21,21 +21,9 @@ SPREAD_POINTS = 5_000
 def spread_information(
     clean: CPClean, executor: Executor, *, spread_points: int = SPREAD_POINTS
 ) -> FloatArray:
-    """Return what each row tells of all points, computed by as many workers as there are.
+    """Return what each row tells of all points, (N,) bits, by as many workers as there are.
 
-    Parameters
-    ----------
-    clean : CPClean
-        What is known.
-    executor : Executor
-        Where parts are computed; with one worker, or few points, nothing is sent anywhere.
-    spread_points : int
-        Fewest uncertain points that are spread.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,)
-        Bits, as :meth:`CPClean.information`; N numbers come back from each worker.
+    With one worker, or fewer uncertain points than `spread_points`, nothing is sent anywhere.
     """
     open_ = np.flatnonzero(~clean.certain)
     if executor.width < 2 or open_.size < spread_points:
@@ -49,8 +37,5 @@ def spread_information(
 
 
 def part_information(part: CPClean) -> FloatArray:
-    """Return what each row tells of a part of the points.
-
-    The part is not changed: what came through an object store cannot be.
-    """
+    """Return what each row tells of a part of the points, which is not changed: it may be read-only."""
     return part.shard(np.arange(part.n_points)).information()

@@ -26,11 +26,11 @@ probability of it is at most e^(1 - k) prod_i (a_i + e b_i) (Markov's inequality
 number of nearer rows); where that falls below NEGLIGIBLE times the smallest prior, what is left
 of the list changes no result, conditional or not, by more than NEGLIGIBLE: less than rounding.
 
-What is possible (Q1) is counted in whole numbers over the whole list: the tallies that label l can have at a
-boundary are all from the rows surely nearer to those possibly nearer.
+What is possible (Q1) is counted in whole numbers over the whole list: the tallies that label l
+can have at a boundary are all from the rows surely nearer to those possibly nearer.
 
-The functions of this file call each other, and the compiler's cache knows the state of one file
-only: they stay together.
+One long file on purpose: compiled code is kept for the state of the one file that the entrance
+stands in. What it calls from another file could change, and the old code would still run.
 
 References
 ----------
@@ -68,67 +68,30 @@ part = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_w
 
 
 class Rows(NamedTuple):
-    """The alternatives, M of N rows.
+    """The alternatives, M of N rows."""
 
-    Attributes
-    ----------
-    prior : ndarray of shape (M,)
-        Present probabilities.
-    row_of, labels : ndarray of int64, shape (M,)
-        Row and label of each alternative.
-    possible : ndarray of int64, shape (N,)
-        Alternatives of positive probability of each row.
-    smallest : float
-        The smallest positive prior.
-    """
-
-    prior: FloatArray
-    row_of: IntArray
-    labels: IntArray
-    possible: IntArray
-    smallest: float
+    prior: FloatArray  # (M,), present probabilities
+    row_of: IntArray  # (M,)
+    labels: IntArray  # (M,)
+    possible: IntArray  # (N,), alternatives of positive probability of each row
+    smallest: float  # the smallest positive prior
 
 
 class Found(NamedTuple):
-    """Where a sweep writes: the entries and rows of a point stand from its offset on.
+    """Where a sweep writes: the entries and rows of a point stand from its offset on."""
 
-    Attributes
-    ----------
-    n_labels, n_entries, n_rows : ndarray of int64, shape (P,)
-        How many classes are possible, or -1 if a row on the list is unsure of its label and
-        nothing was computed; how many entries and rows the list has.
-    possible : ndarray of bool, shape (P, C)
-        Q1.
-    probabilities : ndarray of shape (P, C)
-        Q2.
-    entry_of : ndarray of int32, shape (total,)
-        Entry of each list element, -1 for those that are impossible or cut off.
-    entry_row : ndarray of int32, shape (total,)
-        Row of each entry, by its place among the list's.
-    weight : ndarray of shape (total,)
-        Probability of each entry.
-    inside : ndarray of shape (total, C)
-        Q2 given the entry.
-    row_id : ndarray of int32, shape (total,)
-        Rows of the list.
-    beyond : ndarray of shape (total,)
-        Probability that the row is none of its entries, positive if that is possible.
-    outside : ndarray of shape (total, C)
-        Q2 given that; without meaning where it is impossible.
-    """
-
-    n_labels: IntArray
-    n_entries: IntArray
-    n_rows: IntArray
-    possible: BoolArray
-    probabilities: FloatArray
-    entry_of: SmallArray
-    entry_row: SmallArray
-    weight: FloatArray
-    inside: FloatArray
-    row_id: SmallArray
-    beyond: FloatArray
-    outside: FloatArray
+    n_labels: IntArray  # (P,), possible classes; MIXED: some row is unsure of its label, nothing was computed
+    n_entries: IntArray  # (P,), of the list
+    n_rows: IntArray  # (P,), of the list
+    possible: BoolArray  # (P, C), Q1
+    probabilities: FloatArray  # (P, C), Q2
+    entry_of: SmallArray  # (total,), entry of each list element, -1 for those that are impossible or cut off
+    entry_row: SmallArray  # (total,), row of each entry, by its place among the list's
+    weight: FloatArray  # (total,), probability of each entry
+    inside: FloatArray  # (total, C), Q2 given the entry
+    row_id: SmallArray  # (total,), rows of the list
+    beyond: FloatArray  # (total,), probability that the row is none of its entries, positive if it can be
+    outside: FloatArray  # (total, C), Q2 given that; without meaning where it is impossible
 
 
 class Layout(NamedTuple):
@@ -220,24 +183,11 @@ def sweep_points(
     wanted: int,
     found: Found,
 ) -> None:
-    """Sweep along the list of each point.
+    """Sweep along the list of each point, and write from its offset on.
 
-    Parameters
-    ----------
-    begin, end : ndarray of int64, shape (P,)
-        Where each point's list stands in the elements.
-    offset : ndarray of int64, shape (P,)
-        Where the point's entries and rows are written.
-    elements : ndarray of int32
-        Positions of alternatives, nearest first; beyond the list k rows are nearer for sure.
-    rows : Rows
-        The alternatives.
-    k : int
-        Neighbours that vote, odd.
-    wanted : int
-        0: Q1. 1: Q2 too. 2: Q2 given each entry too, of points that are not certain.
-    found : Found
-        Set.
+    `begin` and `end`, (P,), are where its list stands in `elements`, nearest first; beyond it k rows are
+    nearer for sure. `wanted` is 0: Q1. 1: Q2 too. 2: Q2 given each entry too, of points that are not
+    certain.
     """
     # No literals here and below: every literal argument would be a form of its own to compile.
     longest = k
@@ -887,23 +837,7 @@ def hit_worlds(
     begin: IntArray, end: IntArray, elements: SmallArray, row_of: IntArray, labels: IntArray,
     worlds: IntArray, y: IntArray, k: int, n_classes: int, hits: BoolArray,
 ) -> None:  # fmt: skip
-    """Say whether whole worlds predict points correctly.
-
-    Parameters
-    ----------
-    begin, end, elements, k
-        As for :func:`sweep_points`.
-    row_of, labels : ndarray of int64, shape (M,)
-        Row and label of each alternative.
-    worlds : ndarray of int64, shape (n_worlds, N)
-        One alternative of positive probability a row.
-    y : ndarray of int64, shape (P,)
-        True labels.
-    n_classes : int
-        Number of classes.
-    hits : ndarray of bool, shape (n_worlds, P)
-        Set.
-    """
+    """Say whether whole worlds, (n_worlds, N), predict points correctly, (n_worlds, P)."""
     votes = np.empty(n_classes, np.int64)
     for s in range(len(worlds)):
         for p in range(len(begin)):

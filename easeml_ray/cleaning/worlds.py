@@ -102,20 +102,7 @@ class CleaningBelief:
 
 
 def believe(known: Knowledge, *, seed: int = 0) -> CleaningBelief:
-    """State what accuracy the points have over all worlds.
-
-    Parameters
-    ----------
-    known : Knowledge
-        Of the points.
-    seed : int
-        Of the halves for cross-fitting and of the sampled worlds.
-
-    Returns
-    -------
-    CleaningBelief
-        Bounds, expectation, spread and cross-fitted potential.
-    """
+    """State what accuracy the points have over all worlds."""
     known.find(PROBABILITY)
     ranked, prior = known.ranked, known.prior
     rng = np.random.default_rng(seed)
@@ -141,42 +128,12 @@ def believe(known: Knowledge, *, seed: int = 0) -> CleaningBelief:
 
 
 def most_probable_world(rows: Alternatives, prior: FloatArray) -> IntArray:
-    """Return each row's most probable alternative, ties to the first.
-
-    Parameters
-    ----------
-    rows : Alternatives
-        The rows.
-    prior : ndarray of shape (n_alternatives,)
-        Present probabilities.
-
-    Returns
-    -------
-    ndarray of int64, shape (n_rows,)
-        Positions of alternatives.
-    """
+    """Return each row's most probable alternative, ties to the first, (N,)."""
     return _first_largest(prior, rows.row_ptr)
 
 
 def sample_worlds(rows: Alternatives, prior: FloatArray, n_worlds: int, rng: np.random.Generator) -> IntArray:
-    """Draw worlds by their probability.
-
-    Parameters
-    ----------
-    rows : Alternatives
-        The rows.
-    prior : ndarray of shape (n_alternatives,)
-        Present probabilities.
-    n_worlds : int
-        How many.
-    rng : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    ndarray of int64, shape (n_worlds, n_rows)
-        Positions of alternatives.
-    """
+    """Draw worlds by their probability, (n_worlds, N)."""
     # The largest of log p + Gumbel noise is alternative a with probability p_a.
     with np.errstate(divide="ignore"):
         scores = np.log(prior) + rng.gumbel(size=(n_worlds, len(prior)))
@@ -184,25 +141,10 @@ def sample_worlds(rows: Alternatives, prior: FloatArray, n_worlds: int, rng: np.
 
 
 def best_world(ranked: RankedPoints, prior: FloatArray, points: IntArray) -> IntArray:
-    """Choose a world that predicts the given points well, by conditional expectations.
+    """Choose a world, (N,), that predicts the given points well, by conditional expectations.
 
-    Each round fixes, to its best alternative, the half of the rows that promise most given the
-    rows fixed before; rows that change nothing stay at their most probable alternative. The
-    result is a concrete world, no bound: a better one may exist.
-
-    Parameters
-    ----------
-    ranked : RankedPoints
-        The development points.
-    prior : ndarray of shape (n_alternatives,)
-        Present probabilities.
-    points : ndarray of int64
-        The points to do well on.
-
-    Returns
-    -------
-    ndarray of int64, shape (n_rows,)
-        Positions of alternatives; never worse on the points than the most probable world.
+    Each round fixes, to its best alternative, the half of the rows that promise most given the rows fixed
+    before. The result is never worse on the points than the most probable world, but no bound.
     """
     row_ptr, now = ranked.rows.row_ptr, prior.copy()
     while True:
@@ -226,24 +168,8 @@ def cross_fitted_potential(
 ) -> float:
     """Accuracy of a good world on development points that it was not chosen on.
 
-    Parameters
-    ----------
-    ranked : RankedPoints
-        The development points.
-    prior : ndarray of shape (n_alternatives,)
-        Present probabilities.
-    settled : ndarray of int64
-        Points whose prediction is certain: every world scores the same there.
-    open_ : ndarray of int64
-        The other points.
-    rng : numpy.random.Generator
-        Halves the open points.
-
-    Returns
-    -------
-    float
-        In 0 .. 1. With fewer than two open points nothing can be cross-fitted, and the most
-        probable world is scored.
+    Every world scores the same on the settled points. With fewer than two open ones nothing can be cross-
+    fitted, and the most probable world is scored.
     """
     n_points = len(settled) + len(open_)
     default = most_probable_world(ranked.rows, prior)[None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from easeml_ray.doubts.labels import confusion, estimate_noise, label_beliefs, suspicious
-from easeml_ray.doubts.witnesses import WITNESSES, Hearing, hear
+from easeml_ray.doubts.labels import estimate_noise, label_beliefs, suspicious
+from easeml_ray.doubts.witnesses import Hearing, hear
 
-__all__ = ["WITNESSES", "Hearing", "confusion", "estimate_noise", "hear", "label_beliefs", "suspicious"]
+__all__ = ["Hearing", "estimate_noise", "hear", "label_beliefs", "suspicious"]

@@ -67,7 +67,7 @@ def label_beliefs(
         Noise of the labels that the witnesses have seen, where some of them have been verified;
         by default the same as ``noise``.
     hearing : Hearing, optional
-        Of :func:`easeml_ray.cleaning.hear` for these rows, where it is known already.
+        Of :func:`easeml_ray.doubts.hear` for these rows, where it is known already.
     seed : int
         Of the witnesses.
 
@@ -118,37 +118,10 @@ def label_beliefs(
 
 
 def confusion(shares: FloatArray, y: IntArray, noise: float) -> FloatArray:
-    """Say how probable each given label is for each true one.
+    """Say how probable each given label is for each true one: M, (C, C), rows summing to 1.
 
-    How many labels are wrong is said by the noise, in the uniform convention; between which
-    classes, by the confident joint: rows whose share of a class is at least the mean share of
-    that class among the rows labelled so count as that class. Where few such rows are seen, wrong
-    labels are taken to be spread evenly.
-
-    Parameters
-    ----------
-    shares : ndarray of shape (N, C)
-        What witnesses say, rows summing to 1.
-    y : ndarray of int, shape (N,)
-        Labels as given.
-    noise : float
-        rho.
-
-    Returns
-    -------
-    ndarray of shape (C, C)
-        ``M[c, d] = P(given d | true c)``; rows sum to 1.
-
-    References
-    ----------
-    Northcutt et al. (2021), section 3.1, equations 1 and 2.
-
-    Examples
-    --------
-    >>> shares = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8]])
-    >>> confusion(shares, np.array([0, 0, 1, 1]), 0.2)
-    array([[0.9, 0.1],
-           [0.1, 0.9]])
+    The noise says how many labels are wrong; the confident joint of Northcutt et al. (2021), equations 1
+    and 2, says between which classes. Where it has few rows, wrong labels are taken to be spread evenly.
     """
     n_classes = shares.shape[1]
     joint = _confident_joint(shares, y)
@@ -191,7 +164,7 @@ def estimate_noise(
     k : int
         Neighbours of a row, at most n_rows - 1.
     hearing : Hearing, optional
-        Of :func:`easeml_ray.cleaning.hear` for these rows, where it is known already.
+        Of :func:`easeml_ray.doubts.hear` for these rows, where it is known already.
     seed : int
         Of the witnesses.
 
@@ -267,7 +240,10 @@ def _wrong_in_joint(shares: FloatArray, y: IntArray) -> float:
 
 
 def _confident_joint(shares: FloatArray, y: IntArray) -> FloatArray:
-    """Count the rows that are surely of class c and carry label d, (C, C)."""
+    """Count the rows that are surely of class c and carry label d, (C, C).
+
+    Surely: the share of c is at least its mean share among the rows labelled c.
+    """
     n_classes = shares.shape[1]
     sums = np.bincount(y, weights=shares[np.arange(len(y)), y], minlength=n_classes)
     counts = np.bincount(y, minlength=n_classes)

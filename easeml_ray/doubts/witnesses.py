@@ -102,8 +102,8 @@ def hear(
     k : int
         Neighbours of a row, at most n_rows - 1; exact, ties to the smaller row.
     witnesses : sequence of str
-        Some of :data:`WITNESSES`. The linear one is left out where rows times features times
-        classes exceed 1e8; trees are trained on at most 10,000 rows each.
+        Some of ``neighbours``, ``self-value``, ``forest``, ``linear``. The last is left out where
+        rows times features times classes exceed 1e8; trees are trained on at most 10,000 rows each.
     seed : int
         Of the forest and of the folds.
 

@@ -6,10 +6,11 @@ from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
+from cleaning_oracle import conditional_label_probabilities
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from easeml_ray.cleaning import CPClean, conditional_label_probabilities, label_probabilities, possible_labels
+from easeml_ray.cleaning import CPClean, label_probabilities, possible_labels
 from easeml_ray.cleaning.alternatives import read_alternatives
 from easeml_ray.cleaning.boundaries import conditional_votes
 from easeml_ray.cleaning.pointwise import entropy, information

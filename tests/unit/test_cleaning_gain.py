@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from easeml_ray.cleaning import CleaningBelief, RelabelEvidence, RowEvidence, to_gain
+from easeml_ray.cleaning import CleaningBelief
+from easeml_ray.cleaning.gain import RelabelEvidence, RowEvidence, to_gain
 from easeml_ray.errors import InvalidArgument
 
 BELIEF = CleaningBelief(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from easeml_ray.doubts import estimate_noise, hear, label_beliefs, suspicious
+from easeml_ray.doubts import estimate_noise, hear, label_beliefs, suspicious, witnesses
 from easeml_ray.doubts.witnesses import neighbour_counts
 from easeml_ray.errors import InvalidArgument
 
@@ -21,6 +21,13 @@ def noisy_mixture(rho: float, n_classes: int, seed: int, n_rows: int = 600) -> t
     return X, truth, np.where(replaced, rng.integers(n_classes, size=n_rows), truth)
 
 
+@pytest.fixture
+def small_forest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is made of the witnesses is tested here: a forest of a fifth of the trees is witness enough."""
+    monkeypatch.setattr(witnesses, "TREES", 40)
+
+
+@pytest.mark.usefixtures("small_forest")
 @pytest.mark.parametrize("rho", [0.05, 0.2, 0.4])
 @pytest.mark.parametrize("n_classes", [2, 4])
 def test_noise_is_estimated_where_classes_are_apart(rho: float, n_classes: int) -> None:
@@ -39,6 +46,7 @@ def test_the_most_suspicious_rows_are_the_flipped_ones() -> None:
     assert np.isin(first, flipped).mean() > 0.85
 
 
+@pytest.mark.usefixtures("small_forest")
 def test_beliefs_are_calibrated() -> None:
     own, right = [], []
     for seed in range(5):

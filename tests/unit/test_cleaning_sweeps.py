@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cleaning_oracle import conditional_label_probabilities
 
-from easeml_ray.cleaning import conditional_label_probabilities, label_probabilities, possible_labels
+from easeml_ray.cleaning import label_probabilities, possible_labels
 from easeml_ray.cleaning import pointwise as pointwise_module
 from easeml_ray.cleaning.alternatives import Alternatives, read_alternatives
 from easeml_ray.cleaning.boundaries import conditional_votes, vote_probabilities, vote_support

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from easeml_ray.doubts import WITNESSES, Hearing, confusion, hear, label_beliefs, suspicious
+from easeml_ray.doubts import Hearing, hear, label_beliefs, suspicious
+from easeml_ray.doubts.labels import confusion
+from easeml_ray.doubts.witnesses import WITNESSES
 from easeml_ray.errors import InvalidArgument
 
 

@@ -8,6 +8,7 @@ import pickle
 from collections import Counter
 from concurrent.futures import Future
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,10 @@ class Proposals:
         job = Job("propose", "small", WHO.tenant, 0, body)
         return propose_repairs(job, LocalBench(self.system, "cleaning", job.id))
 
+    @cached_property
+    def first(self) -> Suggest:
+        return self.propose()
+
 
 @pytest.fixture(scope="module")
 def proposals(tmp_path_factory: pytest.TempPathFactory, quick_probes: None) -> Proposals:
@@ -70,7 +75,7 @@ def cells(suggested: Suggest) -> Any:
 
 
 def test_cells_carry_their_bits_what_they_tell_and_their_part_of_the_gain(proposals: Proposals) -> None:
-    suggested = proposals.propose()
+    suggested = proposals.first
     option = cells(suggested)
     assert len(option.items) == 12
     assert option.cost_cents == 60.0
@@ -82,7 +87,7 @@ def test_cells_carry_their_bits_what_they_tell_and_their_part_of_the_gain(propos
 
 
 def test_the_belief_says_what_cells_can_do_for_the_target(proposals: Proposals) -> None:
-    belief = proposals.propose().belief
+    belief = proposals.first.belief
     points = belief.certain_correct + belief.certain_wrong + belief.uncertain_points
     assert points == proposals.version.development.rows
     assert belief.lower <= belief.expected <= belief.upper
@@ -91,7 +96,7 @@ def test_the_belief_says_what_cells_can_do_for_the_target(proposals: Proposals) 
 
 
 def test_skipped_cells_are_not_proposed_again_and_others_take_their_place(proposals: Proposals) -> None:
-    first = [item.key for item in cells(proposals.propose()).items]
+    first = [item.key for item in cells(proposals.first).items]
     second = [item.key for item in cells(proposals.propose(*first)).items]
     assert len(second) == 12
     assert not set(first) & set(second)
@@ -99,15 +104,16 @@ def test_skipped_cells_are_not_proposed_again_and_others_take_their_place(propos
 
 def test_a_row_asked_for_in_part_promises_a_part(proposals: Proposals) -> None:
     """One cell of the first row alone; all it could tell is never promised for less than all of it."""
-    whole, one = cells(proposals.propose(items=40)), cells(proposals.propose(items=1))
+    suggested = proposals.propose(items=40)
+    whole, one = cells(suggested), cells(proposals.propose(items=1))
     assert len(one.items) == 1
     assert 0.0 <= one.gain.mean <= whole.gain.mean
-    belief = proposals.propose(items=40).belief
+    belief = suggested.belief
     assert whole.gain.mean <= max(0.0, belief.potential - belief.expected) + 1e-12
 
 
 def test_the_same_version_is_proposed_the_same(proposals: Proposals) -> None:
-    assert proposals.propose() == proposals.propose()
+    assert proposals.first == proposals.propose()
 
 
 # -- rows that lack several cells, of numbers and of words -----------------------------------------
@@ -161,7 +167,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory, quick_probes: None) -> Mixed
 
 
 def test_cells_of_words_and_of_numbers_say_what_an_answer_is(mixed: Mixed) -> None:
-    items = cells(mixed.propose()).items
+    items = cells(mixed.first).items
     assert {item.column: item.answer for item in items} == {"size": "number", "colour": "text"}
     for item in items:
         values = [value for value, _ in item.candidates]
@@ -171,7 +177,7 @@ def test_cells_of_words_and_of_numbers_say_what_an_answer_is(mixed: Mixed) -> No
 
 
 def test_a_row_that_lacks_two_cells_is_asked_for_cell_by_cell(mixed: Mixed) -> None:
-    items = cells(mixed.propose()).items
+    items = cells(mixed.first).items
     twice = [row for row, count in Counter(item.row_id for item in items).items() if count == 2]
     assert twice
     order = [item.row_id for item in items]
@@ -180,8 +186,8 @@ def test_a_row_that_lacks_two_cells_is_asked_for_cell_by_cell(mixed: Mixed) -> N
         assert order[first : first + 2] == [row, row]
 
 
-def test_answered_cells_are_not_asked_for(mixed: Mixed) -> None:
-    keys = [item.key for item in cells(mixed.propose()).items]
+def test_verified_cells_are_not_asked_for(mixed: Mixed) -> None:
+    keys = [item.key for item in cells(mixed.first).items]
     digest = mixed.system.blobs.put_json(WHO.tenant, keys[:10])
     answered = replace(mixed.version, answered=digest)
     left = [item.key for item in cells(mixed.propose(version=answered)).items]
@@ -191,7 +197,7 @@ def test_answered_cells_are_not_asked_for(mixed: Mixed) -> None:
 def test_no_more_cells_are_asked_for_than_a_message_can_carry(
     mixed: Mixed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = cells(mixed.propose()).items
+    whole = cells(mixed.first).items
     monkeypatch.setattr(work, "_MOST_BYTES", 1_500)
     few = cells(mixed.propose()).items
     assert 0 < len(few) < len(whole)

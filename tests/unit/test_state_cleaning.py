@@ -168,6 +168,7 @@ def test_a_picture_of_nothing_or_of_an_unknown_kind_is_refused() -> None:
     point = dict.fromkeys(("lower", "upper", "expected", "potential", "default", "certain_fraction"), 0.5)
     with pytest.raises(InvalidArgument, match="kind 'gif'"):
         draw([{**point, "cells": 0}], kind="gif")  # type: ignore[arg-type]
+    assert draw([{**point, "cells": 0}], kind="png").startswith(b"\x89PNG")
 
 
 def test_the_noise_of_the_first_version_is_handed_on(cleaner: Driven) -> None:
