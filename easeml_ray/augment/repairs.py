@@ -161,11 +161,12 @@ def _with_probability(rows: pa.Table, probability: float) -> pa.Table:
 
 def _check_columns(table: pa.Table, features: list[str], label_column: str) -> None:
     wanted = ["row_id", *features, label_column]
-    absent = [name for name in wanted if name not in table.column_names]
+    given = table.column_names
+    absent = sorted(set(wanted) - set(given), key=wanted.index)
     if absent:
         raise MissingColumn(
             f"the table has no column {', '.join(repr(name) for name in absent)}",
-            hint=f"Columns are {', '.join(table.column_names)}.",
+            hint=f"Columns are {', '.join(given)}.",
             columns=absent,
         )
     reserved = [name for name in features if name in {*BOOKKEEPING, label_column}]

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
@@ -39,6 +40,11 @@ __all__ = ["CategoricalColumn", "Encoder", "NumericColumn"]
 
 FORMAT = 1
 
+FLOAT = pa.float64()
+
+# Rows encoded at a time: what is at work stays in the processor's cache.
+BATCH_ROWS = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class NumericColumn:
@@ -60,6 +66,11 @@ class NumericColumn:
     def feature_names(self) -> list[str]:
         """The one feature, called like the column."""
         return [self.name]
+
+    @property
+    def n_features(self) -> int:
+        """Number of its features."""
+        return 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +96,11 @@ class CategoricalColumn:
         """One name a kept category, then the other, then the missing one."""
         kept = [f"{self.name}={category}" for category in self.categories]
         return [*kept, *([f"{self.name}:other"] if self.other else []), f"{self.name}:missing"]
+
+    @property
+    def n_features(self) -> int:
+        """Number of its features."""
+        return len(self.categories) + self.other + 1
 
 
 Column: TypeAlias = NumericColumn | CategoricalColumn
@@ -150,7 +166,7 @@ class Encoder:
             raise InvalidArgument(
                 f"max_categories is {max_categories}", hint="Give at least 1.", argument="max_categories"
             )
-        repeated = sorted({name for name in features if list(features).count(name) > 1})
+        repeated = sorted(name for name, times in Counter(features).items() if times > 1)
         if repeated:
             raise DuplicateIds(
                 f"feature column(s) named twice: {', '.join(repeated)}",
@@ -161,8 +177,8 @@ class Encoder:
             raise TooFewRows(
                 "the table to fit on has no rows", hint="Give train rows.", required=1, available=0
             )
-        _require(table, features)
-        return cls(tuple(_fit_column(name, table[name], max_categories) for name in features))
+        read = zip(features, _require(table, list(features)).columns, strict=True)
+        return cls(tuple(_fit_column(name, column, max_categories) for name, column in read))
 
     @property
     def features(self) -> list[str]:
@@ -177,7 +193,7 @@ class Encoder:
     @property
     def n_features(self) -> int:
         """The width of what :meth:`transform` returns."""
-        return len(self.feature_names)
+        return sum(column.n_features for column in self.columns)
 
     @property
     def digest(self) -> str:
@@ -206,26 +222,23 @@ class Encoder:
         InvalidTable
             If a column is of a type without an encoding, or holds infinity.
         """
-        _require(table, self.features)
+        table = _require(table, self.features)
+        for column, type_ in zip(self.columns, table.schema.types, strict=True):
+            _check_kind(column, type_)
+        ends = np.cumsum([column.n_features for column in self.columns]).tolist()
         encoded = np.zeros((table.num_rows, self.n_features))
-        start = 0
-        for column in self.columns:
-            width = len(column.feature_names)
-            block = encoded[:, start : start + width]
-            kind = _kind(column.name, table[column.name].type)
-            # A column without a single value has no type of its own and fits either kind.
-            if kind not in ("empty", _kind_of(column)):
-                raise SchemaMismatch(
-                    f"column {column.name!r} is {kind} here but was {_kind_of(column)} in train",
-                    hint=f"Give it as {_kind_of(column)} values; its type is {table[column.name].type}",
-                    column=column.name,
-                )
+        numeric: dict[int, NumericColumn] = {}  # by place
+        for place, column in enumerate(self.columns):
             if isinstance(column, NumericColumn):
-                values = _numbers(column.name, table[column.name])
-                block[:, 0] = np.where(np.isnan(values), 0.0, (values - column.mean) / column.scale)
+                numeric[place] = column
             else:
-                _one_hot(column, _texts(table[column.name]), block)
-            start += width
+                block = encoded[:, ends[place] - column.n_features : ends[place]]
+                _one_hot(column, _texts(table.column(place)), block)
+        if len(numeric) == len(self.columns):
+            _standardise(list(numeric.values()), table, encoded, slice(None))
+        elif numeric:
+            into = [ends[place] - 1 for place in numeric]
+            _standardise(list(numeric.values()), table.select(list(numeric)), encoded, into)
         return encoded
 
     def to_json(self) -> str:
@@ -277,23 +290,43 @@ def _column_from(entry: dict[str, Any]) -> Column:
     return CategoricalColumn(entry["name"], tuple(entry["categories"]), bool(entry["other"]))
 
 
-def _require(table: pa.Table, names: Sequence[str]) -> None:
-    absent = [name for name in names if name not in table.column_names]
+def _require(table: pa.Table, names: list[str]) -> pa.Table:
+    """Return the named columns as a table, in the order of the names."""
+    # Arrow makes its list of names anew each time it is asked.
+    given = table.column_names
+    places = {name: place for place, name in enumerate(given)}
+    absent = [name for name in names if name not in places]
     if absent:
         raise MissingColumn(
             f"the table lacks the column(s) {', '.join(absent)}",
-            hint=f"It has {', '.join(table.column_names) or 'none'}",
+            hint=f"It has {', '.join(given) or 'none'}",
             columns=absent,
         )
-    repeated = [name for name in names if table.column_names.count(name) > 1]
-    if repeated:
-        raise InvalidTable(
-            f"the table has more than one column {repeated[0]!r}", hint="Rename one.", column=repeated[0]
+    if len(places) < len(given):
+        times = Counter(given)
+        repeated = [name for name in names if times[name] > 1]
+        if repeated:
+            raise InvalidTable(
+                f"the table has more than one column {repeated[0]!r}", hint="Rename one.", column=repeated[0]
+            )
+    return table if given == names else table.select([places[name] for name in names])
+
+
+def _check_kind(column: Column, type_: pa.DataType) -> None:
+    kind, fitted = _kind(column.name, type_), _kind_of(column)
+    # A column without a single value has no type of its own and fits either kind.
+    if kind not in ("empty", fitted):
+        raise SchemaMismatch(
+            f"column {column.name!r} is {kind} here but was {fitted} in train",
+            hint=f"Give it as {fitted} values; its type is {type_}",
+            column=column.name,
         )
 
 
 def _kind(name: str, type_: pa.DataType) -> str:
     """Return how a column of this type is encoded: numeric, categorical or empty."""
+    if type_ == FLOAT:  # as most are
+        return "numeric"
     if pa.types.is_dictionary(type_):
         type_ = type_.value_type
         if not _is_text(type_):
@@ -343,11 +376,35 @@ def _fit_column(name: str, column: pa.ChunkedArray, max_categories: int) -> Colu
     return NumericColumn(name, float(present.mean()), float(column_scale(present[:, None])[0]))
 
 
-def _numbers(name: str, column: pa.ChunkedArray) -> FloatArray:
-    """Return the values as float64, NaN where the cell is missing."""
+def _standardise(
+    fitted: Sequence[NumericColumn], table: pa.Table, encoded: FloatArray, into: slice | list[int]
+) -> None:
+    """Write numeric columns, and all at once: to call Arrow for each costs more than its cells."""
+    mean, scale = np.array([(column.mean, column.scale) for column in fitted]).T
+    floats = table
+    if any(type_ != FLOAT for type_ in table.schema.types):
+        floats = pa.Table.from_arrays([_floats(column) for column in table.columns], table.column_names)
+    start = 0
+    for batch in floats.to_batches(BATCH_ROWS):
+        values: FloatArray = batch.to_tensor(null_to_nan=True, row_major=True).to_numpy()
+        if np.isinf(values).any():
+            for name, column in zip(table.column_names, table.columns, strict=True):
+                _numbers(name, column)
+        values -= mean
+        values /= scale
+        values[np.isnan(values)] = 0.0
+        encoded[start : start + len(values), into] = values
+        start += len(values)
+
+
+def _floats(column: pa.ChunkedArray) -> pa.ChunkedArray:
     # Not a safe cast: an integer beyond 2**53 is a feature as well as its neighbour is.
-    cast = column.cast(pa.float64(), safe=False)
-    values: FloatArray = cast.to_numpy().astype(np.float64, copy=False)
+    return column.cast(FLOAT, safe=False)
+
+
+def _numbers(name: str, column: pa.ChunkedArray) -> FloatArray:
+    """Return the values as float64, NaN where the cell is missing; refuse infinite ones."""
+    values: FloatArray = _floats(column).to_numpy().astype(np.float64, copy=False)
     infinite = np.flatnonzero(np.isinf(values))
     if infinite.size:
         raise InvalidTable(

@@ -7,6 +7,7 @@ row_ptr = records of row i are row_ptr[i] .. row_ptr[i + 1] - 1, int64 (n_rows +
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -50,7 +51,7 @@ def read_records(table: pa.Table) -> tuple[pa.Table, IntArray]:
         As :class:`easeml_ray.uncertain.UncertainTable` says.
     """
     names = table.column_names
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if twice:
         raise DuplicateIds(f"column {twice[0]!r} occurs twice", hint="Rename one.", column=twice[0])
     missing = [name for name in ("row_id", "probability") if name not in names]

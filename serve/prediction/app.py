@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
+import pyarrow as pa
 from fastapi import APIRouter, Depends, FastAPI, Request
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
@@ -189,17 +190,16 @@ async def _check_served(system: System, project: str, request_id: str) -> None:
 async def _answer(
     access: Access, engine: _Engine, project: str, served: Served, records: list[dict[str, Any]]
 ) -> tuple[NDArray[np.float64], list[str | None]]:
-    rows, probabilities = await asyncio.to_thread(_predicted, served.model, records)
-    rate = await access.projects.sample_rate(project)
-    return probabilities, engine.segments.add(project, rows, rate)
+    table, probabilities = await asyncio.to_thread(_predicted, served.model, records)
+    drawn = engine.segments.draw(len(records), await access.projects.sample_rate(project))
+    # As the model saw them: one type a column in every segment. Only what is kept becomes rows.
+    rows = await asyncio.to_thread(table.filter(pa.array(drawn)).to_pylist) if drawn.any() else []
+    return probabilities, engine.segments.add(project, rows, drawn)
 
 
-def _predicted(
-    model: ServableModel, records: list[dict[str, Any]]
-) -> tuple[list[dict[str, Any]], NDArray[np.float64]]:
+def _predicted(model: ServableModel, records: list[dict[str, Any]]) -> tuple[pa.Table, NDArray[np.float64]]:
     table = table_of(records, model.encoder)
-    # As the model saw them: one type a column in every segment.
-    return table.to_pylist(), model.predict_proba(table)
+    return table, model.predict_proba(table)
 
 
 def build(

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from easeml_ray.errors import BadInput, Conflict, NotFound
 from easeml_ray.runtime.system import System
@@ -82,20 +83,30 @@ class Segments:
         self._tries = tries
         self._buffers: dict[str, _Buffer] = {}
 
-    def add(self, project: str, rows: list[Row], rate: float) -> list[str | None]:
-        """Take rows into the sample with probability ``rate`` each.
+    def draw(self, n_rows: int, rate: float) -> NDArray[np.bool_]:
+        """Say which of some rows are in the sample, each with probability ``rate``; shape (n_rows,)."""
+        return self._rng.random(n_rows) < rate
+
+    def add(self, project: str, rows: list[Row], drawn: NDArray[np.bool_]) -> list[str | None]:
+        """Take the rows that are drawn.
+
+        Parameters
+        ----------
+        project : str
+            Whose they are.
+        rows : list of dict
+            The rows that are drawn, and no others.
+        drawn : ndarray of bool, shape (n_rows,)
+            From :meth:`draw`.
 
         Returns
         -------
-        list of str or None
+        list of str or None, length n_rows
             The request id of each row; None for a row that is not in the sample.
         """
         buffer = self._buffers.setdefault(project, _Buffer())
-        drawn = self._rng.random(len(rows)) < rate
-        return [
-            self._take(project, buffer, row) if taken else None
-            for row, taken in zip(rows, drawn.tolist(), strict=True)
-        ]
+        ids = iter([self._take(project, buffer, row) for row in rows])
+        return [next(ids) if taken else None for taken in drawn.tolist()]
 
     def lost(self, project: str) -> int:
         """Return how many sampled rows went missing since the last segment that was taken."""

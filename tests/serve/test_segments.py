@@ -48,6 +48,11 @@ def rows(n: int, start: int = 0) -> list[dict[str, Any]]:
     return [{"x": start + i} for i in range(n)]
 
 
+def sampled(segments: Segments, project: str, given: list[dict[str, Any]], rate: float) -> list[str | None]:
+    drawn = segments.draw(len(given), rate)
+    return segments.add(project, [row for row, taken in zip(given, drawn, strict=True) if taken], drawn)
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not condition():
@@ -56,7 +61,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 def test_a_segment_closes_at_its_size_and_request_ids_name_its_rows() -> None:
     async def story(pool: Pool, segments: Segments) -> None:
-        ids = segments.add("p", rows(10), 1.0)
+        ids = sampled(segments, "p", rows(10), 1.0)
         await until(lambda: len(pool.taken) == 2)
         for _, segment, taken, lost in pool.taken:
             assert lost == 0 and len(taken) == 4
@@ -69,10 +74,10 @@ def test_a_segment_closes_at_its_size_and_request_ids_name_its_rows() -> None:
 
 def test_only_the_sample_is_kept() -> None:
     async def story(pool: Pool, segments: Segments) -> None:
-        ids = segments.add("p", rows(1000), 0.25)
+        ids = sampled(segments, "p", rows(1000), 0.25)
         kept = [i for i, identity in enumerate(ids) if identity]
         assert 200 < len(kept) < 300
-        assert segments.add("q", rows(5), 0.0) == [None] * 5
+        assert sampled(segments, "q", rows(5), 0.0) == [None] * 5
         await segments.close()
         assert [row["x"] for _, _, taken, _ in pool.taken for row in taken] == kept
 
@@ -85,7 +90,7 @@ def test_adding_does_not_wait_for_a_slow_system() -> None:
         loop = asyncio.get_running_loop()
         before = loop.time()
         for start in range(50):
-            segments.add("p", rows(4, start), 1.0)
+            sampled(segments, "p", rows(4, start), 1.0)
         assert loop.time() - before < 0.1
         await until(lambda: pool.tries == 1)
 
@@ -97,7 +102,7 @@ def test_a_failure_is_tried_again_with_the_same_segment(monkeypatch: pytest.Monk
 
     async def story(pool: Pool, segments: Segments) -> None:
         pool.errors = [NotReady("restarting"), RuntimeError("gone")]
-        ids = segments.add("p", rows(2), 1.0)
+        ids = sampled(segments, "p", rows(2), 1.0)
         await until(lambda: bool(pool.taken))
         assert pool.tries == 3 and pool.taken[0][3] == 0
         assert ids[0] == f"{pool.taken[0][1]}:0"
@@ -112,14 +117,14 @@ def test_rows_that_cannot_be_handed_over_are_counted_in_the_next_segment(
 
     async def story(pool: Pool, segments: Segments) -> None:
         pool.errors = [NotReady("restarting")] * 3
-        segments.add("p", rows(5), 1.0)
+        sampled(segments, "p", rows(5), 1.0)
         await until(lambda: segments.lost("p") == 5)
         assert pool.tries == 3
         pool.errors = [Conflict("no model is deployed")]  # hopeless: no second try
-        segments.add("p", rows(2), 1.0)
+        sampled(segments, "p", rows(2), 1.0)
         await until(lambda: segments.lost("p") == 7)
         assert pool.tries == 4
-        segments.add("p", rows(1), 1.0)
+        sampled(segments, "p", rows(1), 1.0)
         await until(lambda: bool(pool.taken))
         assert pool.taken[0][3] == 7 and segments.lost("p") == 0
 
@@ -129,12 +134,12 @@ def test_rows_that_cannot_be_handed_over_are_counted_in_the_next_segment(
 def test_a_full_buffer_loses_rows_and_counts_them() -> None:
     async def story(pool: Pool, segments: Segments) -> None:
         pool.slow = 0.05
-        ids = segments.add("p", rows(12), 1.0)
+        ids = sampled(segments, "p", rows(12), 1.0)
         assert [identity is None for identity in ids] == [False] * 8 + [True] * 4
         assert segments.lost("p") == 4
-        assert segments.add("q", rows(1), 1.0) != [None]  # another project has a buffer of its own
+        assert sampled(segments, "q", rows(1), 1.0) != [None]  # another project has a buffer of its own
         await until(lambda: sum(len(taken) for p, _, taken, _ in pool.taken if p == "p") == 8)
-        segments.add("p", rows(1), 1.0)
+        sampled(segments, "p", rows(1), 1.0)
         await segments.close()
         assert sum(lost for p, _, _, lost in pool.taken if p == "p") == 4
 
@@ -143,8 +148,8 @@ def test_a_full_buffer_loses_rows_and_counts_them() -> None:
 
 def test_closing_hands_over_what_is_left() -> None:
     async def story(pool: Pool, segments: Segments) -> None:
-        segments.add("p", rows(3), 1.0)
-        segments.add("q", rows(2), 1.0)
+        sampled(segments, "p", rows(3), 1.0)
+        sampled(segments, "q", rows(2), 1.0)
         await segments.close()
         assert {(p, len(taken)) for p, _, taken, _ in pool.taken} == {("p", 3), ("q", 2)}
 
