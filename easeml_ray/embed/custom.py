@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from easeml_ray.arrays import FloatArray, IntArray
+from easeml_ray.embed.own import is_reserved
 from easeml_ray.embed.recipe import Recipe
 from easeml_ray.embed.rows import Modality, flat_pixels, unit_floats
 from easeml_ray.errors import EasemlError, InvalidArgument
@@ -128,8 +129,6 @@ def _refuse(name: str, what: str) -> None:
 
 
 def _check_name(name: str) -> None:
-    from easeml_ray.embed.embeddings import is_reserved
-
     if not name or is_reserved(name):
         raise InvalidArgument(
             f"{name!r} cannot be the name of your embedding",
