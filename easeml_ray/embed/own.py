@@ -54,7 +54,7 @@ def own_embedding(name: str) -> Recipe | None:
 
 
 def is_reserved(name: str) -> bool:
-    """Return whether a name means one of the library's embeddings, be its number or its extra there or not."""
+    """Return whether a name means one of the library's embeddings, its extra installed or not."""
     family, size = _split(name)
     return name in FIXED or (family in FAMILIES and size is not None)
 

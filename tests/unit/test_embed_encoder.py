@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from easeml_ray.embed import CategoricalColumn, Encoder, NumericColumn
-from easeml_ray.embed import encoder as module
+from easeml_ray.embed import columns as module
 from easeml_ray.errors import (
     DuplicateIds,
     InvalidArgument,
