@@ -92,7 +92,7 @@ class EfficientNet(Recipe):
     cost: ClassVar[float] = 10000.0
 
     def __post_init__(self) -> None:
-        require(self.name, EXTRA, *MODULES)
+        require("embedding", self.name, EXTRA, *MODULES)
 
     def learn(self, rows: NDArray[Any], y: IntArray) -> NetworkFeatures:
         """Check the channels; the network is taken as it is."""

@@ -11,8 +11,7 @@ from importlib.metadata import entry_points
 
 from easeml_ray.embed import efficientnet, sentence
 from easeml_ray.embed.base import Embedding
-from easeml_ray.embed.custom import called
-from easeml_ray.embed.extras import installed
+from easeml_ray.embed.extras import installed, made
 from easeml_ray.embed.own import FAMILIES, FIXED, is_reserved, own_embedding
 from easeml_ray.embed.rows import MODALITIES
 from easeml_ray.errors import InvalidArgument
@@ -91,15 +90,8 @@ def embedding_named(name: str) -> Embedding:
         return own
     for point in entry_points(group=ENTRY_POINT_GROUP):
         if point.name == name:
-            factory = called(name, f"being loaded from {point.value}", point.load)
-            made = called(name, "being made", factory)
-            if not isinstance(made, Embedding):
-                raise InvalidArgument(
-                    f"the installed embedding {name!r} makes a {type(made).__name__}, which is none",
-                    hint="It needs name, modality, supervised, cost and fit.",
-                    argument="embeddings",
-                )
-            return made
+            found: Embedding = made("embedding", point, Embedding, "name, modality, supervised, cost and fit")
+            return found
     raise InvalidArgument(
         f"there is no embedding named {name!r}",
         hint=f"Known: {', '.join(available_embeddings())}; others are entry points of {ENTRY_POINT_GROUP}",

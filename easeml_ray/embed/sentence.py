@@ -74,7 +74,7 @@ class Sentence(Recipe):
     cost: ClassVar[float] = 9000.0
 
     def __post_init__(self) -> None:
-        require(self.name, EXTRA, *MODULES)
+        require("embedding", self.name, EXTRA, *MODULES)
 
     def learn(self, rows: list[str], y: IntArray) -> SentenceVectors:
         """Take the encoder as it is."""
