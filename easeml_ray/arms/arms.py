@@ -16,7 +16,6 @@ from easeml_ray.errors import InvalidArgument
 
 __all__ = [
     "ARMS",
-    "ARM_NAMES",
     "ENTRY_POINT_GROUP",
     "FLOOR",
     "arm_named",
@@ -33,9 +32,6 @@ FLOOR = "dummy"
 ARMS: dict[str, Arm] = {
     arm.name: arm for arm in (Dummy(), NaiveBayes(), Logistic(), Neighbours(), Forest(), SupportVectors())
 }
-
-ARM_NAMES: tuple[str, ...] = tuple(ARMS)
-"""The library's arms, cheap first."""
 
 _MEMBERS = "name, family, cost_hint, limits, extra and build"
 
