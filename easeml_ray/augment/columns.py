@@ -8,7 +8,6 @@ categorical = a column of strings, plain or dictionary-encoded
 
 from __future__ import annotations
 
-from collections import Counter
 from enum import Enum
 from typing import Any, TypeAlias
 
@@ -27,7 +26,7 @@ __all__ = [
     "fill_column",
     "kind_of",
     "missing",
-    "most_frequent",
+    "most_frequent_number",
     "numeric_values",
 ]
 
@@ -106,40 +105,16 @@ def numeric_values(column: Any) -> NDArray[np.float64]:
 
 
 def category_counts(column: Any) -> list[tuple[str, int]]:
-    """Count the categories of a column.
-
-    Parameters
-    ----------
-    column : pyarrow.ChunkedArray
-        A categorical column.
-
-    Returns
-    -------
-    list of (str, int)
-        Most frequent first, equal ones in alphabetical order.
-    """
-    counts = Counter(value for value in _plain(column).to_pylist() if value is not None)
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    """Count the categories of a column, most frequent first, equal ones in alphabetical order."""
+    found = pc.value_counts(_plain(column).drop_null())
+    counts = zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True)
+    return sorted(counts, key=lambda item: (-item[1], item[0]))
 
 
-def most_frequent(column: Any) -> Fill:
-    """Return the most frequent value.
-
-    Parameters
-    ----------
-    column : pyarrow.ChunkedArray
-        A numeric or categorical column with at least one value.
-
-    Returns
-    -------
-    float or str
-        Ties go to the smallest number, or to the first in alphabetical order.
-    """
-    if kind_of(column.type) is Kind.CATEGORICAL:
-        return category_counts(column)[0][0]
-    values = numeric_values(column)
+def most_frequent_number(values: NDArray[np.float64]) -> np.float64:
+    """Return the most frequent of the values, (n_rows,), NaN where missing; ties to the smallest."""
     distinct, counts = np.unique(values[~np.isnan(values)], return_counts=True)
-    return float(distinct[counts.argmax()])
+    return distinct[counts.argmax()]
 
 
 def fill_column(column: Any, fills: Fill | NDArray[np.float64]) -> Any:
