@@ -156,24 +156,9 @@ class ServableModel:
 
 
 def table_of(records: Sequence[Record], encoder: Encoder) -> pa.Table:
-    """Turn JSON records into a table of the encoder's columns.
+    """Turn JSON records into a table of the encoder's columns, float64 and text, or raise SchemaMismatch.
 
-    Parameters
-    ----------
-    records : sequence of dict
-        One a row, with exactly the encoder's columns; null where a cell is missing.
-    encoder : Encoder
-        Knows the columns and their kinds.
-
-    Returns
-    -------
-    pyarrow.Table
-        Columns of float64 and of text.
-
-    Raises
-    ------
-    SchemaMismatch
-        If a record lacks a column, has an unknown one, or a value of another kind.
+    A record has exactly these columns, null where a cell is missing.
     """
     known = encoder.features
     names = set(known)

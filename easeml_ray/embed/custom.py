@@ -27,17 +27,7 @@ PROBED_ROWS = 2
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """A callable of rows whose results are checked.
-
-    Parameters
-    ----------
-    name : str
-        Of the embedding.
-    function : callable
-        Maps rows to (n_rows, n_dimensions).
-    n_dimensions : int
-        What it must return.
-    """
+    """A callable of rows whose results are checked: (n_rows, n_dimensions), finite."""
 
     name: str
     function: Callable[[Any], Any]
