@@ -30,22 +30,10 @@ _KINDS = (
 
 
 def parse_answers(data: bytes) -> dict[str, Value]:
-    r"""Return answers by request: its number, or its key (``label:train:17``).
+    """Return answers by request: its number, or its key (``label:train:17``).
 
-    Parameters
-    ----------
-    data : bytes
-        CSV with a column ``request`` (or ``key``) and a column ``value``, or a JSON object.
-
-    Raises
-    ------
-    UnreadableFile, MissingColumn, DuplicateIds
-        The bytes are neither; a column is missing; a request has two answers.
-
-    Examples
-    --------
-    >>> parse_answers(b"request,value\n7,yes\nlabel:train:3,no\n")
-    {'7': 'yes', 'label:train:3': 'no'}
+    Given is a CSV with a column ``request`` (or ``key``) and a column ``value``, or a JSON object. Raises
+    UnreadableFile, MissingColumn, or DuplicateIds for a request with two answers.
     """
     if data.lstrip()[:1] == b"{":
         try:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from easeml_ray.arms.arms import ARM_NAMES, ARMS, FLOOR, arm_named, available_arms
-from easeml_ray.arms.base import Arm, Limits
+from easeml_ray.arms.arms import ARMS, FLOOR, arm_named, available_arms, searchable_arms
+from easeml_ray.arms.base import Arm, Extra, Limits
 from easeml_ray.arms.model import ModelMetadata, ServableModel, dump, load
 from easeml_ray.arms.training import TrainedModel, class_probabilities, train
 
 __all__ = [
     "ARMS",
-    "ARM_NAMES",
     "FLOOR",
     "Arm",
+    "Extra",
     "Limits",
     "ModelMetadata",
     "ServableModel",
@@ -21,5 +21,6 @@ __all__ = [
     "class_probabilities",
     "dump",
     "load",
+    "searchable_arms",
     "train",
 ]

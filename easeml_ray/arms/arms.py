@@ -11,9 +11,17 @@ from easeml_ray.arms.logistic import Logistic
 from easeml_ray.arms.naive_bayes import NaiveBayes
 from easeml_ray.arms.neighbours import Neighbours
 from easeml_ray.arms.svc import SupportVectors
+from easeml_ray.embed.extras import installed, made, require
 from easeml_ray.errors import InvalidArgument
 
-__all__ = ["ARMS", "ARM_NAMES", "ENTRY_POINT_GROUP", "FLOOR", "arm_named", "available_arms"]
+__all__ = [
+    "ARMS",
+    "ENTRY_POINT_GROUP",
+    "FLOOR",
+    "arm_named",
+    "available_arms",
+    "searchable_arms",
+]
 
 ENTRY_POINT_GROUP = "easeml_ray.arms"
 
@@ -25,26 +33,42 @@ ARMS: dict[str, Arm] = {
     arm.name: arm for arm in (Dummy(), NaiveBayes(), Logistic(), Neighbours(), Forest(), SupportVectors())
 }
 
-ARM_NAMES: tuple[str, ...] = tuple(ARMS)
-"""The library's arms, cheap first."""
+_MEMBERS = "name, family, cost_hint, limits, extra and build"
 
 
-def available_arms() -> list[str]:
-    """Return the names that :func:`arm_named` knows, the library's own first.
+def searchable_arms() -> tuple[str, ...]:
+    """Return the arms that a search runs, in the order in which it first tries them.
 
     Returns
     -------
-    list of str
-        The library's arms from cheap to costly, then installed ones by name; an installed arm
-        cannot take the name of one of the library's.
+    tuple of str
+        The library's own from cheap to costly, then installed ones likewise. An arm whose extra
+        is missing is left out. An installed arm cannot take the name of one of the library's;
+        one that cannot be made stands last, so that its trial says why.
 
     Examples
     --------
-    >>> available_arms()[:6]
-    ['dummy', 'naive_bayes', 'logistic', 'neighbours', 'forest', 'svc']
+    >>> searchable_arms()[:6]
+    ('dummy', 'naive_bayes', 'logistic', 'neighbours', 'forest', 'svc')
     """
-    installed = {point.name for point in entry_points(group=ENTRY_POINT_GROUP)}
-    return [*ARMS, *sorted(installed - set(ARMS))]
+    own = [name for name, arm in ARMS.items() if _is_ready(arm)]
+    costs: dict[str, float] = {}
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        if point.name in ARMS or point.name in costs:
+            continue
+        try:
+            arm: Arm = made("arm", point, Arm, _MEMBERS)
+        except InvalidArgument:
+            costs[point.name] = float("inf")
+        else:
+            if _is_ready(arm):
+                costs[point.name] = arm.cost_hint
+    return (*own, *sorted(costs, key=lambda name: (costs[name], name)))
+
+
+def available_arms() -> list[str]:
+    """Return the names of :func:`searchable_arms` as a list: all that can be named in a search."""
+    return list(searchable_arms())
 
 
 def arm_named(name: str) -> Arm:
@@ -63,21 +87,28 @@ def arm_named(name: str) -> Arm:
     Raises
     ------
     InvalidArgument
-        If there is none of that name.
+        If there is none of that name, the installed one cannot be made, or its extra is missing.
 
     Examples
     --------
     >>> arm_named("forest").family
     'forest'
     """
-    if name in ARMS:
-        return ARMS[name]
-    for point in entry_points(group=ENTRY_POINT_GROUP):
+    arm = ARMS.get(name)
+    for point in entry_points(group=ENTRY_POINT_GROUP) if arm is None else ():
         if point.name == name:
-            made: Arm = point.load()()
-            return made
-    raise InvalidArgument(
-        f"there is no arm named {name!r}",
-        hint=f"Known: {', '.join(available_arms())}; others are entry points of {ENTRY_POINT_GROUP}",
-        argument="arm",
-    )
+            arm = made("arm", point, Arm, _MEMBERS)
+            break
+    if arm is None:
+        raise InvalidArgument(
+            f"there is no arm named {name!r}",
+            hint=f"Known: {', '.join(available_arms())}; others are entry points of {ENTRY_POINT_GROUP}",
+            argument="arm",
+        )
+    if arm.extra is not None:
+        require("arm", name, arm.extra.name, *arm.extra.modules)
+    return arm
+
+
+def _is_ready(arm: Arm) -> bool:
+    return arm.extra is None or installed(*arm.extra.modules)

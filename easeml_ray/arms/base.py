@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-__all__ = ["Arm", "Limits"]
+__all__ = ["Arm", "Extra", "Limits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,22 @@ class Limits:
     max_rows: int | None = None
     min_classes: int = 2
     min_rows_per_class: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """What an arm needs beside scikit-learn.
+
+    Parameters
+    ----------
+    name : str
+        The extra of easeml_ray that brings it, as in ``easeml_ray[boost]``.
+    modules : tuple of str
+        Top-level modules that must be there.
+    """
+
+    name: str
+    modules: tuple[str, ...]
 
 
 @runtime_checkable
@@ -59,6 +75,11 @@ class Arm(Protocol):
     @property
     def limits(self) -> Limits:
         """The train sets that the arm can work with."""
+        ...
+
+    @property
+    def extra(self) -> Extra | None:
+        """What must be installed for it, None if nothing must; `build` may take it for given."""
         ...
 
     def build(self, seed: int) -> Any:

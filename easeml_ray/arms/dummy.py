@@ -16,6 +16,7 @@ class Dummy:
     family = "dummy"
     cost_hint = 0.001
     limits = Limits(min_classes=1)
+    extra = None
 
     def build(self, seed: int) -> Any:
         """Return a new, unfitted classifier; see :class:`easeml_ray.arms.base.Arm`."""

@@ -16,6 +16,7 @@ class Forest:
     family = "forest"
     cost_hint = 3.0
     limits = Limits()
+    extra = None
 
     def build(self, seed: int) -> Any:
         """Return a new, unfitted classifier; see :class:`easeml_ray.arms.base.Arm`."""

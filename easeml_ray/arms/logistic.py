@@ -16,6 +16,7 @@ class Logistic:
     family = "linear"
     cost_hint = 0.04
     limits = Limits()
+    extra = None
 
     def build(self, seed: int) -> Any:
         """Return a new, unfitted classifier; see :class:`easeml_ray.arms.base.Arm`."""

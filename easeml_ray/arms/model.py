@@ -12,6 +12,7 @@ import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import NoneType
 from typing import Any
 
 import pyarrow as pa
@@ -29,6 +30,9 @@ MANIFEST = "manifest.json"
 ESTIMATOR = "estimator.skops"
 
 Record = Mapping[str, Any]
+
+_NUMBER = (int, float, NoneType)
+_TEXT = (str, NoneType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,26 +156,12 @@ class ServableModel:
 
 
 def table_of(records: Sequence[Record], encoder: Encoder) -> pa.Table:
-    """Turn JSON records into a table of the encoder's columns.
+    """Turn JSON records into a table of the encoder's columns, float64 and text, or raise SchemaMismatch.
 
-    Parameters
-    ----------
-    records : sequence of dict
-        One a row, with exactly the encoder's columns; null where a cell is missing.
-    encoder : Encoder
-        Knows the columns and their kinds.
-
-    Returns
-    -------
-    pyarrow.Table
-        Columns of float64 and of text.
-
-    Raises
-    ------
-    SchemaMismatch
-        If a record lacks a column, has an unknown one, or a value of another kind.
+    A record has exactly these columns, null where a cell is missing.
     """
     known = encoder.features
+    names = set(known)
     for i, record in enumerate(records):
         if not isinstance(record, Mapping):
             raise SchemaMismatch(
@@ -179,16 +169,39 @@ def table_of(records: Sequence[Record], encoder: Encoder) -> pa.Table:
                 hint=f"give each row as an object of {', '.join(known)}",
                 rows=[i],
             )
-        if record.keys() != set(known):
+        if record.keys() != names:
             raise _wrong_columns(i, record, known)
-    columns = {}
+    numbers: dict[str, list[Any]] = {}
+    texts: dict[str, list[Any]] = {}
     for column in encoder.columns:
-        cells = [record[column.name] for record in records]
-        if isinstance(column, CategoricalColumn):
-            columns[column.name] = pa.array(_texts(column.name, cells), pa.string())
-        else:
-            columns[column.name] = pa.array(_floats(column.name, cells), pa.float64())
-    return pa.table(columns)
+        name, text = column.name, isinstance(column, CategoricalColumn)
+        cells = [record[name] for record in records]
+        allowed = _TEXT if text else _NUMBER
+        # Looked at by type, as a column has few: a check a cell would cost more than the rest.
+        if not all(issubclass(kind, allowed) for kind in set(map(type, cells))):
+            raise _wrong_kind(name, cells, allowed)
+        (texts if text else numbers)[name] = cells
+    made = _arrays(texts, pa.string()) | _arrays(_as_floats(numbers), pa.float64())
+    return pa.table([made[name] for name in known], names=known)
+
+
+def _as_floats(columns: dict[str, list[Any]]) -> dict[str, list[float | None]]:
+    made: dict[str, list[float | None]] = {}
+    for name, cells in columns.items():
+        try:
+            made[name] = [None if cell is None else float(cell) for cell in cells]
+        except OverflowError as error:
+            raise SchemaMismatch(
+                f"column {name!r} has a number too large for a float", column=name
+            ) from error
+    return made
+
+
+def _arrays(columns: dict[str, list[Any]], type_: pa.DataType) -> dict[str, Any]:
+    """Make all columns of a type as slices of one array: to make an array costs more than a cell."""
+    whole = pa.array([cell for cells in columns.values() for cell in cells], type_)
+    rows = len(whole) // max(len(columns), 1)
+    return {name: whole.slice(place * rows, rows) for place, name in enumerate(columns)}
 
 
 def dump(model: ServableModel) -> bytes:
@@ -288,7 +301,7 @@ def _wrong_columns(i: int, record: Record, known: list[str]) -> SchemaMismatch:
             column=missing[0],
             rows=[i],
         )
-    unknown = sorted(str(name) for name in record if name not in known)
+    unknown = sorted(map(str, record.keys() - set(known)))
     near = difflib.get_close_matches(unknown[0], known, n=1)
     return SchemaMismatch(
         f"record {i} has the unknown column(s) {', '.join(unknown)}",
@@ -298,24 +311,9 @@ def _wrong_columns(i: int, record: Record, known: list[str]) -> SchemaMismatch:
     )
 
 
-def _floats(name: str, cells: list[Any]) -> list[float | None]:
-    wrong = [i for i, cell in enumerate(cells) if not isinstance(cell, int | float | None)]
-    if wrong:
-        raise _wrong_kind(name, wrong, cells, "a number")
-    try:
-        return [None if cell is None else float(cell) for cell in cells]
-    except OverflowError as error:
-        raise SchemaMismatch(f"column {name!r} has a number too large for a float", column=name) from error
-
-
-def _texts(name: str, cells: list[Any]) -> list[str | None]:
-    wrong = [i for i, cell in enumerate(cells) if not isinstance(cell, str | None)]
-    if wrong:
-        raise _wrong_kind(name, wrong, cells, "a text")
-    return cells
-
-
-def _wrong_kind(name: str, wrong: list[int], cells: list[Any], kind: str) -> SchemaMismatch:
+def _wrong_kind(name: str, cells: list[Any], allowed: tuple[type, ...]) -> SchemaMismatch:
+    wrong = [i for i, cell in enumerate(cells) if not isinstance(cell, allowed)]
+    kind = "a text" if allowed is _TEXT else "a number"
     return SchemaMismatch(
         f"column {name!r} holds {type(cells[wrong[0]]).__name__} in record {wrong[0]}, not {kind}",
         hint=f"give {kind}, or null where it is not known",

@@ -16,6 +16,7 @@ class NaiveBayes:
     family = "naive_bayes"
     cost_hint = 0.005
     limits = Limits()
+    extra = None
 
     def build(self, seed: int) -> Any:
         """Return a new, unfitted classifier; see :class:`easeml_ray.arms.base.Arm`."""

@@ -18,6 +18,7 @@ class Neighbours:
     family = "neighbours"
     cost_hint = 0.1
     limits = Limits(min_rows=N_NEIGHBOURS)
+    extra = None
 
     def build(self, seed: int) -> Any:
         """Return a new, unfitted classifier; see :class:`easeml_ray.arms.base.Arm`."""

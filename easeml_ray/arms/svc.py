@@ -19,6 +19,7 @@ class SupportVectors:
     cost_hint = 4.0
     # The fit takes more than the square of the rows; the folds need a row of each class.
     limits = Limits(max_rows=20_000, min_rows_per_class=FOLDS)
+    extra = None
 
     def build(self, seed: int) -> Any:
         """Return a new, unfitted classifier; see :class:`easeml_ray.arms.base.Arm`."""

@@ -8,7 +8,7 @@ deterministic and, once fitted, do not change.
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol, Self, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 import pyarrow as pa
 
@@ -17,15 +17,12 @@ __all__ = ["Repairer"]
 
 @runtime_checkable
 class Repairer(Protocol):
-    """Completes rows with missing cells.
+    """Completes rows with missing cells."""
 
-    Attributes
-    ----------
-    name : str
-        Short name, the key in the registry.
-    """
-
-    name: ClassVar[str]
+    @property
+    def name(self) -> str:
+        """Short name, the key in the registry."""
+        ...
 
     def fit(self, table: pa.Table) -> Self:
         """Learn from train features.

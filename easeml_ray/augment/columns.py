@@ -8,7 +8,6 @@ categorical = a column of strings, plain or dictionary-encoded
 
 from __future__ import annotations
 
-from collections import Counter
 from enum import Enum
 from typing import Any, TypeAlias
 
@@ -27,7 +26,7 @@ __all__ = [
     "fill_column",
     "kind_of",
     "missing",
-    "most_frequent",
+    "most_frequent_number",
     "numeric_values",
 ]
 
@@ -43,23 +42,7 @@ class Kind(Enum):
 
 
 def kind_of(column: pa.DataType) -> Kind:
-    """Return the kind of a column type.
-
-    Parameters
-    ----------
-    column : pyarrow.DataType
-        The type.
-
-    Returns
-    -------
-    Kind
-        OTHER for dates, bytes, decimals and nested values.
-
-    Examples
-    --------
-    >>> kind_of(pa.bool_()).value, kind_of(pa.dictionary(pa.int8(), pa.string())).value
-    ('numeric', 'categorical')
-    """
+    """Return the kind of a column type: OTHER for dates, bytes, decimals and nested values."""
     plain = column.value_type if pa.types.is_dictionary(column) else column
     if pa.types.is_integer(plain) or pa.types.is_floating(plain) or pa.types.is_boolean(plain):
         return Kind.NUMERIC
@@ -69,35 +52,13 @@ def kind_of(column: pa.DataType) -> Kind:
 
 
 def missing(column: Any) -> NDArray[np.bool_]:
-    """Say which cells are missing; NaN counts as missing.
-
-    Parameters
-    ----------
-    column : pyarrow.ChunkedArray
-        Any column.
-
-    Returns
-    -------
-    ndarray of bool, shape (n_rows,)
-        True where missing.
-    """
+    """Say which cells are missing, bool (n_rows,); NaN counts as missing."""
     plain = _plain(column)
     return np.asarray(pc.is_null(plain, nan_is_null=pa.types.is_floating(plain.type)).to_numpy(), dtype=bool)
 
 
 def numeric_values(column: Any) -> NDArray[np.float64]:
-    """Return a numeric column as floats.
-
-    Parameters
-    ----------
-    column : pyarrow.ChunkedArray
-        A numeric column.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,)
-        NaN where missing.
-    """
+    """Return a numeric column as floats (n_rows,), NaN where missing."""
     plain = _plain(column)
     if pa.types.is_boolean(plain.type):
         plain = plain.cast(pa.int8())
@@ -106,57 +67,22 @@ def numeric_values(column: Any) -> NDArray[np.float64]:
 
 
 def category_counts(column: Any) -> list[tuple[str, int]]:
-    """Count the categories of a column.
-
-    Parameters
-    ----------
-    column : pyarrow.ChunkedArray
-        A categorical column.
-
-    Returns
-    -------
-    list of (str, int)
-        Most frequent first, equal ones in alphabetical order.
-    """
-    counts = Counter(value for value in _plain(column).to_pylist() if value is not None)
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    """Count the categories of a column, most frequent first, equal ones in alphabetical order."""
+    found = pc.value_counts(_plain(column).drop_null())
+    counts = zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True)
+    return sorted(counts, key=lambda item: (-item[1], item[0]))
 
 
-def most_frequent(column: Any) -> Fill:
-    """Return the most frequent value.
-
-    Parameters
-    ----------
-    column : pyarrow.ChunkedArray
-        A numeric or categorical column with at least one value.
-
-    Returns
-    -------
-    float or str
-        Ties go to the smallest number, or to the first in alphabetical order.
-    """
-    if kind_of(column.type) is Kind.CATEGORICAL:
-        return category_counts(column)[0][0]
-    values = numeric_values(column)
+def most_frequent_number(values: NDArray[np.float64]) -> float:
+    """Return the most frequent of the values, (n_rows,), NaN where missing; ties to the smallest."""
     distinct, counts = np.unique(values[~np.isnan(values)], return_counts=True)
     return float(distinct[counts.argmax()])
 
 
 def fill_column(column: Any, fills: Fill | NDArray[np.float64]) -> Any:
-    """Fill the missing cells of a column, keeping its type.
+    """Fill the missing cells of a column with one value or one a row (n_rows,), keeping its type.
 
-    Parameters
-    ----------
-    column : pyarrow.ChunkedArray
-        A numeric or categorical column.
-    fills : float, str or ndarray of shape (n_rows,)
-        A value for all missing cells, or one a row. Rounded for whole numbers; a boolean is
-        true from one half on.
-
-    Returns
-    -------
-    pyarrow.Array
-        Without missing cells.
+    Rounded for whole numbers; a boolean is true from one half on.
     """
     gaps = missing(column)
     if not gaps.any():
@@ -176,20 +102,7 @@ def fill_column(column: Any, fills: Fill | NDArray[np.float64]) -> Any:
 
 
 def check_filled(table: pa.Table) -> None:
-    """Check that each column has something to learn from.
-
-    Parameters
-    ----------
-    table : pyarrow.Table
-        Train features.
-
-    Raises
-    ------
-    EmptyColumn
-        If a column has no value at all.
-    InvalidTable
-        If a column with missing cells is neither numeric nor categorical, or holds infinity.
-    """
+    """Raise EmptyColumn or InvalidTable unless each column has values, none infinite, and can be repaired."""
     for name in table.column_names:
         gaps = missing(table[name])
         if gaps.all():

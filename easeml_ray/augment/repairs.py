@@ -11,37 +11,27 @@ alternatives of a row with three missing cells are at most s, not s to the third
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
 from easeml_ray.augment.base import Repairer
 from easeml_ray.augment.columns import check_filled, missing
-from easeml_ray.augment.constant import ConstantRepairer
-from easeml_ray.augment.mean import MeanRepairer
-from easeml_ray.augment.median import MedianRepairer
-from easeml_ray.augment.mode import ModeRepairer
+from easeml_ray.augment.fixed import FIXED, FixedRepairer
 from easeml_ray.augment.neighbours import NeighbourRepairer
-from easeml_ray.augment.quartiles import LowerQuartileRepairer, UpperQuartileRepairer
 from easeml_ray.errors import InvalidArgument, MissingColumn, NotFound
 from easeml_ray.uncertain import UncertainTable
 from easeml_ray.uncertain.checks import BOOKKEEPING, MOST_ALTERNATIVES
 
 __all__ = ["DEFAULT_REPAIRERS", "REPAIRERS", "alternatives", "repairer_named"]
 
-REPAIRERS: dict[str, type[Repairer]] = {
-    repairer.name: repairer
-    for repairer in (
-        MeanRepairer,
-        MedianRepairer,
-        ModeRepairer,
-        NeighbourRepairer,
-        LowerQuartileRepairer,
-        UpperQuartileRepairer,
-        ConstantRepairer,
-    )
+REPAIRERS: dict[str, Callable[[], Repairer]] = {
+    **{name: partial(FixedRepairer, name) for name in FIXED},
+    "neighbours": NeighbourRepairer,
 }
+"""What makes a repairer, by its name."""
 
 DEFAULT_REPAIRERS = ("mean", "median", "mode", "neighbours", "lower_quartile", "upper_quartile")
 
@@ -143,11 +133,9 @@ def alternatives(
     records = [rows.filter(pa.array(~gaps))]
     for strategy in strategies:
         completed = strategy.fit(train).complete(incomplete.select(features))
-        filled = incomplete
-        for name in features:
-            index = filled.schema.get_field_index(name)
-            filled = filled.set_column(index, filled.schema.field(index), completed[name])
-        records.append(filled)
+        columns = dict(zip(incomplete.column_names, incomplete.columns, strict=True))
+        columns |= dict(zip(features, completed.columns, strict=True))
+        records.append(pa.Table.from_arrays(list(columns.values()), schema=incomplete.schema))
     place = np.concatenate([np.flatnonzero(~gaps), np.tile(np.flatnonzero(gaps), len(strategies))])
     together = pa.concat_tables(records).unify_dictionaries().combine_chunks()
     # UncertainTable merges the completions of a row that are equal, and adds their votes.
@@ -161,11 +149,12 @@ def _with_probability(rows: pa.Table, probability: float) -> pa.Table:
 
 def _check_columns(table: pa.Table, features: list[str], label_column: str) -> None:
     wanted = ["row_id", *features, label_column]
-    absent = [name for name in wanted if name not in table.column_names]
+    given = table.column_names
+    absent = sorted(set(wanted) - set(given), key=wanted.index)
     if absent:
         raise MissingColumn(
             f"the table has no column {', '.join(repr(name) for name in absent)}",
-            hint=f"Columns are {', '.join(table.column_names)}.",
+            hint=f"Columns are {', '.join(given)}.",
             columns=absent,
         )
     reserved = [name for name in features if name in {*BOOKKEEPING, label_column}]

@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
-from easeml_ray.arms import available_arms
+from easeml_ray.arms import searchable_arms
 from easeml_ray.automl.messages import (
     CompareVersions,
     ComparisonQueued,
@@ -88,7 +88,7 @@ class SchedulerState(ComponentState):
                         f"a search on version {body.version.number} of {command.project} is open already",
                         hint="Wait for it: easeml models shows its trials.",
                     )
-                arms = body.arms or tuple(available_arms())
+                arms = body.arms or searchable_arms()
                 return Decision((SearchOpened(command=body, arms=arms),))
             case TrialDone() as body:
                 search = self.projects[command.project].searches[body.version]

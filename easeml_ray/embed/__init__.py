@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from easeml_ray.embed.base import Embedding, FittedEmbedding
 from easeml_ray.embed.classes import Classes
+from easeml_ray.embed.columns import CategoricalColumn, NumericColumn
 from easeml_ray.embed.custom import FunctionEmbedding, TransformerEmbedding
 from easeml_ray.embed.embeddings import available_embeddings, default_embeddings, embedding_named
-from easeml_ray.embed.encoder import CategoricalColumn, Encoder, NumericColumn
+from easeml_ray.embed.encoder import Encoder
 from easeml_ray.embed.pca import Pca
 from easeml_ray.embed.raw import Raw
 from easeml_ray.embed.rows import RowSchema, modality_of

@@ -17,15 +17,12 @@ labels of train, never a held-out row.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from numpy.typing import ArrayLike
 
 from easeml_ray.arrays import FloatArray
-from easeml_ray.embed.rows import Modality, Rows
-
-if TYPE_CHECKING:
-    from easeml_ray.embed.rows import RowSchema
+from easeml_ray.embed.rows import Modality, Rows, RowSchema
 
 __all__ = ["Embedding", "FittedEmbedding"]
 

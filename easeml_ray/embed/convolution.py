@@ -44,22 +44,8 @@ BLOCK_IMAGES = 32
 def patches_of(images: NDArray[Any], side: int) -> FloatArray:
     """Return all square patches of images, each less its mean and of unit contrast.
 
-    Parameters
-    ----------
-    images : ndarray of uint8 or float64, shape (n_rows, height, width, channels)
-        Images.
-    side : int
-        Of a patch, at most the smaller side of the images.
-
-    Returns
-    -------
-    ndarray of shape (n_rows, height - side + 1, width - side + 1, side * side * channels)
-        Patches.
-
-    Examples
-    --------
-    >>> patches_of(np.random.default_rng(0).random((2, 8, 8, 1)), 3).shape
-    (2, 6, 6, 9)
+    Images (n_rows, height, width, channels) give (n_rows, height - side + 1, width - side + 1, d), where d is
+    side * side * channels.
     """
     windows = sliding_window_view(unit_floats(images), (side, side), axis=(1, 2))
     patches = windows.reshape(*windows.shape[:3], -1)
@@ -82,17 +68,7 @@ def _shrunk(images: NDArray[Any]) -> NDArray[Any]:
 
 @dataclass(frozen=True, slots=True)
 class PatchAnswers:
-    """Filters of patches of one size.
-
-    Parameters
-    ----------
-    side : int
-        Of a patch.
-    mean : ndarray of shape (d,)
-        Subtracted from every patch.
-    filters : ndarray of shape (d, k)
-        W D'.
-    """
+    """Filters of patches of a side: mean (d,) is subtracted from every patch, filters (d, k) are W D'."""
 
     side: int
     mean: FloatArray
@@ -122,29 +98,11 @@ class PatchAnswers:
 
 @dataclass(frozen=True, slots=True)
 class RandomConv(Sized):
-    """Mean answers of an image's quarters to k random patches of the train images.
+    """Mean answers of an image's quarters to k random patches of train.
 
-    Patches are 6 × 6, or half the smaller side for smaller images, at every position; images
-    whose smaller side has 64 pixels or more are averaged down first.
-
-    Parameters
-    ----------
-    size : int
-        Filters k, fewer when there are fewer patches; the embedding has four times as many
-        dimensions, so that at most 1,024 are accepted.
-    seed : int
-        Of the images and patches learned from.
-
-    References
-    ----------
-    A. Coates and A. Y. Ng, "The importance of encoding versus training with sparse coding
-    and vector quantization", ICML 2011: random patches, soft threshold, quarters.
-
-    Examples
-    --------
-    >>> images = np.random.default_rng(0).random((20, 8, 8))
-    >>> RandomConv(16).fit(images).transform(images).shape
-    (20, 64)
+    That makes 4 k dimensions, so that k is at most 1,024. Patches are 6 × 6, or half the smaller side;
+    images of 64 pixels and more are averaged down first.
+    A. Coates, A. Y. Ng, "The importance of encoding versus training with sparse coding", ICML 2011.
     """
 
     family: ClassVar[str] = "random-conv"

@@ -13,70 +13,21 @@ from typing import Any
 import numpy as np
 
 from easeml_ray.arrays import FloatArray, IntArray
+from easeml_ray.embed.extras import called
+from easeml_ray.embed.own import is_reserved
 from easeml_ray.embed.recipe import Recipe
 from easeml_ray.embed.rows import Modality, flat_pixels, unit_floats
-from easeml_ray.errors import EasemlError, InvalidArgument
+from easeml_ray.errors import InvalidArgument
 
-__all__ = ["FunctionEmbedding", "TransformerEmbedding", "called"]
+__all__ = ["FunctionEmbedding", "TransformerEmbedding"]
 
 # Enough rows to learn the width from; a function may squeeze a single one.
 PROBED_ROWS = 2
 
 
-def called(embedding: str, doing: str, function: Callable[..., Any], *args: Any) -> Any:
-    """Call what somebody else wrote; what it raises becomes an error that names the embedding.
-
-    Parameters
-    ----------
-    embedding : str
-        Name of the embedding.
-    doing : str
-        What the call is for, as in "fails when {doing}".
-    function : callable
-        What to call.
-    *args
-        Its arguments.
-
-    Returns
-    -------
-    Any
-        What it returns.
-
-    Raises
-    ------
-    InvalidArgument
-        If it raises anything but an error of easeml_ray or MemoryError.
-
-    Examples
-    --------
-    >>> called("mine", "counting", len, [1, 2])
-    2
-    """
-    try:
-        return function(*args)
-    except (EasemlError, MemoryError):
-        raise
-    except Exception as error:
-        raise InvalidArgument(
-            f"the embedding {embedding!r} fails when {doing}: {type(error).__name__}: {error}",
-            hint="Correct it, or leave this embedding out.",
-            argument="embeddings",
-        ) from error
-
-
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """A callable of rows whose results are checked.
-
-    Parameters
-    ----------
-    name : str
-        Of the embedding.
-    function : callable
-        Maps rows to (n_rows, n_dimensions).
-    n_dimensions : int
-        What it must return.
-    """
+    """A callable of rows whose results are checked: (n_rows, n_dimensions), finite."""
 
     name: str
     function: Callable[[Any], Any]
@@ -102,7 +53,7 @@ class Guarded:
 
 def _result(name: str, function: Callable[[Any], Any], rows: Any) -> FloatArray:
     """Call the function; return finite float64 (n_rows, at least 1), or refuse."""
-    returned = called(name, "embedding rows", function, rows)
+    returned = called("embedding", name, "embedding rows", function, rows)
     if hasattr(returned, "toarray"):  # sparse
         returned = returned.toarray()
     try:
@@ -128,8 +79,6 @@ def _refuse(name: str, what: str) -> None:
 
 
 def _check_name(name: str) -> None:
-    from easeml_ray.embed.embeddings import is_reserved
-
     if not name or is_reserved(name):
         raise InvalidArgument(
             f"{name!r} cannot be the name of your embedding",
@@ -232,9 +181,16 @@ class TransformerEmbedding(Recipe):
         from sklearn.base import clone
 
         image = self.modality == "image"
-        transformer = called(self.name, "being cloned", clone, self.transformer)
+        transformer = called("embedding", self.name, "being cloned", clone, self.transformer)
         labels = (y,) if self.supervised else ()
-        called(self.name, "being fitted", transformer.fit, flat_pixels(rows) if image else rows, *labels)
+        called(
+            "embedding",
+            self.name,
+            "being fitted",
+            transformer.fit,
+            flat_pixels(rows) if image else rows,
+            *labels,
+        )
         function = OfFlatImages(transformer.transform) if image else transformer.transform
         return Guarded.probed(self.name, function, rows)
 

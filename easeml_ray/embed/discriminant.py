@@ -31,26 +31,10 @@ LEAST = 1e-100
 
 
 def discriminant_directions(S: FloatArray, y: IntArray) -> FloatArray:
-    """Return the directions v of the largest ratio ``v'Bv / v'Wv``.
+    """Return directions v (d, min(C - 1, d)) of the largest ``v'Bv / v'Wv``, with ``v'Wv = 1``, best first.
 
-    Parameters
-    ----------
-    S : ndarray of shape (n_rows, d)
-        Rows of mean zero.
-    y : ndarray of int64, shape (n_rows,)
-        Class codes.
-
-    Returns
-    -------
-    ndarray of shape (d, min(C - 1, d))
-        Directions with ``v'Wv = 1``, the best first. The first principal one when there is
-        nothing to learn from, that is when there is one class or no variance.
-
-    References
-    ----------
-    R. A. Fisher, "The use of multiple measurements in taxonomic problems", 1936; O. Ledoit
-    and M. Wolf, "A well-conditioned estimator for large-dimensional covariance matrices",
-    2004, for the shrinkage.
+    S (n_rows, d) has mean zero. With one class or no variance: the first principal direction. R. A. Fisher
+    (1936); shrinkage of O. Ledoit, M. Wolf, "A well-conditioned estimator for … covariance matrices" (2004).
     """
     n, d = S.shape
     classes, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
@@ -75,15 +59,7 @@ def discriminant_directions(S: FloatArray, y: IntArray) -> FloatArray:
 
 @dataclass(frozen=True, slots=True)
 class Discriminant(Recipe):
-    """Linear discriminants of standardised features: one less than there are classes.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> y = rng.integers(0, 3, 90)
-    >>> Discriminant().fit(rng.standard_normal((90, 5)) + y[:, None], y).n_dimensions
-    2
-    """
+    """Linear discriminants of standardised features: one less than there are classes."""
 
     name: ClassVar[str] = "discriminant"
     supervised: ClassVar[bool] = True

@@ -70,21 +70,10 @@ class NetworkFeatures:
 
 @dataclass(frozen=True, slots=True)
 class EfficientNet(Recipe):
-    """1,280 features of EfficientNet-Lite0, of images scaled to 112 × 112 pixels.
+    """1,280 features of EfficientNet-Lite0, of images scaled to 112 × 112 pixels; needs the extra ``image``.
 
-    Good for photographs; handwriting and the like are better off with ``random-conv-<k>``.
-    Images have one channel (grey) or three (red, green, blue), of uint8 or of 0 to 1. Needs
-    the extra ``image``.
-
-    Raises
-    ------
-    InvalidArgument
-        If the extra is not installed.
-
-    References
-    ----------
-    M. Tan and Q. V. Le, "EfficientNet: rethinking model scaling for convolutional neural
-    networks", ICML 2019.
+    For photographs, grey or RGB; handwriting and the like are better off with ``random-conv-<k>``.
+    M. Tan, Q. V. Le, "EfficientNet: rethinking model scaling", ICML 2019.
     """
 
     name: ClassVar[str] = "efficientnet-lite0"
@@ -92,7 +81,7 @@ class EfficientNet(Recipe):
     cost: ClassVar[float] = 10000.0
 
     def __post_init__(self) -> None:
-        require(self.name, EXTRA, *MODULES)
+        require("embedding", self.name, EXTRA, *MODULES)
 
     def learn(self, rows: NDArray[Any], y: IntArray) -> NetworkFeatures:
         """Check the channels; the network is taken as it is."""

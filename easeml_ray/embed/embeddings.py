@@ -11,79 +11,19 @@ from importlib.metadata import entry_points
 
 from easeml_ray.embed import efficientnet, sentence
 from easeml_ray.embed.base import Embedding
-from easeml_ray.embed.convolution import RandomConv
-from easeml_ray.embed.custom import called
-from easeml_ray.embed.discriminant import Discriminant
-from easeml_ray.embed.efficientnet import EfficientNet
-from easeml_ray.embed.extras import installed
-from easeml_ray.embed.forest import Forest
-from easeml_ray.embed.fourier import RandomFourier
-from easeml_ray.embed.hashed import Hashed
-from easeml_ray.embed.nca import Nca
-from easeml_ray.embed.pca import Pca
-from easeml_ray.embed.pixels import Pixels, PixelsPca
-from easeml_ray.embed.projection import RandomProjection
-from easeml_ray.embed.quantile import Quantile
-from easeml_ray.embed.raw import Raw
-from easeml_ray.embed.recipe import Recipe, Sized
+from easeml_ray.embed.extras import installed, made
+from easeml_ray.embed.own import FAMILIES, FIXED, is_reserved, own_embedding
 from easeml_ray.embed.rows import MODALITIES
-from easeml_ray.embed.sentence import Sentence
-from easeml_ray.embed.standardise import Standardise
-from easeml_ray.embed.tfidf import Tfidf, TfidfSvd
 from easeml_ray.errors import InvalidArgument
 
 __all__ = [
     "ENTRY_POINT_GROUP",
-    "FAMILIES",
-    "FIXED",
     "available_embeddings",
     "default_embeddings",
     "embedding_named",
-    "is_reserved",
 ]
 
 ENTRY_POINT_GROUP = "easeml_ray.embeddings"
-
-FIXED: dict[str, type[Recipe]] = {
-    "raw": Raw,
-    "standardise": Standardise,
-    "quantile": Quantile,
-    "discriminant": Discriminant,
-    "tfidf": Tfidf,
-    "sentence": Sentence,
-    "pixels": Pixels,
-    "efficientnet-lite0": EfficientNet,
-}
-"""Embeddings without a number."""
-
-FAMILIES: dict[str, type[Sized]] = {
-    family.family: family
-    for family in (
-        Pca, RandomProjection, RandomFourier, Nca, Forest, TfidfSvd, Hashed, PixelsPca, RandomConv,
-    )
-}  # fmt: skip
-"""Embeddings with a number: of a name ``pca-12``, the part before the last hyphen."""
-
-
-def is_reserved(name: str) -> bool:
-    """Return whether a name means one of the library's embeddings.
-
-    Parameters
-    ----------
-    name : str
-        Any name.
-
-    Returns
-    -------
-    bool
-        Also true if its extra is not installed.
-
-    Examples
-    --------
-    >>> is_reserved("pca-12"), is_reserved("pca-012"), is_reserved("mine")
-    (True, False, False)
-    """
-    return name in FIXED or _member(name) is not None
 
 
 def available_embeddings(modality: str | None = None) -> list[str]:
@@ -145,23 +85,13 @@ def embedding_named(name: str) -> Embedding:
     >>> embedding_named("pca-12").name
     'pca-12'
     """
-    if name in FIXED:
-        return FIXED[name]()
-    member = _member(name)
-    if member is not None:
-        family, size = member
-        return family(size)
+    own = own_embedding(name)
+    if own is not None:
+        return own
     for point in entry_points(group=ENTRY_POINT_GROUP):
         if point.name == name:
-            factory = called(name, f"being loaded from {point.value}", point.load)
-            made = called(name, "being made", factory)
-            if not isinstance(made, Embedding):
-                raise InvalidArgument(
-                    f"the installed embedding {name!r} makes a {type(made).__name__}, which is none",
-                    hint="It needs name, modality, supervised, cost and fit.",
-                    argument="embeddings",
-                )
-            return made
+            found: Embedding = made("embedding", point, Embedding, "name, modality, supervised, cost and fit")
+            return found
     raise InvalidArgument(
         f"there is no embedding named {name!r}",
         hint=f"Known: {', '.join(available_embeddings())}; others are entry points of {ENTRY_POINT_GROUP}",
@@ -214,14 +144,6 @@ def default_embeddings(modality: str = "table", n_features: int | None = None) -
 
 
 _EXTRAS = {"sentence": sentence.MODULES, "efficientnet-lite0": efficientnet.MODULES}
-
-
-def _member(name: str) -> tuple[type[Sized], int] | None:
-    """Return the family and the number of a name, None if it is not of that form."""
-    family, _, size = name.rpartition("-")
-    if family not in FAMILIES or not (size.isascii() and size.isdigit()) or size != str(int(size)):
-        return None
-    return FAMILIES[family], int(size)
 
 
 def _check_modality(modality: str | None) -> None:

@@ -15,79 +15,30 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from easeml_ray.arrays import FloatArray
-from easeml_ray.embed.standardise import column_scale
-from easeml_ray.errors import (
-    DuplicateIds,
-    InvalidArgument,
-    InvalidTable,
-    MissingColumn,
-    NestedColumn,
-    SchemaMismatch,
-    TooFewRows,
+from easeml_ray.embed.columns import (
+    CategoricalColumn,
+    Column,
+    NumericColumn,
+    check_kind,
+    fit_column,
+    kind_of,
+    one_hot,
+    standardise,
 )
+from easeml_ray.errors import DuplicateIds, InvalidArgument, InvalidTable, MissingColumn, TooFewRows
 
-__all__ = ["CategoricalColumn", "Encoder", "NumericColumn"]
+__all__ = ["Encoder"]
 
 FORMAT = 1
-
-
-@dataclass(frozen=True, slots=True)
-class NumericColumn:
-    """A column of integers, floats or booleans.
-
-    Parameters
-    ----------
-    name : str
-        Column of the table.
-    mean, scale : float
-        Of the values present in train.
-    """
-
-    name: str
-    mean: float
-    scale: float
-
-    @property
-    def feature_names(self) -> list[str]:
-        """The one feature, called like the column."""
-        return [self.name]
-
-
-@dataclass(frozen=True, slots=True)
-class CategoricalColumn:
-    """A column of text or of a dictionary.
-
-    Parameters
-    ----------
-    name : str
-        Column of the table.
-    categories : tuple of str
-        Categories that have a feature, sorted.
-    other : bool
-        Whether the remaining categories share one.
-    """
-
-    name: str
-    categories: tuple[str, ...]
-    other: bool
-
-    @property
-    def feature_names(self) -> list[str]:
-        """One name a kept category, then the other, then the missing one."""
-        kept = [f"{self.name}={category}" for category in self.categories]
-        return [*kept, *([f"{self.name}:other"] if self.other else []), f"{self.name}:missing"]
-
-
-Column: TypeAlias = NumericColumn | CategoricalColumn
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +101,7 @@ class Encoder:
             raise InvalidArgument(
                 f"max_categories is {max_categories}", hint="Give at least 1.", argument="max_categories"
             )
-        repeated = sorted({name for name in features if list(features).count(name) > 1})
+        repeated = sorted(name for name, times in Counter(features).items() if times > 1)
         if repeated:
             raise DuplicateIds(
                 f"feature column(s) named twice: {', '.join(repeated)}",
@@ -161,8 +112,8 @@ class Encoder:
             raise TooFewRows(
                 "the table to fit on has no rows", hint="Give train rows.", required=1, available=0
             )
-        _require(table, features)
-        return cls(tuple(_fit_column(name, table[name], max_categories) for name in features))
+        read = zip(features, _require(table, list(features)).columns, strict=True)
+        return cls(tuple(fit_column(name, column, max_categories) for name, column in read))
 
     @property
     def features(self) -> list[str]:
@@ -177,7 +128,7 @@ class Encoder:
     @property
     def n_features(self) -> int:
         """The width of what :meth:`transform` returns."""
-        return len(self.feature_names)
+        return sum(column.n_features for column in self.columns)
 
     @property
     def digest(self) -> str:
@@ -206,31 +157,28 @@ class Encoder:
         InvalidTable
             If a column is of a type without an encoding, or holds infinity.
         """
-        _require(table, self.features)
+        table = _require(table, self.features)
+        for column, type_ in zip(self.columns, table.schema.types, strict=True):
+            check_kind(column, type_)
+        ends = np.cumsum([column.n_features for column in self.columns]).tolist()
         encoded = np.zeros((table.num_rows, self.n_features))
-        start = 0
-        for column in self.columns:
-            width = len(column.feature_names)
-            block = encoded[:, start : start + width]
-            kind = _kind(column.name, table[column.name].type)
-            # A column without a single value has no type of its own and fits either kind.
-            if kind not in ("empty", _kind_of(column)):
-                raise SchemaMismatch(
-                    f"column {column.name!r} is {kind} here but was {_kind_of(column)} in train",
-                    hint=f"Give it as {_kind_of(column)} values; its type is {table[column.name].type}",
-                    column=column.name,
-                )
+        numeric: dict[int, NumericColumn] = {}  # by place
+        for place, column in enumerate(self.columns):
             if isinstance(column, NumericColumn):
-                values = _numbers(column.name, table[column.name])
-                block[:, 0] = np.where(np.isnan(values), 0.0, (values - column.mean) / column.scale)
+                numeric[place] = column
             else:
-                _one_hot(column, _texts(table[column.name]), block)
-            start += width
+                block = encoded[:, ends[place] - column.n_features : ends[place]]
+                one_hot(column, table.column(place), block)
+        if len(numeric) == len(self.columns):
+            standardise(list(numeric.values()), table, encoded, slice(None))
+        elif numeric:
+            into = [ends[place] - 1 for place in numeric]
+            standardise(list(numeric.values()), table.select(list(numeric)), encoded, into)
         return encoded
 
     def to_json(self) -> str:
         """Return the encoder as canonical JSON text: equal encoders give equal text."""
-        columns = [{"kind": _kind_of(column), **asdict(column)} for column in self.columns]
+        columns = [{"kind": kind_of(column), **asdict(column)} for column in self.columns]
         return json.dumps(
             {"format": FORMAT, "columns": columns}, sort_keys=True, separators=(",", ":"), allow_nan=False
         )
@@ -267,114 +215,29 @@ class Encoder:
             ) from error
 
 
-def _kind_of(column: Column) -> str:
-    return "numeric" if isinstance(column, NumericColumn) else "categorical"
-
-
 def _column_from(entry: dict[str, Any]) -> Column:
     if entry["kind"] == "numeric":
         return NumericColumn(entry["name"], float(entry["mean"]), float(entry["scale"]))
     return CategoricalColumn(entry["name"], tuple(entry["categories"]), bool(entry["other"]))
 
 
-def _require(table: pa.Table, names: Sequence[str]) -> None:
-    absent = [name for name in names if name not in table.column_names]
+def _require(table: pa.Table, names: list[str]) -> pa.Table:
+    """Return the named columns as a table, in the order of the names."""
+    # Arrow makes its list of names anew each time it is asked.
+    given = table.column_names
+    places = {name: place for place, name in enumerate(given)}
+    absent = [name for name in names if name not in places]
     if absent:
         raise MissingColumn(
             f"the table lacks the column(s) {', '.join(absent)}",
-            hint=f"It has {', '.join(table.column_names) or 'none'}",
+            hint=f"It has {', '.join(given) or 'none'}",
             columns=absent,
         )
-    repeated = [name for name in names if table.column_names.count(name) > 1]
-    if repeated:
-        raise InvalidTable(
-            f"the table has more than one column {repeated[0]!r}", hint="Rename one.", column=repeated[0]
-        )
-
-
-def _kind(name: str, type_: pa.DataType) -> str:
-    """Return how a column of this type is encoded: numeric, categorical or empty."""
-    if pa.types.is_dictionary(type_):
-        type_ = type_.value_type
-        if not _is_text(type_):
+    if len(places) < len(given):
+        times = Counter(given)
+        repeated = [name for name in names if times[name] > 1]
+        if repeated:
             raise InvalidTable(
-                f"column {name!r} is a dictionary of {type_}, not of text",
-                hint="Decode it to numbers, or cast its values to text.",
-                column=name,
+                f"the table has more than one column {repeated[0]!r}", hint="Rename one.", column=repeated[0]
             )
-    if pa.types.is_null(type_):
-        return "empty"
-    if pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_boolean(type_):
-        return "numeric"
-    if pa.types.is_decimal(type_):
-        return "numeric"
-    if _is_text(type_):
-        return "categorical"
-    if pa.types.is_nested(type_):
-        raise NestedColumn(
-            f"column {name!r} is nested ({type_})", hint="Flatten it into plain columns.", column=name
-        )
-    raise InvalidTable(
-        f"column {name!r} of type {type_} has no encoding",
-        hint="Give numbers, booleans or text; turn a date into numbers first.",
-        column=name,
-    )
-
-
-def _is_text(type_: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_)
-    )
-
-
-def _fit_column(name: str, column: pa.ChunkedArray, max_categories: int) -> Column:
-    if _kind(name, column.type) == "categorical":
-        counts = pc.value_counts(_texts(column).drop_null())
-        ranked = sorted(
-            zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True),
-            key=lambda pair: (-pair[1], pair[0]),
-        )
-        kept = sorted(category for category, _ in ranked[:max_categories])
-        return CategoricalColumn(name, tuple(kept), other=len(ranked) > len(kept))
-    values = _numbers(name, column)
-    present = values[~np.isnan(values)]
-    if not present.size:
-        return NumericColumn(name, 0.0, 1.0)
-    return NumericColumn(name, float(present.mean()), float(column_scale(present[:, None])[0]))
-
-
-def _numbers(name: str, column: pa.ChunkedArray) -> FloatArray:
-    """Return the values as float64, NaN where the cell is missing."""
-    # Not a safe cast: an integer beyond 2**53 is a feature as well as its neighbour is.
-    cast = column.cast(pa.float64(), safe=False)
-    values: FloatArray = cast.to_numpy().astype(np.float64, copy=False)
-    infinite = np.flatnonzero(np.isinf(values))
-    if infinite.size:
-        raise InvalidTable(
-            f"column {name!r} holds infinity in {infinite.size} row(s), the first is row {infinite[0]}",
-            hint="Replace infinite values by numbers, or leave the cells empty.",
-            column=name,
-            rows=infinite[:20].tolist(),
-        )
-    return values
-
-
-def _texts(column: pa.ChunkedArray) -> pa.Array:
-    """Return the values as one array of text."""
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    chunks = column.cast(pa.large_string()).chunks
-    return pa.concat_arrays(chunks) if chunks else pa.array([], pa.large_string())
-
-
-def _one_hot(column: CategoricalColumn, texts: pa.Array, block: FloatArray) -> None:
-    """Write the ones of a categorical column into its zeroed features."""
-    missing = np.asarray(texts.is_null())
-    # Rows whose value is not in the set (and missing ones) have no index.
-    found = pc.index_in(texts, value_set=pa.array(column.categories, pa.large_string()))
-    position = found.fill_null(-1).to_numpy(zero_copy_only=False)
-    rows = np.flatnonzero((position >= 0) & ~missing)
-    block[rows, position[rows]] = 1.0
-    if column.other:
-        block[np.flatnonzero((position < 0) & ~missing), len(column.categories)] = 1.0
-    block[missing, -1] = 1.0
+    return table if given == names else table.select([places[name] for name in names])

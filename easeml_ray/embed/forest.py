@@ -40,16 +40,7 @@ FARTHEST = 1e30
 class Leaves:
     """Trees, and the signs of their leaves.
 
-    Parameters
-    ----------
-    scaler : Linear
-        Standardises.
-    trees : tuple
-        Of scikit-learn's compiled trees.
-    positions : tuple of ndarray of int64, shape (n_nodes,)
-        Of each node among the leaves of its tree.
-    signs : tuple of ndarray of int8, shape (n_leaves, k)
-        By tree.
+    By tree: positions (n_nodes,) of a node among the leaves, signs int8 (n_leaves, k).
     """
 
     scaler: Linear
@@ -77,30 +68,10 @@ class Leaves:
 class Forest(Sized):
     """A random forest's proximity, sketched in k dimensions.
 
-    The forest has 64 trees with at least two rows in a leaf, grown on at most 20,000 train
-    rows. It finds the features that matter and is indifferent to their scales, so that one
-    neighbour often does as well as the forest itself. Its error is then near the Bayes error,
-    not near the up to twice as large one of a neighbour in a map that has not seen the labels:
-    a good upper bound, while the Cover-Hart formula, which allows for twice, comes out lower.
-
-    Parameters
-    ----------
-    size : int
-        Dimensions k of the sketch.
-    seed : int
-        Of the rows, the trees and the signs.
-
-    References
-    ----------
-    L. Breiman, "Random forests", Machine Learning, 2001, on proximities. The sketch is that
-    of D. Achlioptas, "Database-friendly random projections", 2003.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> X, y = rng.standard_normal((80, 4)), rng.integers(0, 2, 80)
-    >>> Forest(32).fit(X, y).transform(X).shape
-    (80, 32)
+    The forest has 64 trees with leaves of two rows or more, grown on at most 20,000 rows. A neighbour in it
+    is often as good as the forest, so its error is near the Bayes error itself, not near the up to twice as
+    large one that the Cover-Hart formula allows for: a good upper bound, a low lower one.
+    L. Breiman, "Random forests" (2001), on proximities; sketch of D. Achlioptas (2003).
     """
 
     family: ClassVar[str] = "forest"

@@ -49,23 +49,7 @@ class Waves:
 
 
 def median_distance(S: FloatArray) -> float:
-    """Return the median Euclidean distance of two different rows.
-
-    Parameters
-    ----------
-    S : ndarray of shape (n_rows, d)
-        Rows.
-
-    Returns
-    -------
-    float
-        Positive: of the pairs that differ; 1 if there are none.
-
-    Examples
-    --------
-    >>> median_distance(np.array([[0.0], [1.0], [1.0], [3.0]]))
-    2.0
-    """
+    """Return the median distance of the pairs of rows (n_rows, d) that differ; 1 if there are none."""
     from scipy.spatial.distance import pdist
 
     distances: FloatArray = pdist(S)
@@ -75,28 +59,10 @@ def median_distance(S: FloatArray) -> float:
 
 @dataclass(frozen=True, slots=True)
 class RandomFourier(Sized):
-    """Random Fourier features of a Gaussian kernel on standardised features.
+    """Random Fourier features of a Gaussian kernel on standardised features, k dimensions.
 
-    The bandwidth is the median distance of at most 500 train rows, drawn by the seed. Near
-    rows stay near and far ones are all alike, so that neighbours in it are those of
-    ``standardise`` with some noise; it is of use to linear models, hardly to neighbours.
-
-    Parameters
-    ----------
-    size : int
-        Dimensions k.
-    seed : int
-        Of the frequencies, the phases and the rows.
-
-    References
-    ----------
-    A. Rahimi and B. Recht, "Random features for large-scale kernel machines", NIPS 2007,
-    algorithm 1.
-
-    Examples
-    --------
-    >>> RandomFourier(16).fit(np.eye(5)).transform(np.eye(5)).shape
-    (5, 16)
+    The bandwidth is the median distance of at most 500 train rows. Neighbours are those of ``standardise``
+    with some noise: of use to linear models only. A. Rahimi, B. Recht, NIPS 2007, algorithm 1.
     """
 
     family: ClassVar[str] = "random-fourier"

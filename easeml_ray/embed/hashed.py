@@ -49,24 +49,10 @@ class CharacterCounts:
 
 @dataclass(frozen=True, slots=True)
 class Hashed(Sized):
-    """Signed hashing of 3- to 5-grams of characters inside words, of norm 1.
+    """Signed hashing of 3- to 5-grams of characters inside words into k dimensions, of norm 1.
 
-    It knows no words, so it bears misspellings, inflections and languages that put no spaces
-    between words, and texts unlike those of train.
-
-    Parameters
-    ----------
-    size : int
-        Dimensions k, also when the grams are fewer.
-
-    References
-    ----------
+    It knows no words, so it bears misspellings, inflections and texts unlike those of train.
     K. Weinberger et al., "Feature hashing for large scale multitask learning", ICML 2009.
-
-    Examples
-    --------
-    >>> Hashed(64).fit(["some text"]).transform(["some texts", ""]).shape
-    (2, 64)
     """
 
     family: ClassVar[str] = "hashed"

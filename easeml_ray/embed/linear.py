@@ -22,22 +22,7 @@ __all__ = ["Linear", "principal_directions"]
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """``((x - mean) / scale) V``.
-
-    Parameters
-    ----------
-    mean : ndarray of shape (d,)
-        Subtracted from every row.
-    scale : ndarray of shape (d,)
-        Every row is divided by it.
-    directions : ndarray of shape (d, k), optional
-        The identity if none are given.
-
-    Examples
-    --------
-    >>> Linear(np.array([1.0, 1.0]), np.array([1.0, 2.0]), np.ones((2, 1)))(np.array([[2.0, 5.0]]))
-    array([[3.]])
-    """
+    """``((x - mean) / scale) V``: mean and scale (d,), directions V (d, k), by default the identity."""
 
     mean: FloatArray
     scale: FloatArray
@@ -61,25 +46,9 @@ class Linear:
 
 
 def principal_directions(C: FloatArray, k: int) -> FloatArray:
-    """Return the directions of the largest variance.
+    """Return orthonormal directions (d, min(k, n_rows, d)) by falling variance.
 
-    Parameters
-    ----------
-    C : ndarray of shape (n_rows, d)
-        Rows, each column of mean zero.
-    k : int
-        Directions wanted.
-
-    Returns
-    -------
-    ndarray of shape (d, min(k, n_rows, d))
-        Orthonormal columns, by falling variance; the largest entry of each is positive.
-
-    Examples
-    --------
-    >>> principal_directions(np.array([[1.0, 0.1], [-1.0, -0.1]]), 1).round(2)
-    array([[1. ],
-           [0.1]])
+    The rows C (n_rows, d) have mean zero. The largest entry of each is positive.
     """
     n, d = C.shape
     if n < d:

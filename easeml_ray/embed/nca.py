@@ -26,29 +26,9 @@ MOST_ROWS = 1000
 
 
 def nca_directions(S: FloatArray, y: IntArray, k: int, *, iterations: int = 20, seed: int = 0) -> FloatArray:
-    """Return the directions of neighbourhood components analysis, started at principal components.
+    """Return directions (d, min(k, n_rows, d)) of neighbourhood components, started at principal components.
 
-    Parameters
-    ----------
-    S : ndarray of shape (n_rows, d)
-        Rows of mean zero.
-    y : ndarray of int64, shape (n_rows,)
-        Class codes.
-    k : int
-        Directions wanted.
-    iterations : int
-        Most steps of the optimiser.
-    seed : int
-        Of the start, where it needs one.
-
-    Returns
-    -------
-    ndarray of shape (d, min(k, n_rows, d))
-        Directions, of any length; the principal ones when there is nothing to learn from,
-        that is when there is one class or no variance.
-
-    References
-    ----------
+    S (n_rows, d) has mean zero. With one class or no variance: the principal ones.
     J. Goldberger et al., "Neighbourhood components analysis", NIPS 2004, equation 5.
     """
     if len(np.unique(y)) < 2 or not S.any():
@@ -66,23 +46,6 @@ class Nca(Sized):
     """Neighbourhood components of standardised features.
 
     Learned on at most 1,000 train rows, every class in its share, in at most 20 steps.
-
-    Parameters
-    ----------
-    size : int
-        Dimensions; fewer when the rows or the features are fewer.
-    seed : int
-        Of the rows and of the start.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> y = rng.integers(0, 2, 60)
-    >>> X = rng.standard_normal((60, 5)) * 3.0
-    >>> X[:, 4] = y + 0.1 * rng.standard_normal(60)
-    >>> Z = Nca(1).fit(X, y).transform(X)
-    >>> bool(np.abs(Z[y == 0].mean() - Z[y == 1].mean()) > 2.0 * Z[y == 0].std())
-    True
     """
 
     family: ClassVar[str] = "nca"

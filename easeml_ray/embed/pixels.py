@@ -35,13 +35,7 @@ class FlatPixels:
 
 @dataclass(frozen=True, slots=True)
 class Pixels(Recipe):
-    """All pixels as they are.
-
-    Examples
-    --------
-    >>> Pixels().fit(np.zeros((3, 8, 8))).n_dimensions
-    64
-    """
+    """All pixels as they are."""
 
     name: ClassVar[str] = "pixels"
     modality: ClassVar[Modality] = "image"
@@ -70,19 +64,7 @@ class PixelComponents:
 
 @dataclass(frozen=True, slots=True)
 class PixelsPca(Sized):
-    """Principal components of the pixels, which have one scale already.
-
-    Parameters
-    ----------
-    size : int
-        Components to keep; fewer when the images or the pixels are fewer.
-
-    Examples
-    --------
-    >>> images = np.random.default_rng(0).random((20, 8, 8))
-    >>> PixelsPca(4).fit(images).transform(images).shape
-    (20, 4)
-    """
+    """Principal components of the pixels, which have one scale already; at most as many as images."""
 
     family: ClassVar[str] = "pixels-pca"
     modality: ClassVar[Modality] = "image"

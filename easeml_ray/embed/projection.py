@@ -23,26 +23,10 @@ __all__ = ["RandomProjection"]
 
 @dataclass(frozen=True, slots=True)
 class RandomProjection(Sized):
-    """Gaussian random projection of standardised features.
+    """Gaussian random projection of standardised features; k dimensions also when the features are fewer.
 
-    Squared distances keep their expectation, with a relative deviation of sqrt(2 / k).
-
-    Parameters
-    ----------
-    size : int
-        Dimensions k, also when the features are fewer.
-    seed : int
-        Of the directions.
-
-    References
-    ----------
-    W. B. Johnson and J. Lindenstrauss, "Extensions of Lipschitz mappings into a Hilbert
-    space", 1984.
-
-    Examples
-    --------
-    >>> RandomProjection(3).fit(np.eye(5)).transform(np.eye(5)).shape
-    (5, 3)
+    Squared distances keep their expectation, with a relative deviation of sqrt(2 / k)
+    (W. B. Johnson, J. Lindenstrauss, 1984).
     """
 
     family: ClassVar[str] = "random-projection"

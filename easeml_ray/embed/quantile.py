@@ -47,19 +47,8 @@ class NormalScores:
 class Quantile(Recipe):
     """Normal scores of the ranks among the train values, column by column.
 
-    Skewed features and outliers lose their weight: the result is the same for ``x``,
-    ``exp(x)`` or any other rising function of a feature (at the train values, as long as
-    there are at most 1000 distinct ones).
-
-    References
-    ----------
+    The same for any rising function of a feature, at the train values and up to 1000 distinct ones.
     B. L. van der Waerden, "Order tests for the two-sample problem and their power", 1952.
-
-    Examples
-    --------
-    >>> Quantile().fit([[1.0], [10.0], [1000.0]]).transform([[10.0], [5000.0]]).round(2)
-    array([[0.  ],
-           [0.97]])
     """
 
     name: ClassVar[str] = "quantile"

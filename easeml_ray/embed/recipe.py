@@ -28,33 +28,10 @@ def in_blocks(
     n_dimensions: int,
     block_rows: int = BLOCK_ROWS,
 ) -> FloatArray:
-    """Embed rows in blocks of always the same number of rows.
+    """Embed rows in blocks of always the same number of rows; (n_rows, n_dimensions), C-contiguous.
 
-    A matrix product rounds by the shape of its operands. With one shape for all blocks, the
-    last one filled up with zeros, a row's bits do not depend on how many rows are given.
-
-    Parameters
-    ----------
-    embed : callable
-        Maps a block (block_rows, …) to (block_rows, n_dimensions), row by row.
-    rows : ndarray of shape (n_rows, …)
-        C-contiguous rows.
-    n_dimensions : int
-        Width of the result.
-    block_rows : int
-        Rows a block.
-
-    Returns
-    -------
-    ndarray of shape (n_rows, n_dimensions)
-        C-contiguous float64.
-
-    Examples
-    --------
-    >>> in_blocks(lambda block: block @ np.ones((2, 1)), np.arange(6.0).reshape(3, 2), 1)
-    array([[1.],
-           [5.],
-           [9.]])
+    A matrix product rounds by the shape of its operands: with one shape for all blocks, the last one
+    filled up with zeros, a row's bits do not depend on how many rows are given.
     """
     embedded = np.empty((len(rows), n_dimensions))
     for start in range(0, len(rows), block_rows):
@@ -81,17 +58,7 @@ class Map(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A fitted embedding: what it accepts, and the map.
-
-    Parameters
-    ----------
-    name : str
-        Of the embedding.
-    schema : RowSchema
-        The rows that it accepts.
-    map : Map
-        What it does with them.
-    """
+    """A fitted embedding: the rows that it accepts, and what it does with them."""
 
     name: str
     schema: RowSchema
@@ -103,23 +70,7 @@ class Fitted:
         return self.map.n_dimensions
 
     def transform(self, X: Rows) -> FloatArray:
-        """Embed rows.
-
-        Parameters
-        ----------
-        X : rows
-            Of the modality and shape of those that it was fitted on.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, n_dimensions)
-            C-contiguous float64.
-
-        Raises
-        ------
-        InvalidArgument
-            If the rows are of another modality or shape.
-        """
+        """Embed rows; see :class:`easeml_ray.embed.FittedEmbedding`."""
         return self.map(self.schema.read(X))
 
 
@@ -150,41 +101,13 @@ class Recipe(ABC):
 
     @abstractmethod
     def learn(self, rows: Any, y: IntArray) -> Map:
-        """Make the map.
+        """Make the map, which holds no reference to the rows, from rows as :class:`RowSchema` reads them.
 
-        Parameters
-        ----------
-        rows : ndarray or list of str
-            Train rows as :class:`RowSchema` reads them, at least one.
-        y : ndarray of int64, shape (n_rows,)
-            Class codes; all zero if the embedding is not supervised.
-
-        Returns
-        -------
-        Map
-            Holds no reference to the rows.
+        y (n_rows,) are class codes, all zero if the embedding is not supervised.
         """
 
     def fit(self, X: Rows, y: ArrayLike | None = None) -> Fitted:
-        """Fit on the train rows.
-
-        Parameters
-        ----------
-        X : rows
-            Of the embedding's modality, at least one.
-        y : array-like of int, shape (n_rows,), optional
-            Class codes. Needed by supervised embeddings, ignored by the others.
-
-        Returns
-        -------
-        Fitted
-            The fitted embedding.
-
-        Raises
-        ------
-        InvalidArgument
-            If the rows are of another modality or the labels are missing or unusable.
-        """
+        """Fit on the train rows; see :class:`easeml_ray.embed.Embedding`."""
         schema, rows = RowSchema.of(self.modality, X)
         if not self.supervised:
             codes = np.zeros(len(rows), dtype=np.int64)
@@ -201,13 +124,7 @@ class Recipe(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Sized(Recipe):
-    """Base of a family whose members differ by a number, the ``k`` of the name.
-
-    Parameters
-    ----------
-    size : int
-        From 1 to `most`; what it counts, the family says.
-    """
+    """Base of a family whose members differ by a number, the ``k`` of the name, from 1 to `most`."""
 
     family: ClassVar[str]
     most: ClassVar[int] = MOST_DIMENSIONS

@@ -83,30 +83,7 @@ def modality_of(X: Rows) -> Modality:
 
 
 def as_texts(X: Rows, argument: str = "X") -> list[str]:
-    """Return texts as a list, or say what is wrong with them.
-
-    Parameters
-    ----------
-    X : sequence of str, pyarrow.Array or pyarrow.ChunkedArray of shape (n_rows,)
-        Texts, none missing; they may be empty.
-    argument : str
-        The name that the caller gave to the rows, for the message.
-
-    Returns
-    -------
-    list of str
-        The texts, each of which has a UTF-8 form.
-
-    Raises
-    ------
-    InvalidArgument
-        If a value is missing, is no text, or holds a lone surrogate.
-
-    Examples
-    --------
-    >>> as_texts(pa.array(["one", "two"]))
-    ['one', 'two']
-    """
+    """Return texts as a list, each with a UTF-8 form, or say what is wrong with `argument`."""
     try:
         if isinstance(X, str | bytes):
             raise TypeError("one text, not a sequence of them")
@@ -132,30 +109,10 @@ def as_texts(X: Rows, argument: str = "X") -> list[str]:
 
 
 def as_images(X: ArrayLike, argument: str = "X") -> NDArray[Any]:
-    """Return images with a channel axis, as uint8 or float64, or say what is wrong with them.
+    """Return images as uint8 or finite float64, C-contiguous, or say what is wrong with `argument`.
 
-    Parameters
-    ----------
-    X : array-like of shape (n_rows, height, width) or (n_rows, height, width, channels)
-        Values of type uint8 (0 to 255), or finite floats or bools, taken as they are.
-    argument : str
-        The name that the caller gave to the array, for the message.
-
-    Returns
-    -------
-    ndarray of uint8 or float64, shape (n_rows, height, width, channels)
-        C-contiguous; not copied when it already has the right form.
-
-    Raises
-    ------
-    InvalidArgument
-        If the array has another number of dimensions, an empty axis, another type, or
-        values that are not finite.
-
-    Examples
-    --------
-    >>> as_images(np.zeros((2, 8, 8), dtype=np.uint8)).shape
-    (2, 8, 8, 1)
+    Shape (n_rows, height, width, channels), given with or without the last axis; not copied when the form
+    is right already.
     """
     try:
         array = np.asarray(X)
@@ -185,46 +142,14 @@ def as_images(X: ArrayLike, argument: str = "X") -> NDArray[Any]:
 
 
 def unit_floats(images: NDArray[Any]) -> FloatArray:
-    """Return images as float64: uint8 values divided by 255, floats as they are.
-
-    Parameters
-    ----------
-    images : ndarray of uint8 or float64
-        Of any shape.
-
-    Returns
-    -------
-    ndarray of float64
-        Of the same shape.
-
-    Examples
-    --------
-    >>> unit_floats(np.array([0, 255], dtype=np.uint8))
-    array([0., 1.])
-    """
+    """Return images as float64: uint8 values divided by 255, floats as they are."""
     if images.dtype == np.uint8:
         return images / 255.0
     return images.astype(np.float64, copy=False)
 
 
 def flat_pixels(images: NDArray[Any]) -> FloatArray:
-    """Return each image's pixels in one row, as :func:`unit_floats`.
-
-    Parameters
-    ----------
-    images : ndarray of uint8 or float64, shape (n_rows, height, width, channels)
-        Images.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_rows, height * width * channels)
-        Pixels.
-
-    Examples
-    --------
-    >>> flat_pixels(np.zeros((2, 4, 4, 3))).shape
-    (2, 48)
-    """
+    """Return each image's pixels in one row, (n_rows, height * width * channels), as :func:`unit_floats`."""
     return unit_floats(_flat(images))
 
 

@@ -55,17 +55,8 @@ class SentenceVectors:
 
 @dataclass(frozen=True, slots=True)
 class Sentence(Recipe):
-    """512 numbers a text by the multilingual universal sentence encoder, of norm 1.
+    """512 numbers a text by the multilingual universal sentence encoder, of norm 1; needs the extra ``text``.
 
-    Needs the extra ``text``.
-
-    Raises
-    ------
-    InvalidArgument
-        If the extra is not installed.
-
-    References
-    ----------
     Y. Yang et al., "Multilingual universal sentence encoder for semantic retrieval", 2019.
     """
 
@@ -74,7 +65,7 @@ class Sentence(Recipe):
     cost: ClassVar[float] = 9000.0
 
     def __post_init__(self) -> None:
-        require(self.name, EXTRA, *MODULES)
+        require("embedding", self.name, EXTRA, *MODULES)
 
     def learn(self, rows: list[str], y: IntArray) -> SentenceVectors:
         """Take the encoder as it is."""

@@ -21,23 +21,7 @@ __all__ = ["Standardise", "column_scale", "standardisation"]
 
 
 def column_scale(X: FloatArray) -> FloatArray:
-    """Return the standard deviation (ddof 0) of each column, 1 for a constant one.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_rows, n_features)
-        Features.
-
-    Returns
-    -------
-    ndarray of shape (n_features,)
-        Positive scales.
-
-    Examples
-    --------
-    >>> column_scale(np.array([[0.0, 5.0], [2.0, 5.0]]))
-    array([1., 1.])
-    """
+    """Return the standard deviation (ddof 0) of each column of X, 1 for a constant one; (n_features,)."""
     scale: FloatArray = X.std(axis=0)
     # Compared by values: the rounded deviation of a constant column need not be zero.
     constant = (X == X[:1]).all(axis=0)
@@ -45,18 +29,7 @@ def column_scale(X: FloatArray) -> FloatArray:
 
 
 def standardisation(X: FloatArray) -> Linear:
-    """Return the map to zero mean and unit standard deviation in every column.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_rows, n_features)
-        Train features.
-
-    Returns
-    -------
-    Linear
-        A map without directions.
-    """
+    """Return the map to zero mean and unit standard deviation in every column of X."""
     # Exact where the column is constant, so that it is zero and not a rounding error.
     constant = (X == X[:1]).all(axis=0)
     return Linear(np.where(constant, X[0], X.mean(axis=0)), column_scale(X))

@@ -10,28 +10,7 @@ __all__ = ["stratified_rows"]
 
 
 def stratified_rows(y: IntArray, most: int, seed: int) -> IntArray:
-    """Return the positions of at most so many rows, every class in its share.
-
-    Parameters
-    ----------
-    y : ndarray of int64, shape (n_rows,)
-        Class codes; all equal for a plain random sample.
-    most : int
-        Positions wanted; all are returned when the rows are not more.
-    seed : int
-        Of the draw.
-
-    Returns
-    -------
-    ndarray of int64, shape (min(n_rows, most),)
-        Rising positions; a class has its share of them, rounded down or up.
-
-    Examples
-    --------
-    >>> y = np.repeat([0, 1], [80, 20])
-    >>> np.bincount(y[stratified_rows(y, 10, seed=0)])
-    array([8, 2])
-    """
+    """Return rising positions of at most so many rows, every class in its share, rounded down or up."""
     n = len(y)
     if n <= most:
         return np.arange(n)

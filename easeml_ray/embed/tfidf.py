@@ -36,24 +36,7 @@ DENSE_ROWS = 512
 
 
 def unit_rows(Z: FloatArray) -> FloatArray:
-    """Divide each row by its Euclidean norm; zero rows stay.
-
-    Parameters
-    ----------
-    Z : ndarray of shape (n_rows, k)
-        Rows.
-
-    Returns
-    -------
-    ndarray of shape (n_rows, k)
-        Rows of norm 1 or 0.
-
-    Examples
-    --------
-    >>> unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]]))
-    array([[0.6, 0.8],
-           [0. , 0. ]])
-    """
+    """Divide each row of Z (n_rows, k) by its Euclidean norm; zero rows stay."""
     norms = np.sqrt(np.square(Z).sum(axis=1, keepdims=True))
     return Z / np.where(norms == 0.0, 1.0, norms)
 
@@ -101,19 +84,8 @@ def _weights(embedding: str, texts: list[str], **options: Any) -> tuple[Any, Any
 class Tfidf(Recipe):
     """Weights of the 2,048 most frequent words of train, dense, of norm 1.
 
-    Words are runs of at least two letters or digits, in lower case.
-
-    References
-    ----------
-    K. Spärck Jones, "A statistical interpretation of term specificity and its application
-    in retrieval", 1972.
-
-    Examples
-    --------
-    >>> texts = ["a good cat", "a bad dog"]
-    >>> Tfidf().fit(texts).transform(["the dog", "nothing known"]).round(2)
-    array([[0., 0., 1., 0.],
-           [0., 0., 0., 0.]])
+    Words are runs of at least two letters or digits, in lower case. K. Spärck Jones, "A statistical
+    interpretation of term specificity and its application in retrieval", 1972.
     """
 
     name: ClassVar[str] = "tfidf"
@@ -127,27 +99,10 @@ class Tfidf(Recipe):
 
 @dataclass(frozen=True, slots=True)
 class TfidfSvd(Sized):
-    """Leading singular directions of the weights of words and pairs of words, of norm 1.
+    """Leading k singular directions of the weights of words and pairs of words, of norm 1.
 
-    Up to 20,000 words and pairs stay sparse; only k numbers a text are dense.
-
-    Parameters
-    ----------
-    size : int
-        Dimensions k; fewer when the train texts or the words are fewer.
-    seed : int
-        Of the randomised decomposition.
-
-    References
-    ----------
-    S. Deerwester et al., "Indexing by latent semantic analysis", 1990; N. Halko et al.,
-    "Finding structure with randomness", 2011, algorithm 4.4.
-
-    Examples
-    --------
-    >>> texts = ["a good cat", "a bad cat", "a bad dog"]
-    >>> TfidfSvd(2).fit(texts).transform(texts).shape
-    (3, 2)
+    Up to 20,000 words and pairs stay sparse. S. Deerwester et al., "Indexing by latent semantic analysis"
+    (1990); N. Halko et al., "Finding structure with randomness" (2011), algorithm 4.4.
     """
 
     family: ClassVar[str] = "tfidf-svd"

@@ -69,23 +69,9 @@ class Reader(Protocol):
     """What a module of :data:`FORMATS` has to offer."""
 
     def read(self, data: bytes, *, limit: int) -> pa.Table:
-        """Parse the bytes of one file.
+        """Parse the bytes of one file; the table may take at most :data:`EXPANSION` times `limit` bytes.
 
-        Parameters
-        ----------
-        data : bytes
-            The whole file, at most ``limit`` bytes.
-        limit : int
-            The table may take at most :data:`EXPANSION` times this, in bytes.
-
-        Raises
-        ------
-        UnreadableFile
-            If the bytes are not of this format.
-        NestedColumn
-            If a column holds lists, structs or maps.
-        TooLarge
-            If the table would be over its limit.
+        Raises UnreadableFile if they are of another format, NestedColumn, or TooLarge.
         """
         ...
 
@@ -146,15 +132,7 @@ def foreign_format(data: bytes) -> str:
 
 
 def check_names(names: Sequence[str], *, line: int | None = None) -> None:
-    """Refuse column names that are empty or stand twice.
-
-    Raises
-    ------
-    UnreadableFile
-        With the column and the line of the header.
-    TooLarge
-        If there are more than :data:`MAX_COLUMNS`.
-    """
+    """Raise UnreadableFile for names that are empty or stand twice, TooLarge beyond :data:`MAX_COLUMNS`."""
     if len(names) > MAX_COLUMNS:
         raise TooLarge(
             f"{len(names)} columns are over the limit of {MAX_COLUMNS}",

@@ -145,21 +145,9 @@ def assign(group_key: str, thresholds: Thresholds, *, salt: bytes) -> Pillar:
 
 
 def check_classes(parts: Split, labels: pa.StringArray, shares: Mapping[Pillar, float]) -> None:
-    """Refuse a split in which train or development lacks a class.
+    """Raise TooFewRows if train or development lacks a class, with the entities that would most probably do.
 
-    Parameters
-    ----------
-    parts : Split
-        The split of the rows.
-    labels : pyarrow.StringArray of shape (n_rows,)
-        The label of each row.
-    shares : mapping of Pillar to float
-        As given to :func:`split`; a pillar without a share is not looked at.
-
-    Raises
-    ------
-    TooFewRows
-        Naming the class, with the number of entities that would most probably be enough.
+    A pillar without a share is not looked at.
     """
     encoded = labels.dictionary_encode()
     codes = encoded.indices.to_numpy(zero_copy_only=False)

@@ -193,14 +193,15 @@ def _columns(table: pa.Table, schema: dict[str, Any]) -> pa.Table:
 def _labelled_rows(table: pa.Table, schema: dict[str, Any], task: TaskSpec) -> pa.Table:
     """Return further rows of a project as features and label, refused unless they fit."""
     names = [name for name, _ in schema["features"]]
-    missing = [n for n in [*names, schema["label"]] if n not in table.column_names]
+    given = set(table.column_names)
+    missing = [n for n in [*names, schema["label"]] if n not in given]
     if missing:
         raise SchemaMismatch(
             f"the file lacks the columns {', '.join(missing[:10])}",
             hint=f"Give the project's columns: {', '.join([*names, schema['label']][:20])}.",
             column=missing[0],
         )
-    if task.group_column is not None and task.group_column not in table.column_names:
+    if task.group_column is not None and task.group_column not in given:
         # Without it nobody could tell whether an entity stands in a test set already.
         raise SchemaMismatch(
             f"the file lacks the group column {task.group_column!r}",
@@ -210,7 +211,7 @@ def _labelled_rows(table: pa.Table, schema: dict[str, Any], task: TaskSpec) -> p
     clean = validate(
         table,
         label=schema["label"],
-        id_column=task.id_column if task.id_column in table.column_names else None,
+        id_column=task.id_column if task.id_column in given else None,
         group_column=task.group_column,
         further=True,
     )

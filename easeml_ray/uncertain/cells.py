@@ -17,31 +17,9 @@ SAME_VALUE = 1e-9
 
 
 def as_cell(value: Any, kind: pa.DataType, column: str) -> Any:
-    """Return a value as an Arrow scalar of a column's type.
+    """Return a Python or numpy value as an Arrow scalar of a column's type, or raise InvalidArgument.
 
-    Parameters
-    ----------
-    value : object
-        Python or numpy value; None for a missing one.
-    kind : pyarrow.DataType
-        Type of the column; of a dictionary column, its values' type counts.
-    column : str
-        Name of the column, for the message.
-
-    Returns
-    -------
-    pyarrow.Scalar
-        The value.
-
-    Raises
-    ------
-    InvalidArgument
-        If the column cannot hold it.
-
-    Examples
-    --------
-    >>> as_cell(3, pa.float64(), "x")
-    <pyarrow.DoubleScalar: 3.0>
+    None is a missing cell; of a dictionary column, its values' type counts.
     """
     plain = kind.value_type if pa.types.is_dictionary(kind) else kind
     if isinstance(value, pa.Scalar):
@@ -65,20 +43,7 @@ def as_cell(value: Any, kind: pa.DataType, column: str) -> Any:
 
 
 def agreeing(cells: Any, cell: Any) -> NDArray[np.bool_]:
-    """Say which cells agree with a value.
-
-    Parameters
-    ----------
-    cells : pyarrow.ChunkedArray
-        Cells of one column.
-    cell : pyarrow.Scalar
-        From :func:`as_cell`.
-
-    Returns
-    -------
-    ndarray of bool, shape (n_cells,)
-        Floats agree within 1e-9 relative, missing with missing, all others when equal.
-    """
+    """Say which cells agree: floats within 1e-9 relative, missing with missing, others when equal."""
     value = cell.as_py()
     if pa.types.is_floating(cell.type) and value is not None:
         return np.array([_close(other, value) for other in cells.to_pylist()], dtype=bool)
@@ -86,22 +51,7 @@ def agreeing(cells: Any, cell: Any) -> NDArray[np.bool_]:
 
 
 def with_cell(records: pa.Table, column: str, cell: Any) -> pa.Table:
-    """Write a value into a column of every record.
-
-    Parameters
-    ----------
-    records : pyarrow.Table
-        The records.
-    column : str
-        Where to write.
-    cell : pyarrow.Scalar
-        What to write.
-
-    Returns
-    -------
-    pyarrow.Table
-        Of the same schema.
-    """
+    """Write a value into a column of every record, keeping the schema."""
     index = records.column_names.index(column)
     field = records.schema.field(index)
     values = pa.array([cell.as_py()] * records.num_rows, type=cell.type)

@@ -7,6 +7,7 @@ row_ptr = records of row i are row_ptr[i] .. row_ptr[i + 1] - 1, int64 (n_rows +
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -29,28 +30,13 @@ ROUNDING = 1e-14
 
 
 def read_records(table: pa.Table) -> tuple[pa.Table, IntArray]:
-    """Check ids and probabilities, and put the records of each row next to each other.
+    """Return the records of positive probability, those of a row together, and `row_ptr`.
 
-    Parameters
-    ----------
-    table : pyarrow.Table
-        Records in any order.
-
-    Returns
-    -------
-    pyarrow.Table
-        The records of positive probability, rows in order of first appearance, with the four
-        bookkeeping columns first; probabilities sum to 1 in each row.
-    ndarray of int64, shape (n_rows + 1,)
-        Where each row starts.
-
-    Raises
-    ------
-    MissingColumn, DuplicateIds, InvalidTable
-        As :class:`easeml_ray.uncertain.UncertainTable` says.
+    Rows in order of first appearance, the four bookkeeping columns first, probabilities scaled to sum 1.
+    Raises as :class:`easeml_ray.uncertain.UncertainTable` says.
     """
     names = table.column_names
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if twice:
         raise DuplicateIds(f"column {twice[0]!r} occurs twice", hint="Rename one.", column=twice[0])
     missing = [name for name in ("row_id", "probability") if name not in names]
@@ -73,26 +59,7 @@ def read_records(table: pa.Table) -> tuple[pa.Table, IntArray]:
 def merge_equal(table: pa.Table, row_ptr: IntArray) -> tuple[pa.Table, IntArray]:
     """Merge alternatives of a row that are equal in every cell; their probabilities add.
 
-    Parameters
-    ----------
-    table : pyarrow.Table
-        Records, those of one row next to each other.
-    row_ptr : ndarray of int64, shape (n_rows + 1,)
-        Where each row starts.
-
-    Returns
-    -------
-    pyarrow.Table
-        The first record of each set of equal ones.
-    ndarray of int64, shape (n_rows + 1,)
-        Where each row starts now.
-
-    Raises
-    ------
-    NestedColumn
-        If a cell that must be compared holds a list, struct or map.
-    InvalidTable
-        If a row keeps more than 32 alternatives.
+    Raises NestedColumn for cells that cannot be compared, InvalidTable beyond 32 alternatives a row.
     """
     sizes = np.diff(row_ptr)
     several = np.flatnonzero(np.repeat(sizes > 1, sizes))

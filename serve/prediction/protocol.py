@@ -135,7 +135,8 @@ def records_of(request: InferRequest, model: ServableModel) -> list[dict[str, An
             )
         columns[tensor.name] = _flat(tensor)
     missing = [name for name in names if name not in columns]
-    unknown = [name for name in columns if name not in names]
+    known = set(names)
+    unknown = [name for name in columns if name not in known]
     if missing or unknown:
         wrong = f"lacks the tensor(s) {', '.join(missing)}" if missing else f"has unknown {unknown[0]!r}"
         raise SchemaMismatch(

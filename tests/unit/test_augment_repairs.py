@@ -10,7 +10,6 @@ import pytest
 
 from easeml_ray.augment import DEFAULT_REPAIRERS, REPAIRERS, Repairer, alternatives, repairer_named
 from easeml_ray.augment.columns import fill_column, missing
-from easeml_ray.augment.constant import ConstantRepairer
 from easeml_ray.augment.neighbours import NeighbourRepairer
 from easeml_ray.errors import (
     DuplicateIds,
@@ -159,7 +158,9 @@ def test_alternatives_are_whole_rows_by_strategy_never_a_cross_product() -> None
 
 def test_probability_is_the_share_of_strategies_that_agree() -> None:
     table = pa.table({"row_id": [1, 2, 3, 4], "x": [0.0, 0.0, 3.0, None], "label": [0, 0, 1, 1]})
-    found = alternatives(table, ["x"], "label", repairers=["median", "mean", "mode", ConstantRepairer()])
+    found = alternatives(
+        table, ["x"], "label", repairers=["median", "mean", "mode", repairer_named("constant")]
+    )
     last = found.filter(pa.array([False, False, False, True, True]))
     assert last["x"].to_pylist() == [0.0, 1.0]
     np.testing.assert_allclose(last["probability"].to_numpy(), [0.75, 0.25])

@@ -14,6 +14,7 @@ import pytest
 
 from easeml_ray.arms import ARMS, ModelMetadata, ServableModel, dump, estimators, load, train
 from easeml_ray.arms.estimators import estimator_from_bytes, estimator_to_bytes
+from easeml_ray.arms.model import table_of
 from easeml_ray.embed import Classes, Encoder
 from easeml_ray.errors import (
     InvalidArgument,
@@ -119,6 +120,33 @@ def test_records_of_another_form_are_refused(
     assert told in str(caught.value)
     if "too large" not in told:
         assert caught.value.rows == [1]
+
+
+def test_records_become_the_columns_that_they_name_whatever_their_order(model: ServableModel) -> None:
+    records = [
+        {"age": 30, "city": "Bern", "member": True},
+        {"member": None, "city": None, "age": 2**63 + 1},
+        {"city": "Chur", "age": np.float64(0.5), "member": 0.25},
+    ]
+    made = table_of(records, model.encoder)
+    expected = pa.table(
+        {
+            "age": pa.array([30.0, float(2**63 + 1), 0.5]),
+            "city": ["Bern", None, "Chur"],
+            "member": pa.array([1.0, None, 0.25]),
+        }
+    )
+    assert made.equals(expected.select(model.encoder.features))
+    assert table_of(records[:1], model.encoder).equals(made.slice(0, 1))
+    assert table_of([], model.encoder).equals(made.slice(0, 0))
+
+
+def test_the_first_wrong_column_is_named_with_all_its_rows(model: ServableModel) -> None:
+    good = {"age": 1, "city": "Bern", "member": None}
+    bad = [{**good, "age": "1", "city": 3}, good, {**good, "age": b"1"}, {**good, "member": "yes"}]
+    with pytest.raises(SchemaMismatch, match="'age' holds str in record 0, not a number") as caught:
+        table_of(bad, model.encoder)
+    assert caught.value.rows == [0, 2]
 
 
 def test_what_a_model_raises_is_its_own_failure(model: ServableModel) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,15 +14,15 @@ import pytest
 from numpy.typing import NDArray
 
 from easeml_ray.arms import (
-    ARM_NAMES,
     ARMS,
     FLOOR,
     Arm,
+    Extra,
     Limits,
     arm_named,
-    arms,
     available_arms,
     class_probabilities,
+    searchable_arms,
     train,
 )
 from easeml_ray.embed import Encoder
@@ -116,8 +120,7 @@ def test_the_lower_limit_is_the_exact_binomial_one() -> None:
 
 def test_the_registry_is_in_order_of_cost_and_follows_the_protocol() -> None:
     assert available_arms()[: len(ARMS)] == list(ARMS)
-    assert ARM_NAMES == tuple(ARMS)
-    assert ARM_NAMES[0] == FLOOR
+    assert next(iter(ARMS)) == FLOOR
     hints = [arm.cost_hint for arm in ARMS.values()]
     assert hints == sorted(hints)
     for name, arm in ARMS.items():
@@ -131,36 +134,80 @@ def test_an_unknown_arm_lists_the_known_ones() -> None:
         arm_named("forrest")
 
 
-class Broken:
-    """An installed arm whose fit fails."""
+@pytest.fixture
+def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An installed distribution with arms, found by importlib.metadata as any other."""
+    info = tmp_path / "more_arms-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: more-arms\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[easeml_ray.arms]\n"
+        "svc = more_arms:Quick\nslow = more_arms:Slow\nquick = more_arms:Quick\nboosted = more_arms:Boosted\n"
+        "gone = no_such_module:Arm\nuseless = builtins:dict\n"
+    )
+    (tmp_path / "more_arms.py").write_text(
+        "from easeml_ray.arms import Extra, Limits\n\n"
+        "class Quick:\n"
+        "    name = family = 'quick'\n"
+        "    cost_hint = 0.5\n"
+        "    limits = Limits(min_classes=1)\n"
+        "    extra = None\n"
+        "    def build(self, seed):\n"
+        "        return object()\n\n"
+        "class Slow(Quick):\n"
+        "    name, cost_hint = 'slow', 9.0\n\n"
+        "class Boosted(Quick):\n"
+        "    name, extra = 'boosted', Extra('boost', ('a_module_that_nobody_has',))\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path
+    sys.modules.pop("more_arms", None)
 
-    name = "broken"
-    family = "broken"
-    cost_hint = 1.0
-    limits = Limits(min_classes=1)
 
-    def build(self, seed: int) -> Any:
-        return object()
-
-
-class Installed:
-    """What importlib.metadata tells of one entry point."""
-
-    name = "broken"
-
-    def load(self) -> type[Broken]:
-        return Broken
+@pytest.mark.usefixtures("distribution")
+def test_a_search_runs_installed_arms_after_the_library_s_cheap_ones_first() -> None:
+    assert searchable_arms() == (*ARMS, "quick", "slow", "gone", "useless")
+    assert available_arms() == list(searchable_arms())
+    assert arm_named("svc") is ARMS["svc"]
+    assert isinstance(arm_named("slow"), Arm) and arm_named("slow").cost_hint == 9.0
 
 
-def test_installed_arms_come_after_the_library_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arms, "entry_points", lambda group: [Installed()])
-    assert available_arms() == [*ARMS, "broken"]
-    assert arm_named("broken").name == "broken"
+@pytest.mark.usefixtures("distribution")
+def test_the_failure_of_an_installed_arm_s_fit_names_it() -> None:
     X, y = np.zeros((4, 1)), np.array([0, 1, 0, 1])
     with pytest.raises(WorkFailed) as caught:
-        train("broken", X, y, X, y, n_classes=2, seed=0)
-    assert caught.value.action == "train broken"
+        train("quick", X, y, X, y, n_classes=2, seed=0)
+    assert caught.value.action == "train quick"
     assert "AttributeError" in caught.value.cause
+
+
+@pytest.mark.usefixtures("distribution")
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("gone", "'gone' fails when being loaded from no_such_module:Arm: ModuleNotFoundError"),
+        ("useless", "installed arm 'useless' makes a dict, which is none"),
+    ],
+)
+def test_an_installed_arm_that_cannot_be_made_is_named(name: str, told: str) -> None:
+    with pytest.raises(InvalidArgument, match=told) as caught:
+        arm_named(name)
+    assert caught.value.argument == "arms" and caught.value.hint
+
+
+def test_an_arm_without_its_extra_is_not_searched_and_says_what_to_install(
+    distribution: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InvalidArgument, match="'boosted' needs a_module_that_nobody_has") as caught:
+        arm_named("boosted")
+    assert caught.value.hint == "pip install 'easeml_ray[boost]'"
+    (distribution / "a_module_that_nobody_has.py").touch()
+    importlib.invalidate_caches()
+    assert "boosted" in searchable_arms() and arm_named("boosted").name == "boosted"
+    monkeypatch.setattr(type(ARMS["forest"]), "extra", Extra("boost", ("a_module_of_no_one",)))
+    assert "forest" not in searchable_arms()
+    with pytest.raises(InvalidArgument, match="'forest' needs a_module_of_no_one"):
+        arm_named("forest")
 
 
 def test_train_sets_beyond_an_arm_s_limits_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from easeml_ray.embed import (
     embeddings,
     modality_of,
 )
-from easeml_ray.embed.embeddings import FAMILIES, FIXED
+from easeml_ray.embed.own import FAMILIES, FIXED, is_reserved
 from easeml_ray.errors import InvalidArgument
 
 RNG = np.random.default_rng(3)
@@ -117,6 +117,11 @@ def test_random_convolutions_keep_within_the_dimensions_of_all_others() -> None:
     assert embedding_named("random-conv-1024").name == "random-conv-1024"
     with pytest.raises(InvalidArgument, match="the size of random-conv-<k> is 1025"):
         embedding_named("random-conv-1025")
+
+
+def test_a_number_is_written_without_leading_zeros_and_belongs_to_a_family() -> None:
+    names = ("pca-12", "raw", "sentence", "pca-012", "pca-", "pca", "raw-2", "pca-²", "mine")
+    assert [name for name in names if is_reserved(name)] == ["pca-12", "raw", "sentence"]
 
 
 def test_names_are_listed_by_modality() -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from easeml_ray.embed import CategoricalColumn, Encoder, NumericColumn
+from easeml_ray.embed import columns as module
 from easeml_ray.errors import (
     DuplicateIds,
     InvalidArgument,
@@ -71,6 +73,65 @@ def test_chunks_and_other_columns_do_not_matter() -> None:
     encoder = Encoder.fit(table(), ["age", "city"])
     cut = pa.concat_tables([table().slice(0, 1), table().slice(1)])
     assert np.array_equal(encoder.transform(cut), encoder.transform(table().select(["city", "age"])))
+
+
+def test_columns_encoded_together_are_those_encoded_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches, chunks of other lengths a column, and kinds that take turns change no bit."""
+    rng = np.random.default_rng(3)
+    numbers = rng.normal(size=(50, 3))
+    numbers[rng.random(numbers.shape) < 0.2] = np.nan
+    mixed = pa.table(
+        {
+            "x": pa.chunked_array([numbers[:7, 0], numbers[7:, 0]]),
+            "c": rng.choice(["a", "b", "c"], 50),
+            "whole": pa.array(rng.integers(-5, 5, 50), pa.int16()),
+            "d": pa.array(rng.choice(["u", None], 50), pa.string()),
+            "y": pa.chunked_array([numbers[:31, 1], numbers[31:, 1]]),
+            "flag": pa.array(rng.random(50) < 0.5),
+            "z": pa.array(numbers[:, 2], from_pandas=True),
+        }
+    )
+    encoder = Encoder.fit(mixed, mixed.column_names)
+    alone = [Encoder((column,)).transform(mixed) for column in encoder.columns]
+    monkeypatch.setattr(module, "BATCH_ROWS", 8)
+    assert (encoder.transform(mixed) == np.hstack(alone)).all()
+    x, fitted = numbers[:, 0], encoder.columns[0]
+    assert isinstance(fitted, NumericColumn)
+    assert (alone[0][:, 0] == np.where(np.isnan(x), 0.0, (x - fitted.mean) / fitted.scale)).all()
+    assert encoder.n_features == len(encoder.feature_names) == np.hstack(alone).shape[1]
+
+
+def test_infinity_is_told_by_its_rows_in_the_whole_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BATCH_ROWS", 2)
+    encoder = Encoder.fit(pa.table({"x": [0.0], "y": [0.0]}), ["x", "y"])
+    endless = pa.table({"x": [0.0, 1.0, 2.0, np.inf, 4.0, -np.inf], "y": [np.inf] * 6})
+    with pytest.raises(InvalidTable, match=r"'x' holds infinity in 2 row\(s\), the first is row 3") as caught:
+        encoder.transform(endless)
+    assert (caught.value.column, caught.value.rows) == ("x", [3, 5])
+
+
+class Watched:
+    """A table that counts how often its names are asked for: Arrow makes them anew each time."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+        self.asked = 0
+
+    @property
+    def column_names(self) -> list[str]:
+        self.asked += 1
+        return self.table.column_names
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.table, name)
+
+
+def test_the_names_of_a_wide_table_are_read_once() -> None:
+    wide = pa.table({f"c{i}": [1.0, 2.0] for i in range(50)})
+    encoder = Encoder.fit(wide, wide.column_names)
+    watched = Watched(wide)
+    assert (encoder.transform(watched) == encoder.transform(wide)).all()
+    assert watched.asked == 1
 
 
 def test_a_constant_column_and_a_column_without_values_give_zeros() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from harness import Driven, digest, version
 
-from easeml_ray.arms import available_arms
+from easeml_ray.arms import searchable_arms
 from easeml_ray.automl.messages import (
     CompareVersions,
     OpenSearch,
@@ -267,4 +267,4 @@ def test_a_newer_version_ends_no_comparison(scheduler: Driven) -> None:
 def test_a_search_without_arms_takes_all_that_are_installed(scheduler: Driven) -> None:
     search(scheduler, "p", "lab", ())
     (opened,) = scheduler.told(SearchOpened)
-    assert list(opened.arms) == available_arms()
+    assert opened.arms == searchable_arms()
