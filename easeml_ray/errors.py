@@ -39,6 +39,7 @@
     │   └── NoModel                                no model of the project has passed yet
     ├── StoreError                     500     7   the store refuses or is damaged
     │   ├── SchemaTooNew                           written by a newer easeml_ray
+    │   ├── SchemaTooOld                           written by an older one, whose tables are not read
     │   ├── BlobMissing
     │   └── BlobCorrupt
     └── SystemFailure                  500     8   the machinery failed, not the input
@@ -87,6 +88,7 @@ __all__ = [
     "RequestClosed",
     "SchemaMismatch",
     "SchemaTooNew",
+    "SchemaTooOld",
     "StaleIncarnation",
     "StartupFailed",
     "StoreError",
@@ -412,6 +414,13 @@ class StoreError(EasemlError):
 
 class SchemaTooNew(StoreError):
     """The store was written by a newer easeml_ray."""
+
+    found: int
+    known: int
+
+
+class SchemaTooOld(StoreError):
+    """The store was written by an older easeml_ray, whose events this one does not fold."""
 
     found: int
     known: int
