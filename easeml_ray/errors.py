@@ -30,7 +30,6 @@
     │   ├── AlreadyExists
     │   ├── IllegalTransition                      a state machine refuses the event
     │   ├── RequestClosed                          the request was answered, skipped or expired
-    │   ├── BudgetExceeded                         more than the project may spend
     │   ├── QuotaExceeded                          more often than is allowed
     │   ├── VersionConflict                        somebody else appended first
     │   └── StaleIncarnation                       a newer incarnation of the actor lives
@@ -39,6 +38,7 @@
     │   └── NoModel                                no model of the project has passed yet
     ├── StoreError                     500     7   the store refuses or is damaged
     │   ├── SchemaTooNew                           written by a newer easeml_ray
+    │   ├── SchemaTooOld                           written by an older one, whose tables are not read
     │   ├── BlobMissing
     │   └── BlobCorrupt
     └── SystemFailure                  500     8   the machinery failed, not the input
@@ -304,14 +304,6 @@ class RequestClosed(Conflict):
     state: str
 
 
-class BudgetExceeded(Conflict):
-    """More than the project may spend."""
-
-    budget: str
-    asked: float
-    left: float
-
-
 class QuotaExceeded(Conflict):
     """More often than is allowed."""
 
@@ -366,6 +358,13 @@ class StoreError(EasemlError):
 
 class SchemaTooNew(StoreError):
     """The store was written by a newer easeml_ray."""
+
+    found: int
+    known: int
+
+
+class SchemaTooOld(StoreError):
+    """The store was written by an older easeml_ray, whose events this one does not fold."""
 
     found: int
     known: int

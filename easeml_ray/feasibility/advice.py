@@ -24,41 +24,7 @@ def advise(
     n_classes: int,
     embeddings: int,
 ) -> tuple[Advice, ...]:
-    """Say what to do next.
-
-    Parameters
-    ----------
-    decision : FeasibilityDecision
-        The answer of the study.
-    tau : float
-        Target error.
-    belief : BayesBelief
-        About the Bayes error.
-    best_limit : float
-        Confidence limit of the error of the best classifier so far.
-    model_error : float
-        Error that a model trained now is expected to have.
-    needed : SamplesNeeded
-        Train rows at which it is expected to meet the target.
-    settled : bool
-        Whether the learning curve stays on its side of the target.
-    n_train, n_dev, n_classes, embeddings : int
-        Size of the study.
-
-    Returns
-    -------
-    tuple of Advice
-        The most useful first.
-
-    Examples
-    --------
-    >>> from easeml_ray.feasibility import BayesBelief, FeasibilityDecision, SamplesNeeded
-    >>> advice = advise(FeasibilityDecision.FEASIBLE_SURE, 0.1, belief=BayesBelief(0.01, 0.02, 0.03),
-    ...                 best_limit=0.04, model_error=0.03, needed=SamplesNeeded(100, 100, 100, False),
-    ...                 settled=True, n_train=100, n_dev=50, n_classes=2, embeddings=1)
-    >>> [(option.step.value, option.sentence) for option in advice]
-    [('train', 'Train now: a classifier that was trained for this study reaches an accuracy of 90.0 %.')]
-    """
+    """Say what to do next."""
     goal = f"an accuracy of {_percent(1.0 - tau, 1)}"
     if decision is FeasibilityDecision.FEASIBLE_SURE:
         sentence = f"Train now: a classifier that was trained for this study reaches {goal}."

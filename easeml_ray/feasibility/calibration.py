@@ -70,35 +70,17 @@ Z_95 = NormalDist().inv_cdf(0.95)
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What an interval is computed from.
-
-    Attributes
-    ----------
-    n_train, n_dev, n_classes : int
-        Rows and classes.
-    error : float
-        Share of development rows that the consensus gets wrong, 0 .. 1.
-    doubt : float
-        Mean of 1 - its largest probability, 0 .. 1.
-    half_error : float
-        Mean error of the consensuses of the two halves.
-    disagreement : float
-        Share of development rows on which the halves name different classes.
-    regret : float
-        Mean probability that a half loses by its choice, in the eyes of all rows.
-    cover_hart : float
-        Smallest Cover-Hart value of the nearest-neighbour errors over the embeddings.
-    """
+    """What an interval is computed from."""
 
     n_train: int
     n_dev: int
     n_classes: int
-    error: float
-    doubt: float
-    half_error: float
-    disagreement: float
-    regret: float
-    cover_hart: float
+    error: float  # share of development rows that the consensus gets wrong
+    doubt: float  # mean of 1 - its largest probability
+    half_error: float  # mean error of the consensuses of the two halves
+    disagreement: float  # share of development rows on which the halves name different classes
+    regret: float  # mean probability that a half loses by its choice, in the eyes of all rows
+    cover_hart: float  # smallest Cover-Hart value over the embeddings
 
     @property
     def centre(self) -> float:
@@ -123,29 +105,14 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class BayesBelief:
-    """A belief about the Bayes error: two half normals that meet at the median.
+    """A belief about the Bayes error: two half normals that meet at the median."""
 
-    Attributes
-    ----------
-    low, high : float
-        The 5 % and 95 % quantiles.
-    median : float
-        The estimate.
-    """
-
-    low: float
+    low: float  # 5 % quantile
     median: float
-    high: float
+    high: float  # 95 % quantile
 
     def at_most(self, error: float) -> float:
-        """Return the probability that the Bayes error is at most `error`.
-
-        Examples
-        --------
-        >>> belief = BayesBelief(0.1, 0.2, 0.24)
-        >>> [round(belief.at_most(error), 2) for error in (0.1, 0.2, 0.24)]
-        [0.05, 0.5, 0.95]
-        """
+        """Return the probability that the Bayes error is at most `error`."""
         arm = (self.median - self.low) if error < self.median else (self.high - self.median)
         if arm < SHORTEST_ARM:
             return float(error >= self.median)
@@ -159,54 +126,20 @@ class BayesBelief:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A fitted map from a :class:`Summary` to a :class:`BayesBelief`.
+    """A fitted map from a :class:`Summary` to a :class:`BayesBelief`."""
 
-    Parameters
-    ----------
-    coefficients : tuple of three tuples of floats
-        theta of the three quantiles, of lengths 3, 4 and 3.
-    lengthened : (float, float)
-        k_low and k_high.
-    reference : dict
-        The reference class: ``families`` (names), ``problems``, and the least and the most of
-        ``n_train``, ``n_dev``, ``n_classes``, ``n_features`` and ``noise`` (convention uniform).
-    """
-
-    coefficients: tuple[tuple[float, ...], ...]
-    lengthened: tuple[float, float]
-    reference: dict[str, Any]
+    coefficients: tuple[tuple[float, ...], ...]  # theta of the quantiles, of lengths 3, 4, 3
+    lengthened: tuple[float, float]  # k_low and k_high
+    reference: dict[str, Any]  # of the problems fitted to: families, and least and most of each size
 
     def belief(self, summary: Summary) -> BayesBelief:
-        """Return the belief about the Bayes error that a summary leads to.
-
-        Parameters
-        ----------
-        summary : Summary
-            What was measured.
-
-        Returns
-        -------
-        BayesBelief
-            All three quantiles between 0 and (C-1)/C.
-        """
+        """Return the belief about the Bayes error that a summary leads to."""
         quantiles = _quantiles(self.coefficients, _arrays([summary]))[:, 0]
         low, median, high = _lengthened(quantiles, self.lengthened, summary.guess)
         return BayesBelief(float(low), float(median), float(high))
 
     def outside(self, summary: Summary) -> tuple[str, ...]:
-        """Say in which respects a summary lies outside the reference class.
-
-        Parameters
-        ----------
-        summary : Summary
-            What was measured.
-
-        Returns
-        -------
-        tuple of str
-            Empty for a problem inside. More rows than the largest are inside: the interval
-            narrows with what the halves settle, not with the number of rows.
-        """
+        """Say in which respects a summary lies outside the reference class."""
         found = []
         for name, value in (("train rows", summary.n_train), ("development rows", summary.n_dev)):
             least = self.reference["n_train" if name == "train rows" else "n_dev"][0]
@@ -233,21 +166,7 @@ class Calibration:
     ) -> Calibration:
         """Fit to problems whose Bayes error is known.
 
-        Parameters
-        ----------
-        summaries : sequence of Summary, length N
-            What was measured on each.
-        ber : array-like of shape (N,)
-            Bayes errors.
-        families : sequence of str, length N
-            The family of each; at least three families.
-        reference : mapping
-            The description that reports show.
-
-        Returns
-        -------
-        Calibration
-            The fitted map; the same problems give the same one.
+        Shapes: ber (N,).
         """
         measured, truth, family = _arrays(summaries), np.asarray(ber, dtype=np.float64), np.asarray(families)
         coefficients = _regress(measured, truth, family)
@@ -272,18 +191,7 @@ class Calibration:
 
 @cache
 def shipped_calibration() -> Calibration:
-    """Return the calibration that studies use.
-
-    Returns
-    -------
-    Calibration
-        Fitted by ``python tests/benchmarks/calibration.py --fit`` on all families.
-
-    Examples
-    --------
-    >>> "rings" in shipped_calibration().reference["families"]
-    True
-    """
+    """Return the calibration that studies use."""
     return Calibration.from_json((files("easeml_ray.feasibility") / "calibration.json").read_text())
 
 

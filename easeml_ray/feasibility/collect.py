@@ -65,17 +65,7 @@ class Pending:
 
 
 class Work:
-    """Where functions run, and how far they are.
-
-    Parameters
-    ----------
-    executor : Executor or None
-        None: this thread.
-    progress : callable or None
-        Called as ``progress(done, total, stage)``.
-    total : int
-        Steps.
-    """
+    """Where functions run, and how far they are."""
 
     def __init__(self, executor: Executor | None, progress: Progress | None, total: int) -> None:
         self._executor: Executor = executor if executor is not None else LocalExecutor()
@@ -117,23 +107,7 @@ def race(
     stop: StopRule | None,
     work: Work,
 ) -> None:
-    """Search block after block through the embeddings that a strategy names.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Its curves are extended.
-    X : rows
-        All train rows.
-    maps, dev : mapping of str
-        Fitted embeddings and the development rows that they embedded, by name.
-    strategy : Strategy
-        Over the same names.
-    stop : callable or None
-        Told the curves once each has a point; true ends the race.
-    work : Work
-        Where searches run.
-    """
+    """Search block after block through the embeddings that a strategy names."""
     shared = {name: (work.share(maps[name]), work.share(dev[name])) for name in maps}
     ends = np.concatenate([[0], evidence.sizes])
     flying: deque[tuple[str, Pending]] = deque()
@@ -162,21 +136,7 @@ def train_probes(
 ) -> dict[str, dict[str, FloatArray]]:
     """Train every probe on all rows and on either half of them.
 
-    Parameters
-    ----------
-    X, dev : ndarray of shapes (n, k) and (T, k)
-        What probes look at; the train rows in random order.
-    y : ndarray of int64, shape (n,)
-        Class codes.
-    n_classes : int
-        Classes C.
-    work : Work
-        Where probes are trained.
-
-    Returns
-    -------
-    dict of str to dict of str to ndarray of shape (T, C)
-        Class probabilities of the development rows, by part and member.
+    Shapes: X, dev (n, k) and (T, k); y (n,); returned (T, C).
     """
     shared, Z = work.share(X), work.share(dev)
     half = y.size // 2
@@ -204,21 +164,7 @@ def timed(function: Callable[..., Any], *args: Any) -> tuple[Any, float]:
 def best_on_train(maps: Mapping[str, Any], X: Any, y: IntArray, rows: IntArray) -> str:
     """Return the embedding in which one half of some train rows is nearest to its like in the other.
 
-    Parameters
-    ----------
-    maps : mapping of str
-        Fitted embeddings.
-    X : rows
-        All train rows.
-    y : ndarray of int64, shape (n,)
-        Class codes.
-    rows : ndarray of int64
-        Train rows in random order; at most :data:`VIEW_ROWS` of them are looked at.
-
-    Returns
-    -------
-    str
-        The first of equals.
+    Shapes: y (n,).
     """
     some = rows[:VIEW_ROWS]
     half = some[: some.size // 2], some[some.size // 2 :]

@@ -45,10 +45,7 @@ RIDGE = 1.0  # pulls the weights to 1/K, in nats per squared unit of weight
 class Consensus:
     """Pooled class probabilities of the development rows.
 
-    Parameters
-    ----------
-    P : dict of str to ndarray of shape (T, C)
-        By :data:`PARTS`.
+    Shapes: P (T, C).
     """
 
     P: dict[str, FloatArray]
@@ -79,23 +76,7 @@ class Consensus:
 def pool(L: FloatArray, w: FloatArray) -> FloatArray:
     """Return the pooled probabilities.
 
-    Parameters
-    ----------
-    L : ndarray of shape (K, T, C)
-        Log probabilities.
-    w : ndarray of shape (K,)
-        Weights.
-
-    Returns
-    -------
-    ndarray of shape (T, C)
-        Rows sum to 1.
-
-    Examples
-    --------
-    >>> L = np.log(np.array([[[0.8, 0.2]], [[0.5, 0.5]]]))
-    >>> pool(L, np.array([1.0, 1.0])).round(3)
-    array([[0.8, 0.2]])
+    Shapes: L (K, T, C); w (K,); returned (T, C).
     """
     logits = np.tensordot(w, L, axes=1)
     e = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -106,17 +87,7 @@ def pool(L: FloatArray, w: FloatArray) -> FloatArray:
 def pool_weights(L: FloatArray, y: IntArray) -> FloatArray:
     """Return the non-negative weights with the smallest ridged log loss.
 
-    Parameters
-    ----------
-    L : ndarray of shape (K, T, C)
-        Log probabilities, finite.
-    y : ndarray of int64, shape (T,)
-        Class codes.
-
-    Returns
-    -------
-    ndarray of shape (K,)
-        The weights; the objective is convex.
+    Shapes: L (K, T, C); y (T,); returned (K,).
     """
     from scipy.optimize import minimize
 
@@ -146,20 +117,7 @@ def consensus(
 ) -> Consensus:
     """Pool the members, each development row with weights that have not seen its label.
 
-    Parameters
-    ----------
-    probabilities : mapping of str to mapping of str to ndarray of shape (T, C)
-        Positive class probabilities of the development rows, by part and member; every part
-        has the same members.
-    y : ndarray of int64, shape (T,)
-        Class codes of the development rows.
-    seed : int
-        Of the folds.
-
-    Returns
-    -------
-    Consensus
-        The pooled probabilities of the three parts.
+    Shapes: probabilities (T, C); y (T,).
     """
     T = len(y)
     shuffled = np.random.default_rng(seed).permutation(T)

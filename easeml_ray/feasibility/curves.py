@@ -35,44 +35,14 @@ WORLD_VALUES = 1 << 24  # bootstrap counts held at once, 64 MiB as float32
 
 
 def prefixes(n_train: int, count: int = 10) -> IntArray:
-    """Return the train sizes at which a curve is measured.
-
-    Parameters
-    ----------
-    n_train : int
-        Train rows n.
-    count : int
-        How many sizes, fewer when the rows are fewer.
-
-    Returns
-    -------
-    ndarray of int64
-        Ascending, distinct; the last is n.
-
-    Examples
-    --------
-    >>> prefixes(25, 5).tolist()
-    [5, 10, 15, 20, 25]
-    """
+    """Return the train sizes at which a curve is measured."""
     return np.unique(np.maximum(1, n_train * np.arange(1, count + 1) // count)).astype(np.int64)
 
 
 def bootstrap_errors(wrong: NDArray[np.bool_], worlds: int, rng: np.random.Generator) -> FloatArray:
     """Return error rates in resampled development sets, jointly over embeddings and prefixes.
 
-    Parameters
-    ----------
-    wrong : ndarray of bool, shape (F, P, T)
-        Errors on the rows at hand.
-    worlds : int
-        Resampled sets B.
-    rng : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    ndarray of shape (B, F, P)
-        Every value of one world comes from the same resampled rows.
+    Shapes: wrong (F, P, T); returned (B, F, P).
     """
     rows = wrong.shape[-1]
     flat = wrong.reshape(-1, rows).T.astype(np.float32)
@@ -97,31 +67,7 @@ def decay_exponents(
     Each point weighs as much as its logarithm is certain (delta method on the binomial
     variance); half an error is added so that a curve may reach zero.
 
-    Parameters
-    ----------
-    errors : ndarray of shape (..., P)
-        Error rates e.
-    sizes : ndarray of int64, shape (P,)
-        Prefix sizes, at least two.
-    n_dev : int
-        Development rows T behind each rate.
-    n_classes : int
-        Classes C.
-    done : ndarray of int64, shape (F,), optional
-        Points of each curve that were measured, of errors of shape (..., F, P); all by default.
-
-    Returns
-    -------
-    ndarray of shape (...)
-        Exponents a, negative where the curve rises; 0 of a curve with a single point.
-
-    Examples
-    --------
-    >>> sizes = np.array([100, 200, 400])
-    >>> h = 2.0 / sizes
-    >>> e = h * (2 - 2 * h)
-    >>> float(decay_exponents(e, sizes, 10**7, 2).round(3))
-    1.0
+    Shapes: errors (..., P); sizes (P,); done (F,); returned (...).
     """
     smooth = (errors * n_dev + 0.5) / (n_dev + 1.0)
     most = (n_classes - 1) / n_classes
@@ -141,25 +87,5 @@ def decay_exponents(
 
 
 def extrapolate(h: FloatArray, a: FloatArray, factor: float) -> FloatArray:
-    """Return Cover-Hart values at `factor` times the rows.
-
-    Parameters
-    ----------
-    h : ndarray
-        Cover-Hart values at all train rows.
-    a : ndarray of the same shape
-        Decay exponents; a rising curve is taken as flat.
-    factor : float
-        At least 1, at most :data:`CAP`.
-
-    Returns
-    -------
-    ndarray of the same shape
-        ``h factor^-a``
-
-    Examples
-    --------
-    >>> extrapolate(np.array([0.2]), np.array([0.5]), 4.0)
-    array([0.1])
-    """
+    """Return Cover-Hart values at `factor` times the rows."""
     return h * factor ** -np.maximum(a, 0.0)

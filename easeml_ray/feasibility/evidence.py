@@ -34,16 +34,11 @@ __all__ = ["Curve", "Evidence"]
 class Curve:
     """The nearest train rows through one embedding, block after block.
 
-    Parameters
-    ----------
-    nearest : list of ndarray of shape (T,)
-        One a block searched so far, in the order of the blocks.
-    last : Found or None
-        Distances and rows after the last of them.
+    Shapes: nearest (T,).
     """
 
-    nearest: list[IntArray] = field(default_factory=list)
-    last: Found | None = None
+    nearest: list[IntArray] = field(default_factory=list)  # one a block, in order
+    last: Found | None = None  # after the last of them
 
     def extend(self, found: Found) -> None:
         """Take in the search of the next block: the smaller of (distance, row) stays."""
@@ -66,22 +61,7 @@ class Curve:
 class Evidence:
     """Neighbours by embedding and block, and what the probes predict.
 
-    Parameters
-    ----------
-    y_train, y_dev : ndarray of int64, shapes (n,) and (T,)
-        Class codes; copies that belong to the evidence.
-    n_classes : int
-        Classes C.
-    order, sizes : ndarray of int64
-        See the top of this module.
-    curves : dict of str to Curve
-        By embedding.
-    members : dict of str to ndarray of shape (T,)
-        The class that each probe, trained on all rows, gives to each development row.
-    consensus : Consensus or None
-        The pooled probes.
-    seen_train, seen_dev : ndarray of int64
-        Class codes of train and development rows when the probes were trained.
+    Shapes: y_train, y_dev (n,) and (T,); members (T,).
     """
 
     y_train: IntArray
@@ -90,7 +70,7 @@ class Evidence:
     order: IntArray
     sizes: IntArray
     curves: dict[str, Curve]
-    members: dict[str, IntArray] = field(default_factory=dict)
+    members: dict[str, IntArray] = field(default_factory=dict)  # classes by probe trained on all rows
     consensus: Consensus | None = None
     seen_train: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     seen_dev: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))

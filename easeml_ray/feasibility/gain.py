@@ -33,42 +33,7 @@ NORMAL = NormalDist()
 def to_gain(
     report: FeasibilityReport, *, current_accuracy: float, development_rows: int = 0, embeddings: int = 0
 ) -> Gain:
-    """Value labelling development rows, or probing embeddings, after a study.
-
-    Parameters
-    ----------
-    report : FeasibilityReport
-        The study so far.
-    current_accuracy : float
-        Accuracy of the deployed model, 0 .. 1.
-    development_rows : int
-        Development rows that would be labelled; 0 for a probe.
-    embeddings : int
-        Further embeddings that would be tried; 0 for labelling.
-
-    Returns
-    -------
-    Gain
-        Zero when the target is believed within reach already. The interval takes the
-        estimated Bayes error at the ends of its own.
-
-    Raises
-    ------
-    InvalidArgument
-        If not exactly one of the two actions is given, or the accuracy is not a share.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from easeml_ray.feasibility import study
-    >>> rng = np.random.default_rng(1)
-    >>> y = rng.integers(0, 2, 300)
-    >>> X = rng.standard_normal((300, 2)) + 2.0 * y[:, None]
-    >>> report = study(X[:200], y[:200], X[200:], y[200:], target_accuracy=0.93)
-    >>> gain = to_gain(report, current_accuracy=0.5, development_rows=200)
-    >>> 0.0 <= gain.mean <= 0.43
-    True
-    """
+    """Value labelling development rows, or probing embeddings, after a study."""
     if (development_rows > 0) == (embeddings > 0) or development_rows < 0 or embeddings < 0:
         raise InvalidArgument(
             "give either development_rows or embeddings",

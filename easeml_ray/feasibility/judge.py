@@ -55,26 +55,7 @@ def judge(
     width: int | None,
     calibration: Calibration | None = None,
 ) -> FeasibilityReport:
-    """Turn evidence into a report.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Of a study that has run.
-    target_accuracy : float
-        Accuracy asked for, above 0 and at most 1.
-    seed : int
-        Of the bootstrap.
-    width : int or None
-        Features of a table; None for texts and images.
-    calibration : Calibration, optional
-        The shipped one by default.
-
-    Returns
-    -------
-    FeasibilityReport
-        The report.
-    """
+    """Turn evidence into a report."""
     calibration = calibration or shipped_calibration()
     tau = round(1.0 - target_accuracy, 12)
     rng = np.random.default_rng(seed)
@@ -248,24 +229,7 @@ def _unlike(evidence: Evidence, width: int | None) -> list[str]:
 
 
 def decide(tau: float, belief: BayesBelief, limit: float, *, settled: bool) -> FeasibilityDecision:
-    """Return the decision; see :class:`FeasibilityDecision`.
-
-    Parameters
-    ----------
-    tau : float
-        Target error.
-    belief : BayesBelief
-        About the Bayes error.
-    limit : float
-        Confidence limit of the error of the best classifier that exists.
-    settled : bool
-        Whether the learning curve stays on its side of the target.
-
-    Returns
-    -------
-    FeasibilityDecision
-        The answer.
-    """
+    """Return the decision; see :class:`FeasibilityDecision`."""
     if tau >= limit:
         return FeasibilityDecision.FEASIBLE_SURE
     if tau >= belief.high:

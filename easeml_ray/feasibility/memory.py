@@ -33,21 +33,7 @@ FORMAT = 1
 def prints_of(X: FloatArray) -> Prints:
     """Return a print of each row, (n,).
 
-    Parameters
-    ----------
-    X : ndarray of float64, shape (n, d)
-        Features.
-
-    Returns
-    -------
-    ndarray of uint64, shape (n,)
-        Equal for equal rows.
-
-    Examples
-    --------
-    >>> a, b, c = prints_of(np.array([[1.0, 0.0], [1.0, -0.0], [2.0, 0.0]])).tolist()
-    >>> a == b, a == c
-    (True, False)
+    Shapes: X (n, d).
     """
     rows = np.ascontiguousarray(X + 0.0)  # -0.0 and 0.0 are the same value
     digests = b"".join(hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in rows)
@@ -58,26 +44,13 @@ def prints_of(X: FloatArray) -> Prints:
 class Memory:
     """What is kept of a study.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        What was measured.
-    encoder : str
-        Digest of the encoder that made the features, then and for all that is appended.
-    seed : int
-        Of the study.
-    fit_labels : ndarray of int64
-        Labels of the first train rows, those that the embeddings were fitted to, as they were then.
-    row_ids, prints : ndarray of shape (n,)
-        Of the train rows, in the order of the evidence.
-    dev_ids, dev_prints : ndarray of shape (T,)
-        Of the development rows.
+    Shapes: row_ids, prints (n,); dev_ids, dev_prints (T,).
     """
 
     evidence: Evidence
-    encoder: str
+    encoder: str  # digest of the one that made the features, also of what is appended
     seed: int
-    fit_labels: IntArray
+    fit_labels: IntArray  # of the first train rows, as they were when the embeddings were fitted
     row_ids: IntArray
     prints: Prints
     dev_ids: IntArray

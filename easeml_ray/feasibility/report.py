@@ -29,17 +29,7 @@ class FeasibilityDecision(StrEnum):
 
 
 class CurvePoint(NamedTuple):
-    """One point of a convergence curve.
-
-    Attributes
-    ----------
-    n_train : int
-        Train rows used.
-    errors : int
-        Development rows that the nearest neighbour gets wrong.
-    cover_hart : float
-        Cover-Hart value of that error rate.
-    """
+    """One point of a convergence curve."""
 
     n_train: int
     errors: int
@@ -47,22 +37,12 @@ class CurvePoint(NamedTuple):
 
 
 class SamplesNeeded(NamedTuple):
-    """Train rows at which a model's error is expected to meet the target error.
+    """Train rows at which a model's error is expected to meet the target error."""
 
-    Attributes
-    ----------
-    n_hat : int
-        Estimate; the rows at hand when the consensus of the probes meets it already.
-    low, high : int
-        90 % interval, over development sets and over the belief about the Bayes error.
-    capped : bool
-        Whether `n_hat` was cut at ten times the rows at hand, beyond which no curve is read.
-    """
-
-    n_hat: int
-    low: int
+    n_hat: int  # the rows at hand when the consensus meets the target already
+    low: int  # 90 % interval, over development sets and the belief
     high: int
-    capped: bool
+    capped: bool  # whether n_hat was cut at ten times the rows at hand
 
 
 class Step(StrEnum):
@@ -78,25 +58,12 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """One thing to do next.
-
-    Attributes
-    ----------
-    step : Step
-        What.
-    sentence : str
-        The same for people, with its numbers.
-    amount : (float, float, float) or None
-        Low end, estimate and high end of how much: train rows to add, noise rate to come down to
-        (convention uniform), development rows to label, or the accuracy to ask for.
-    gain : Gain or None
-        Expected rise of the true accuracy; None where the study cannot tell.
-    """
+    """One thing to do next."""
 
     step: Step
     sentence: str
-    amount: tuple[float, float, float] | None = None
-    gain: Gain | None = None
+    amount: tuple[float, float, float] | None = None  # low, estimate, high; unit by step
+    gain: Gain | None = None  # expected rise of the true accuracy; None where the study cannot tell
 
 
 @dataclass(frozen=True, slots=True)

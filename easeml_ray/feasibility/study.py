@@ -249,8 +249,8 @@ class Study:
         strategy, executor, progress : optional
             As for :func:`study`.
         stop : callable, optional
-            A rule of :mod:`easeml_ray.feasibility.race` that ends the race early. Every embedding
-            sees one block at least.
+            Told the errors of each embedding so far, by block; true ends the race early. Every
+            embedding sees one block at least.
 
         Returns
         -------

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from easeml_ray.neighbors.nearest import NearestNeighbor
-from easeml_ray.neighbors.neighbors import Found, NearestNeighbors, Votes, vote
+from easeml_ray.neighbors.neighbors import Found, NearestNeighbors, vote
 
-__all__ = ["Found", "NearestNeighbor", "NearestNeighbors", "Votes", "vote"]
+__all__ = ["Found", "NearestNeighbor", "NearestNeighbors", "vote"]

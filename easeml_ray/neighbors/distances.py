@@ -29,24 +29,7 @@ PAIR_VALUES = 1 << 16  # differences held at once: 512 KiB, which stay in the ca
 def directions(X: FloatArray) -> FloatArray:
     """Return rows as points whose squared Euclidean distance is ``2 - 2 cos``.
 
-    Parameters
-    ----------
-    X : ndarray of float64, shape (n, d)
-        Features.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, d + 1)
-        Rows of length 1. The last coordinate is 1 for a row of zeros and 0 for others: it has
-        no direction among the features, so it is given one of its own, orthogonal to every
-        other row and equal to other rows of zeros. (Left at the origin it would be nearer
-        than an orthogonal row, and the nearest to most rows of sparse features.)
-
-    Examples
-    --------
-    >>> directions(np.array([[3.0, 4.0], [0.0, 0.0]]))
-    array([[0.6, 0.8, 0. ],
-           [0. , 0. , 1. ]])
+    Shapes: X (n, d); returned (n, d + 1).
     """
     largest = np.abs(X).max(axis=1, keepdims=True)
     zero = largest == 0.0
@@ -62,17 +45,7 @@ def directions(X: FloatArray) -> FloatArray:
 def pair_distances(queries: FloatArray, rows: FloatArray, row: IntArray, column: IntArray) -> FloatArray:
     """Return the squared distance D of (test, train) pairs by direct differences.
 
-    Parameters
-    ----------
-    queries, rows : ndarray of float64, shape (T, d) and (n, d)
-        Points, C-contiguous.
-    row, column : ndarray of int64, shape (p,)
-        Positions of the pairs in both.
-
-    Returns
-    -------
-    ndarray of float64, shape (p,)
-        A pair's value does not depend on the pairs beside it.
+    Shapes: queries, rows (T, d) and (n, d); row, column (p,); returned (p,).
     """
     distance = np.empty(row.size)
     step = max(1, PAIR_VALUES // queries.shape[1])
@@ -86,21 +59,7 @@ def pair_distances(queries: FloatArray, rows: FloatArray, row: IntArray, column:
 def take_nearer(known: tuple[NDArray[Any], ...], found: tuple[NDArray[Any], ...]) -> None:
     """Keep the k nearest of what is known and what was found, row by row.
 
-    Parameters
-    ----------
-    known : tuple of ndarray, each of shape (T, k)
-        Distances D, ascending, ``inf`` where fewer than k rows are known; the train rows'
-        indices, -1 there; and whatever else belongs to an entry. Changed in place.
-    found : tuple of ndarray, each of shape (T, j)
-        The same for other entries, in any order. A train row that is known already is the
-        same entry.
-
-    Examples
-    --------
-    >>> known = np.array([[1.0, 4.0]]), np.array([[5, 2]])
-    >>> take_nearer(known, (np.array([[1.0, 4.0]]), np.array([[3, 2]])))
-    >>> known
-    (array([[1., 1.]]), array([[3, 5]]))
+    Shapes: known (T, k); found (T, j).
     """
     k = known[0].shape[1]
     both = [np.concatenate(pair, axis=1) for pair in zip(known, found, strict=True)]
@@ -119,24 +78,7 @@ def take_nearer(known: tuple[NDArray[Any], ...], found: tuple[NDArray[Any], ...]
 def first_of_equals(rows: FloatArray, names: IntArray, k: int) -> IntArray:
     """Return the positions of rows, without those that k equal rows of smaller index precede.
 
-    Parameters
-    ----------
-    rows : ndarray of float64, shape (n, d)
-        Points.
-    names : ndarray of int64, shape (n,)
-        Their indices.
-    k : int
-        Neighbours kept.
-
-    Returns
-    -------
-    ndarray of int64
-        Ascending positions; the others cannot be among the k nearest of any row.
-
-    Examples
-    --------
-    >>> first_of_equals(np.array([[1.0], [2.0], [1.0]]), np.array([7, 8, 3]), k=1)
-    array([1, 2])
+    Shapes: rows (n, d); names (n,).
     """
     # The same bytes where the same values: -0.0 becomes 0.0.
     keys = (rows + 0.0).view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).ravel()

@@ -54,17 +54,7 @@ PAIR_COST, COORDINATE_COST = 8000, 60  # an undecided pair, and each of its coor
 class Queries:
     """The test side of a search: rows, and what a pass needs to know of them.
 
-    Parameters
-    ----------
-    X_test : ndarray of float64, shape (T, d)
-        Features of the test rows, finite and C-contiguous.
-    metric : {"euclidean", "cosine"}
-        What is near; see :meth:`points`.
-
-    Raises
-    ------
-    InvalidArgument
-        If there is no such metric.
+    Shapes: X_test (T, d).
     """
 
     def __init__(self, X_test: FloatArray, metric: Metric) -> None:
@@ -107,15 +97,7 @@ class Queries:
     def points(self, X: FloatArray) -> FloatArray:
         """Return rows as points whose Euclidean distance is the metric's.
 
-        Parameters
-        ----------
-        X : ndarray of float64, shape (n, d)
-            Features.
-
-        Returns
-        -------
-        ndarray of float64
-            X itself, or its :func:`~easeml_ray.neighbors.distances.directions`, (n, d + 1).
+        Shapes: X (n, d).
         """
         return X if self.metric == "euclidean" else directions(X)
 
@@ -274,31 +256,7 @@ def offer(
 ) -> IntArray:
     """Keep the k nearest of the rows known and of these, in place.
 
-    Parameters
-    ----------
-    queries : Queries
-        The test rows.
-    points : ndarray of float64, shape (n, d)
-        Train rows, as :meth:`Queries.points` gives them.
-    names : ndarray of int64, shape (n,)
-        Their indices, not negative.
-    distance : ndarray of float64, shape (T, k)
-        Distances D of the nearest rows known, ascending; ``inf`` where there are fewer.
-    nearest : ndarray of int64, shape (T, k)
-        Their indices; -1 where there are fewer.
-
-    Returns
-    -------
-    ndarray of int64, shape (T, k)
-        Position in `points` of each entry that is new, -1 of others.
-
-    Examples
-    --------
-    >>> distance, nearest = np.full((2, 1), np.inf), np.full((2, 1), -1)
-    >>> queries = Queries(np.array([[0.0], [10.0]]), "euclidean")
-    >>> source = offer(queries, np.array([[8.0], [1.0]]), np.array([5, 6]), distance, nearest)
-    >>> nearest.ravel(), distance.ravel()
-    (array([6, 5]), array([1., 4.]))
+    Shapes: points (n, d); names (n,); distance (T, k); nearest (T, k); returned (T, k).
     """
     search = _Search(queries, points, names, distance, nearest)
     size = max(TRAIN_BLOCK // 8, min(TRAIN_BLOCK, BLOCK_VALUES // points.shape[1]))

@@ -249,25 +249,7 @@ class NearestNeighbor:
         return self
 
     def relabel_test(self, index: ArrayLike, labels: ArrayLike) -> NearestNeighbor:
-        """Change labels of test rows.
-
-        Parameters
-        ----------
-        index : array-like of int, shape (n_changed,)
-            Positions of test rows, each at most once.
-        labels : array-like of int, shape (n_changed,)
-            Their new class codes.
-
-        Returns
-        -------
-        NearestNeighbor
-            Itself.
-
-        Raises
-        ------
-        InvalidArgument
-            If a position is out of range or given twice, or a code does not fit.
-        """
+        """Change labels of test rows, by position, as :meth:`relabel_train` does."""
         changed, codes = self._changes(index, labels, self.y_test.shape[0], "test")
         self._relabel(self.y_test, changed, codes)
         return self

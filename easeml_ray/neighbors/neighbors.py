@@ -229,26 +229,7 @@ def vote(nearest: ArrayLike, y_train: ArrayLike, n_classes: int, k: int | Sequen
 def train_indices(count: int, start: int | None, index: ArrayLike | None, *, after: int) -> IntArray:
     """Return the indices of train rows that are given by their first, one by one, or not at all.
 
-    Parameters
-    ----------
-    count : int
-        Rows.
-    start : int or None
-        Index of the first row; the others follow.
-    index : array-like of int or None
-        Index of each row, instead of `start`.
-    after : int
-        Index of the first row where neither is given.
-
-    Returns
-    -------
-    ndarray of int64, shape (count,)
-        Indices, not negative.
-
-    Raises
-    ------
-    InvalidArgument
-        If both are given, or an index is unusable.
+    Shapes: returned (count,).
     """
     if index is None:
         first = after if start is None else int(start)

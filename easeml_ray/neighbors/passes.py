@@ -90,14 +90,7 @@ class Pass(Protocol):
 class Scaled:
     """Test rows x in units of 2^e.
 
-    Parameters
-    ----------
-    rows : ndarray of float64, shape (T, d)
-        Test rows q.
-    centre : ndarray of float64, shape (d,)
-        Centre c.
-    e : int
-        Exponent of the unit, between -1000 and 1000.
+    Shapes: rows (T, d); centre (d,).
     """
 
     def __init__(self, rows: FloatArray, centre: FloatArray, e: int) -> None:
@@ -138,15 +131,7 @@ class Scaled:
 
 
 class FloatPass:
-    """Products in float32 or float64.
-
-    Parameters
-    ----------
-    scaled : Scaled
-        Test rows.
-    dtype : type
-        ``numpy.float32`` for fewer than 2^20 features, or ``numpy.float64``.
-    """
+    """Products in float32 or float64."""
 
     def __init__(self, scaled: Scaled, dtype: Precision) -> None:
         rows, width = scaled.x.shape
@@ -187,13 +172,7 @@ class _FloatColumns:
 
 
 class IntegerPass:
-    """Products of whole numbers in eight bits, several times as fast as those in float32.
-
-    Parameters
-    ----------
-    scaled : Scaled
-        Test rows.
-    """
+    """Products of whole numbers in eight bits, several times as fast as those in float32."""
 
     def __init__(self, scaled: Scaled) -> None:
         import torch
@@ -261,20 +240,7 @@ class _IntegerColumns:
 
 
 def integers_pay(width: int, work: float) -> bool:
-    """Return whether this machine multiplies whole numbers fast, and enough for it to pay.
-
-    Parameters
-    ----------
-    width : int
-        Features d.
-    work : float
-        Products T n d of the call.
-
-    Returns
-    -------
-    bool
-        False on processors without instructions for it.
-    """
+    """Return whether this machine multiplies whole numbers fast, and enough for it to pay."""
     if width > 1 << 15 or work < INTEGER_WORK:
         return False
     return ("torch" in sys.modules or work >= IMPORT_WORK) and _multiplies_integers()

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from easeml_ray.probes.models import PROBES, Probe, floored, predictions, probe_view
+from easeml_ray.probes.models import PROBES, predictions, probe_view
 
-__all__ = ["PROBES", "Probe", "floored", "predictions", "probe_view"]
+__all__ = ["PROBES", "predictions", "probe_view"]

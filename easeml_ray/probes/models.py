@@ -48,18 +48,7 @@ Fit = Callable[[FloatArray, IntArray, FloatArray, int], dict[str, FloatArray]]
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One family of classifiers.
-
-    Parameters
-    ----------
-    members : tuple of str
-        Names of the classifiers that it fits.
-    fit : callable
-        ``fit(X, y, Z, C)`` returns the probabilities (T, C) of each member. Each row of them is
-        positive and sums to 1.
-    most_classes : int
-        It is left out for more classes, where it would take minutes.
-    """
+    """One family of classifiers."""
 
     members: tuple[str, ...]
     fit: Fit

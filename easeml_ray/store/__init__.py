@@ -28,8 +28,8 @@ def open_event_store(url: str) -> EventStore:
     ------
     InvalidArgument
         If the URL names no known backend.
-    SchemaTooNew
-        If a newer easeml_ray has written the store.
+    SchemaTooNew, SchemaTooOld
+        If a newer or an older easeml_ray has written the store.
     """
     # Backends are imported on demand: SQLAlchemy alone doubles the import time.
     if url == "memory://":

@@ -167,27 +167,7 @@ def _open_medium(uri: str) -> _Medium:
 
 
 class ArrowBlobStore:
-    """A :class:`~easeml_ray.store.base.BlobStore` on the file systems of pyarrow.
-
-    Parameters
-    ----------
-    uri : str
-        A local folder, made when it is not there, or a URI (``file://``, ``s3://``, ``gs://``).
-
-    Raises
-    ------
-    InvalidArgument
-        If pyarrow knows no such file system.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     store = ArrowBlobStore(folder)
-    ...     digest = store.put("ann", b"some bytes")
-    ...     store.get("ann", digest).to_pybytes(), store.has("bob", digest)
-    (b'some bytes', False)
-    """
+    """A :class:`~easeml_ray.store.base.BlobStore` on the file systems of pyarrow."""
 
     def __init__(self, uri: str) -> None:
         self._medium = _open_medium(uri)
@@ -206,15 +186,7 @@ class ArrowBlobStore:
         return digest
 
     def get(self, tenant: str, digest: str) -> pa.Buffer:
-        """Return the bytes; memory-mapped where the medium allows.
-
-        Raises
-        ------
-        BlobMissing
-            No such blob of this tenant.
-        BlobCorrupt
-            The bytes do not have this digest (checked once per process and blob).
-        """
+        """Return the bytes; memory-mapped where the medium allows."""
         path = _path(tenant, digest)
         try:
             buffer = self._medium.read(path)
@@ -258,13 +230,7 @@ class ArrowBlobStore:
         return self.put(tenant, sink.getvalue())
 
     def get_table(self, tenant: str, digest: str) -> pa.Table:
-        """Return a table; zero copies from a local disk.
-
-        Raises
-        ------
-        StoreError
-            If the blob is no table (and as for :meth:`get`).
-        """
+        """Return a table; zero copies from a local disk."""
         buffer = self.get(tenant, digest)
         try:
             return pa.ipc.open_file(pa.BufferReader(buffer)).read_all()
@@ -272,13 +238,7 @@ class ArrowBlobStore:
             raise _not_a("table", digest, error) from error
 
     def put_json(self, tenant: str, value: Any) -> str:
-        """Store a JSON value (sorted keys) and return its digest.
-
-        Raises
-        ------
-        InvalidArgument
-            If the value is not made of JSON values.
-        """
+        """Store a JSON value (sorted keys) and return its digest."""
         try:
             text = json.dumps(value, sort_keys=True, separators=(",", ":"))
         except (TypeError, ValueError) as error:
@@ -290,13 +250,7 @@ class ArrowBlobStore:
         return self.put(tenant, text.encode())
 
     def get_json(self, tenant: str, digest: str) -> Any:
-        """Return a JSON value.
-
-        Raises
-        ------
-        StoreError
-            If the blob is no JSON (and as for :meth:`get`).
-        """
+        """Return a JSON value."""
         try:
             return json.loads(self.get(tenant, digest).to_pybytes())
         except ValueError as error:

@@ -25,14 +25,6 @@ class MemoryEventStore:
     """An :class:`~easeml_ray.store.base.EventStore` without any disk.
 
     It keeps the whole contract but durability, and serves the threads of one process.
-
-    Examples
-    --------
-    >>> store = MemoryEventStore()
-    >>> store.incarnate("registry"), store.incarnate("registry")
-    (1, 2)
-    >>> store.read()
-    []
     """
 
     def __init__(self) -> None:

@@ -31,14 +31,7 @@ Row = dict[str, Any]
 
 
 def check_batch(stream: str, events: Sequence[Event], expected_version: int) -> None:
-    """Refuse a batch that breaks the contract whatever the store holds.
-
-    Raises
-    ------
-    InvalidArgument
-        If an event is of another stream, a version does not follow its predecessor, or the
-        events are not all of one actor and one epoch.
-    """
+    """Refuse a batch that breaks the contract whatever the store holds."""
     if expected_version < 0:
         raise _bad_batch(f"an expected version of {expected_version}", "Use 0 for a new stream.")
     for position, event in enumerate(events):
@@ -64,15 +57,7 @@ def _bad_batch(message: str, hint: str) -> InvalidArgument:
 
 
 def encode(event: Event) -> Row:
-    """Return an event as a row without ``seq``.
-
-    Raises
-    ------
-    TooLarge
-        If the body or the reply is over :data:`~easeml_ray.messages.MAX_MESSAGE_BYTES`.
-    InvalidArgument
-        If the reply is not made of JSON values.
-    """
+    """Return an event as a row without ``seq``."""
     return {
         "stream": event.stream,
         "version": event.version,
@@ -112,15 +97,7 @@ def _reply(event: Event) -> str | None:
 
 
 def decode(row: Mapping[str, Any]) -> Event:
-    """Rebuild an event from its row.
-
-    Raises
-    ------
-    SchemaTooNew
-        If the body was written by a newer form of its class.
-    StoreError
-        If the stored values do not fit the class of their kind.
-    """
+    """Rebuild an event from its row."""
     try:
         body = decode_body(row["kind"], row["body"])
     except ValidationError as error:

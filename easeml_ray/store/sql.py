@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from easeml_ray.errors import EasemlError, InvalidArgument, NotReady, SchemaTooNew, StoreError
+from easeml_ray.errors import EasemlError, InvalidArgument, NotReady, SchemaTooNew, SchemaTooOld, StoreError
 from easeml_ray.messages import Event
 from easeml_ray.store.rows import (
     Row,
@@ -32,7 +32,10 @@ from easeml_ray.store.rows import (
 __all__ = ["BUSY_SECONDS", "SCHEMA_VERSION", "SqlEventStore"]
 
 SCHEMA_VERSION = 2
-"""The form of the tables that this code reads and writes."""
+"""The form of the tables and of the events in them; a store of any other form is refused."""
+
+RELEASES = {1: "0.1"}
+"""By older schema version, the release of easeml_ray that wrote it."""
 
 BUSY_SECONDS = 30
 """How long a writer waits for the others before NotReady, in seconds."""
@@ -79,22 +82,7 @@ _event = sa.Table(
 
 
 class SqlEventStore:
-    """An :class:`~easeml_ray.store.base.EventStore` in a SQL database.
-
-    Parameters
-    ----------
-    url : str
-        ``sqlite:////absolute/file.db`` or ``postgresql+psycopg://user@host/database``.
-
-    Raises
-    ------
-    InvalidArgument
-        If the URL is neither, or names SQLite without a file.
-    SchemaTooNew
-        If a newer easeml_ray has written the database.
-    NotReady
-        If the database does not answer.
-    """
+    """An :class:`~easeml_ray.store.base.EventStore` in a SQL database."""
 
     def __init__(self, url: str) -> None:
         self._engine = _make_engine(url)
@@ -223,7 +211,7 @@ def _check_state(connection: sa.Connection, stream: str, rows: list[Row], expect
 
 
 def _found_version(connection: sa.Connection) -> int:
-    """Return the version of the tables that are there, 0 for none; refuse a newer one."""
+    """Return the version of the tables that are there, 0 for none; refuse any but ours."""
     if not sa.inspect(connection).has_table(_schema.name):
         return 0
     found = connection.execute(sa.select(sa.func.max(_schema.c.version))).scalar() or 0
@@ -231,6 +219,16 @@ def _found_version(connection: sa.Connection) -> int:
         raise SchemaTooNew(
             f"the store has schema version {found}; this easeml_ray knows {SCHEMA_VERSION}",
             hint="Update easeml_ray to the version that wrote this store.",
+            found=found,
+            known=SCHEMA_VERSION,
+        )
+    if found < SCHEMA_VERSION:
+        release = RELEASES.get(found, f"with schema version {found}")
+        raise SchemaTooOld(
+            f"this state folder was made by easeml_ray {release}; this one reads schema version "
+            f"{SCHEMA_VERSION}, the store has {found}",
+            hint="Start with a new state folder. To keep what is in the old one, export it with the "
+            "release that made it, and import it here.",
             found=found,
             known=SCHEMA_VERSION,
         )

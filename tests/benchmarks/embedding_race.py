@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
@@ -26,15 +27,11 @@ from pathlib import Path
 
 import numpy as np
 
-from easeml_ray.feasibility.race import (
-    STRATEGIES,
-    Contenders,
-    RaceResult,
-    TangentStop,
-    run_race,
-    strategy_named,
-)
+from easeml_ray.feasibility.race import STRATEGIES, strategy_named
 from easeml_ray.neighbors.nearest import NearestNeighbor
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from races import Contenders, RaceResult, TangentStop, run_race
 
 Curves = dict[str, list[int]]
 GOLDEN = Path(__file__).parents[1] / "data" / "embedding_race.json"

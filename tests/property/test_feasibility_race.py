@@ -6,16 +6,9 @@ from collections import Counter
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from races import Contenders, TangentStop, run_race
 
-from easeml_ray.feasibility.race import (
-    STRATEGIES,
-    Contenders,
-    Strategy,
-    TangentHalving,
-    TangentStop,
-    run_race,
-    strategy_named,
-)
+from easeml_ray.feasibility.race import STRATEGIES, Strategy, TangentHalving, strategy_named
 
 seeds = st.integers(0, 2**32 - 1)
 names = st.sampled_from(sorted(STRATEGIES))

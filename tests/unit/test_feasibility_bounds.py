@@ -7,14 +7,8 @@ import pytest
 from scipy.stats import binom
 
 from easeml_ray.errors import InvalidArgument
-from easeml_ray.feasibility import (
-    clean_bayes_error,
-    cover_hart_lower_bound,
-    cover_hart_upper_bound,
-    noise_rate,
-    noisy_bayes_error,
-    noisy_nearest_neighbor_error,
-)
+from easeml_ray.feasibility import cover_hart_lower_bound
+from easeml_ray.feasibility.bounds import noise_rate
 from easeml_ray.statistics import clopper_pearson
 
 
@@ -34,9 +28,10 @@ def test_cover_hart_is_cut_at_chance_and_keeps_shapes() -> None:
     assert cover_hart_lower_bound(1e-12, 2) == pytest.approx(5e-13, rel=1e-9)
 
 
-def test_the_upper_bound_undoes_the_lower() -> None:
+def test_the_upper_bound_of_cover_and_hart_undoes_the_lower() -> None:
     for error in (0.0, 0.05, 0.3, 0.6):
-        assert cover_hart_upper_bound(cover_hart_lower_bound(error, 5), 5) == pytest.approx(error)
+        b = cover_hart_lower_bound(error, 5)
+        assert b * (2.0 - 5 / 4 * b) == pytest.approx(error)
 
 
 def test_clopper_pearson_limits_solve_the_binomial_tails() -> None:
@@ -47,30 +42,19 @@ def test_clopper_pearson_limits_solve_the_binomial_tails() -> None:
     assert binom.cdf(0, 20, high[0]) == pytest.approx(0.05)
 
 
-@pytest.mark.parametrize("convention", ["uniform", "flip"])
-def test_noise_formulas_undo_one_another(convention: str) -> None:
-    noisy = noisy_bayes_error(0.05, 0.2, 3, convention=convention)  # type: ignore[arg-type]
-    assert clean_bayes_error(noisy, 0.2, 3, convention=convention) == pytest.approx(0.05)  # type: ignore[arg-type]
-    assert noise_rate(0.05, noisy, 3, convention=convention) == pytest.approx(0.2)  # type: ignore[arg-type]
+def test_the_noise_rate_is_the_one_that_lifts_the_error() -> None:
+    assert noise_rate(0.05, 0.05 + 0.2 * (2 / 3 - 0.05), 3) == pytest.approx(0.2)
+    assert noise_rate(0.0, 0.1, 10) == pytest.approx(1 / 9)
+    assert noise_rate(0.1, 0.1, 2) == 0.0 and noise_rate(0.1, 0.5, 2) == 1.0
 
 
-def test_the_two_conventions_differ_by_their_factor() -> None:
-    assert noisy_bayes_error(0.1, 0.3, 4) == pytest.approx(0.1 + 0.3 * (0.75 - 0.1))
-    assert noisy_bayes_error(0.1, 0.3, 4, convention="flip") == pytest.approx(0.1 + 0.3 * (1 - 4 / 3 * 0.1))
-    assert noisy_bayes_error(0.1, 0.3 * 0.75, 4, convention="flip") == pytest.approx(
-        noisy_bayes_error(0.1, 0.3, 4)
-    )
-
-
-def test_noise_on_both_sides_raises_the_nearest_neighbour_error_as_a_simulation_does() -> None:
+def test_uniform_noise_raises_the_bayes_error_as_a_simulation_does() -> None:
     rng = np.random.default_rng(0)
     n, rate, classes = 200_000, 0.3, 4
-    left = rng.integers(0, classes, n)
-    right = np.where(rng.random(n) < 0.1, (left + 1) % classes, left)
-    noisy = [np.where(rng.random(n) < rate, rng.integers(0, classes, n), labels) for labels in (left, right)]
-    assert noisy_nearest_neighbor_error(0.1, rate, classes) == pytest.approx(
-        (noisy[0] != noisy[1]).mean(), abs=0.005
-    )
+    best = rng.integers(0, classes, n)
+    label = np.where(rng.random(n) < 0.1, (best + 1) % classes, best)
+    noisy = np.where(rng.random(n) < rate, rng.integers(0, classes, n), label)
+    assert noise_rate(0.1, float((noisy != best).mean()), classes) == pytest.approx(rate, abs=0.01)
 
 
 def test_values_out_of_range_are_refused() -> None:
@@ -81,13 +65,7 @@ def test_values_out_of_range_are_refused() -> None:
     with pytest.raises(InvalidArgument, match="n_classes is 1"):
         cover_hart_lower_bound(0.1, 1)
     with pytest.raises(InvalidArgument, match=r"exceeds 0\.5"):
-        noisy_bayes_error(0.6, 0.1, 2)
-    with pytest.raises(InvalidArgument, match="outside 0"):
-        noisy_bayes_error(0.1, 0.6, 2, convention="flip")
-    with pytest.raises(InvalidArgument, match="convention 'random'"):
-        noisy_bayes_error(0.1, 0.1, 2, convention="random")  # type: ignore[arg-type]
-    with pytest.raises(InvalidArgument, match="alone gives an error"):
-        clean_bayes_error(0.1, 0.5, 2)
+        noise_rate(0.6, 0.6, 2)
     with pytest.raises(InvalidArgument, match="no noise leads"):
         noise_rate(0.3, 0.1, 2)
     with pytest.raises(InvalidArgument, match="error counts"):

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from easeml_ray.feasibility import BayesBelief, Calibration, Summary, shipped_calibration
-from easeml_ray.feasibility.calibration import TAILS
+from easeml_ray.feasibility.calibration import TAILS, BayesBelief, Calibration, Summary, shipped_calibration
 
 ROOT = Path(__file__).parents[2]
 ROWS = json.loads((ROOT / "tests" / "benchmarks" / "reference_class.json").read_text())
@@ -146,3 +145,7 @@ def test_data_unlike_the_reference_class_are_named() -> None:
 def test_a_calibration_survives_json() -> None:
     calibration = shipped_calibration()
     assert Calibration.from_json(calibration.to_json()) == calibration
+
+
+def test_the_shipped_calibration_names_its_reference_class() -> None:
+    assert "rings" in shipped_calibration().reference["families"]

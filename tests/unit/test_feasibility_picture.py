@@ -17,14 +17,9 @@ import numpy as np
 import pytest
 
 from easeml_ray.errors import InvalidArgument
-from easeml_ray.feasibility import (
-    CurvePoint,
-    FeasibilityDecision,
-    FeasibilityReport,
-    SamplesNeeded,
-    cover_hart_lower_bound,
-)
+from easeml_ray.feasibility import FeasibilityDecision, FeasibilityReport, cover_hart_lower_bound
 from easeml_ray.feasibility.picture import COLOURS, _figure, draw
+from easeml_ray.feasibility.report import CurvePoint, SamplesNeeded
 from easeml_ray.pictures import _fresh_folder, _own_folder, _style
 
 SIZES = (100, 200, 400)

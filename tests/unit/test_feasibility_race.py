@@ -11,19 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from races import Contenders, RaceResult, TangentStop, run_race
 
 from easeml_ray.errors import InvalidArgument
 from easeml_ray.feasibility.race import (
     STRATEGIES,
     BestFirst,
-    Contenders,
-    RaceResult,
     Strategy,
     SuccessiveHalving,
     TangentHalving,
-    TangentStop,
     Uniform,
-    run_race,
     strategy_named,
 )
 
@@ -132,6 +129,11 @@ def test_best_first_waits_where_a_tangent_says_another_may_overtake() -> None:
     result = run_race(strategy, looked_up(curves))
     # After two pulls of flat, steep's first drop of 0.4 may bring it to 0.2.
     assert result.order[:4] == ("flat", "steep", "flat", "steep")
+
+
+def test_a_tangent_leaves_the_rest_of_a_hopeless_arm_to_later_brackets() -> None:
+    curves = {arm: [level * 0.9**done for done in range(8)] for arm, level in (("r", 0.5), ("p", 0.2))}
+    assert "".join(run_race(TangentHalving(lengths(curves)), looked_up(curves)).order) == "rppprppppprrrrrr"
 
 
 def test_arms_of_different_lengths_all_come_to_their_end() -> None:

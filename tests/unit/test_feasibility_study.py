@@ -13,18 +13,20 @@ from easeml_ray.component.executor import LocalExecutor
 from easeml_ray.embed import FunctionEmbedding, Raw
 from easeml_ray.errors import InvalidArgument, OneClass, TooFewRows
 from easeml_ray.feasibility import (
-    BayesBelief,
     FeasibilityDecision,
     FeasibilityReport,
     NearestNeighbor,
-    Step,
     Study,
     cover_hart_lower_bound,
-    shipped_calibration,
     study,
-    to_gain,
 )
+from easeml_ray.feasibility.advice import advise
+from easeml_ray.feasibility.calibration import BayesBelief, shipped_calibration
+from easeml_ray.feasibility.curves import prefixes
+from easeml_ray.feasibility.gain import to_gain
 from easeml_ray.feasibility.judge import decide
+from easeml_ray.feasibility.memory import prints_of
+from easeml_ray.feasibility.report import SamplesNeeded, Step
 from easeml_ray.messages import Gain
 from easeml_ray.statistics import clopper_pearson
 
@@ -413,3 +415,24 @@ def test_a_gain_is_for_one_action(open_answer: FeasibilityReport) -> None:
             to_gain(open_answer, current_accuracy=0.5, development_rows=rows, embeddings=embeddings)
     with pytest.raises(InvalidArgument, match="current_accuracy"):
         to_gain(open_answer, current_accuracy=50, development_rows=1)
+
+
+def test_curves_are_measured_at_equal_steps_of_the_train_rows_and_fewer_where_rows_are_few() -> None:
+    assert prefixes(25, 5).tolist() == [5, 10, 15, 20, 25]
+    assert prefixes(3, 10).tolist() == [1, 2, 3]
+
+
+def test_prints_tell_rows_apart_by_value_and_zeros_of_either_sign_are_one() -> None:
+    a, b, c = prints_of(np.array([[1.0, 0.0], [1.0, -0.0], [2.0, 0.0]])).tolist()
+    assert a == b and a != c
+
+
+def test_a_sure_answer_says_to_train_now() -> None:
+    advice = advise(
+        FeasibilityDecision.FEASIBLE_SURE, 0.1, belief=BayesBelief(0.01, 0.02, 0.03),
+        best_limit=0.04, model_error=0.03, needed=SamplesNeeded(100, 100, 100, False),
+        settled=True, n_train=100, n_dev=50, n_classes=2, embeddings=1,
+    )  # fmt: skip
+    assert [(option.step.value, option.sentence) for option in advice] == [
+        ("train", "Train now: a classifier that was trained for this study reaches an accuracy of 90.0 %.")
+    ]

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from easeml_ray.errors import InvalidArgument, SchemaTooNew, StoreError
+from easeml_ray.errors import InvalidArgument, SchemaTooNew, SchemaTooOld, StoreError
 from easeml_ray.messages import Event
 from easeml_ray.store import EventStore, open_event_store
 from easeml_ray.store.memory import MemoryEventStore
+from easeml_ray.store.sql import SCHEMA_VERSION
 from tests.unit.store_conformance import (
     ACTOR,
     EventStoreConformance,
@@ -160,15 +161,44 @@ class TestSqlite(DurableConformance):
             connection.execute("UPDATE easeml_schema SET version = 7")
         with pytest.raises(SchemaTooNew) as caught:
             open_event_store(url)
-        assert (caught.value.found, caught.value.known) == (7, 1)
+        assert (caught.value.found, caught.value.known) == (7, SCHEMA_VERSION)
         assert sqlite3.connect(path).execute("SELECT version FROM easeml_schema").fetchall() == [(7,)]
+
+    def test_a_store_of_the_first_release_is_refused_by_name(self, url: str, path: Path) -> None:
+        store = open_event_store(url)
+        store.incarnate(ACTOR)
+        store.append("a/p", events("a/p", "c1"), expected_version=0)
+        store.close()
+        with sqlite3.connect(path) as connection:
+            connection.execute("UPDATE easeml_schema SET version = 1")
+        with pytest.raises(SchemaTooOld, match=r"made by easeml_ray 0\.1;") as caught:
+            open_event_store(url)
+        assert (caught.value.found, caught.value.known) == (1, SCHEMA_VERSION)
+        assert "new state folder" in caught.value.hint and "export" in caught.value.hint
+        rows = sqlite3.connect(path)
+        assert rows.execute("SELECT version FROM easeml_schema").fetchall() == [(1,)]
+        assert rows.execute("SELECT count(*) FROM event").fetchall() == [(1,)]
+
+    def test_a_store_without_its_schema_version_is_refused(self, url: str, path: Path) -> None:
+        open_event_store(url).close()
+        with sqlite3.connect(path) as connection:
+            connection.execute("DELETE FROM easeml_schema")
+        with pytest.raises(SchemaTooOld, match="schema version 0") as caught:
+            open_event_store(url)
+        assert caught.value.found == 0
+
+    def test_a_store_of_this_schema_opens_again(self, url: str, path: Path) -> None:
+        open_event_store(url).close()
+        open_event_store(url).close()
+        rows = sqlite3.connect(path).execute("SELECT version FROM easeml_schema").fetchall()
+        assert rows == [(SCHEMA_VERSION,)]
 
     def test_an_event_of_a_newer_form_is_refused(self, store: EventStore, path: Path) -> None:
         store.incarnate(ACTOR)
         store.append("a/p", events("a/p", "c1"), expected_version=0)
         with sqlite3.connect(path) as connection:
             connection.execute("UPDATE event SET kind_version = 2")
-        with pytest.raises(SchemaTooNew, match=r"form 2 of unit\.Noted"):
+        with pytest.raises(SchemaTooNew, match=r"form 2 of test\.Noted"):
             store.read()
 
     def test_an_event_that_does_not_fit_its_class_is_named(self, store: EventStore, path: Path) -> None:
