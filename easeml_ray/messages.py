@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, NamedTuple, TypeVar, dataclass_transform
 
 from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError
@@ -37,8 +37,9 @@ __all__ = [
     "Principal",
     "Role",
     "action_id",
-    "decode",
+    "decoder",
     "encode",
+    "kind_named",
     "kind_of",
     "message",
     "value",
@@ -87,6 +88,11 @@ def kind_of(body: object) -> str:
     return _kinds[type(body)]
 
 
+def kind_named(cls: type[Any]) -> str:
+    """Return the kind of a class of message bodies."""
+    return _kinds[cls]
+
+
 def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
     if cls not in _adapters:
         _adapters[cls] = TypeAdapter(cls)
@@ -121,24 +127,23 @@ def encode(body: object) -> str:
     return data.decode()
 
 
-def decode(kind: str, text: str) -> Any:
-    """Rebuild a body from its kind and the text that :func:`encode` gave.
+def decoder(kind: str) -> Callable[[str], Any]:
+    """Return what rebuilds a body of this kind from the text that :func:`encode` gave.
+
+    It raises a :class:`pydantic.ValidationError` if the text does not fit.
 
     Raises
     ------
     InvalidArgument
         If no message of this kind is known.
-    pydantic.ValidationError
-        If the text does not fit it.
     """
-    cls = _bodies.get(kind)
-    if cls is None:
+    if kind not in _bodies:
         raise InvalidArgument(
             f"no message of kind {kind!r} is known",
-            hint="Is the store of a newer easeml_ray, or is the component's messages module not imported?",
+            hint="Is the store of a newer easeml_ray, or is a component's messages module not imported?",
             argument="kind",
         )
-    return _adapter(cls).validate_json(text)
+    return _adapter(_bodies[kind]).validator.validate_json
 
 
 class Pillar(StrEnum):
@@ -335,37 +340,42 @@ class Command:
     body: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """Something that happened, as it stands in the store.
 
     ``stream`` is ``<component>/<project>``; ``version`` counts from 1 within the stream;
     ``seq`` is the commit order over all streams. The last event of a command carries its
-    ``reply``.
+    ``reply`` as JSON text. A tuple: a restart makes hundreds of thousands of them.
     """
 
     stream: str
     version: int
     command_id: str
-    index: int
+    ordinal: int
     tenant: str
     project: str
     actor: str
     epoch: int
     at: float
     body: Any
-    reply: dict[str, Any] | None = None
+    reply_json: str | None = None
     seq: int = 0
 
     @property
+    def reply(self) -> dict[str, Any] | None:
+        """What the sender of the command was answered; None but for its last event."""
+        reply: dict[str, Any] | None = None if self.reply_json is None else json.loads(self.reply_json)
+        return reply
+
+    @property
     def event_id(self) -> str:
-        """``<command_id>:<index>``, unique over the store."""
-        return f"{self.command_id}:{self.index}"
+        """``<command_id>:<ordinal>``, unique over the store."""
+        return f"{self.command_id}:{self.ordinal}"
 
     @property
     def component(self) -> str:
         """The component whose stream this is."""
-        return self.stream.split("/", 1)[0]
+        return self.stream.partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,8 +386,7 @@ class Decision:
     reply: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(NamedTuple):
     """Something that state says is due.
 
     With ``to`` it is a command body to send to that component under ``id`` as its
@@ -410,5 +419,5 @@ def action_id(owner: str, stream: str, version: int, kind: str, ordinal: int) ->
     event made due. The body is no part of it: a release that gives a message another field must
     not do again what was done.
     """
-    text = json.dumps([owner, stream, version, kind, ordinal])
-    return hashlib.sha256(text.encode()).hexdigest()
+    # No name holds a line break.
+    return hashlib.sha256(f"{owner}\n{stream}\n{version}\n{kind}\n{ordinal}".encode()).hexdigest()

@@ -61,8 +61,8 @@ class ComponentState(ABC):
     """
 
     component: ClassVar[str]
-    follows: ClassVar[bool] = False
-    """Whether the state folds the events of all components, in commit order."""
+    follows: ClassVar[frozenset[type] | None] = None
+    """The events of all components that the state folds, in commit order; None: all of its own alone."""
 
     def __init__(self) -> None:
         self.actions: dict[str, Action] = {}
@@ -89,13 +89,14 @@ class ComponentState(ABC):
 
     def fold(self, event: Event) -> None:
         """Settle the action that the event names, then take it in."""
-        self.settle(event.command_id)
+        if event.command_id in self.actions:
+            self.settle(event.command_id)
         self.apply(event)
 
     def settle(self, action: str) -> None:
         """Take an action off what is due, if it is; also what :meth:`apply` calls one off with."""
-        self.actions.pop(action, None)
-        self.progress.pop(action, None)
+        if self.actions.pop(action, None) is not None:
+            self.progress.pop(action, None)
 
     def note(self, action: str, progress: Progress) -> bool:
         """Remember how far a piece of work is; tell whether anybody waits for it still."""

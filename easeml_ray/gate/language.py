@@ -32,6 +32,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import NoReturn
 
 from easeml_ray.errors import ConditionSyntax
@@ -71,6 +72,7 @@ class Token:
     position: int
 
 
+@lru_cache(maxsize=1024)
 def parse(text: str) -> Condition:
     r"""Read a condition.
 

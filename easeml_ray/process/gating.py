@@ -67,8 +67,6 @@ def gated(state: ComponentState, project: Project, event: Event) -> None:
     """Take one event of the gate into a project."""
     match event.body:
         case EraSealed(command=terms, era=era, required=required):
-            project.test_sets = [waiting for waiting in project.test_sets if waiting.sealed != terms.sealed]
-            project.era_open, project.eras = True, era
             project.test_rows = required
             if not terms.labelled:
                 project.unlabelled.add(era)

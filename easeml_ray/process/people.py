@@ -130,7 +130,7 @@ def ask_test_labels(state: ComponentState, project: Project, event: Event, body:
 
 def ask_test_set(state: ComponentState, project: Project, event: Event, rows: int, why: str) -> None:
     """Ask for a fresh stable test set, unless one is there or is asked for already."""
-    if project.test_sets or asked_for(state, project, Kind.NEW_TEST_SET):
+    if project.test_sets or asked_for(project, Kind.NEW_TEST_SET):
         return
     project.wanted_rows = rows
     title = f"A new test set is needed: upload {rows:,} fresh labelled rows ({why})."
@@ -162,6 +162,7 @@ def ask(
 ) -> None:
     """Make a batch of requests due; an answer costs ``cents``."""
     project.rounds += 1
+    project.asking.append(kind)
     state.owe(
         event,
         OpenRequests(
@@ -179,12 +180,9 @@ def ask(
     )
 
 
-def asked_for(state: ComponentState, project: Project, kind: Kind) -> bool:
+def asked_for(project: Project, kind: Kind) -> bool:
     """Tell whether a question of this kind is open, or about to be."""
-    owed = [a.body for a in state.actions.values() if a.project == project.name]
-    return any(batch.kind == kind.value for batch in project.batches.values()) or any(
-        isinstance(body, OpenRequests) and body.kind is kind for body in owed
-    )
+    return kind in project.asking or any(batch.kind == kind.value for batch in project.batches.values())
 
 
 def withdraw(state: ComponentState, project: Project, event: Event, kind: Kind) -> None:
@@ -201,6 +199,8 @@ def hear(state: ComponentState, project: Project, event: Event) -> None:
     """Take in what the oracle tells: requests that opened, and how they closed."""
     match event.body:
         case Opened(command=body, first=first):
+            if body.kind in project.asking:  # others than Lifecycle may ask too
+                project.asking.remove(body.kind)
             fresh = Batch(body.batch, body.kind.value, body.choices)
             batch = project.batches.setdefault(body.batch, fresh)
             for number, asked in enumerate(body.items, first):
@@ -215,9 +215,9 @@ def hear(state: ComponentState, project: Project, event: Event) -> None:
         case Skipped(command=Skip(requests=requests)):
             _closed(state, project, event, dict.fromkeys(requests), "nobody")
         case Expired(requests=requests):
-            late = asked_for(state, project, Kind.NEW_TEST_SET)
+            late = asked_for(project, Kind.NEW_TEST_SET)
             _closed(state, project, event, dict.fromkeys(requests), "nobody")
-            if late and project.wanted_rows and not asked_for(state, project, Kind.NEW_TEST_SET):
+            if late and project.wanted_rows and not asked_for(project, Kind.NEW_TEST_SET):
                 ask_test_set(state, project, event, project.wanted_rows, "models still wait for it")
 
 

@@ -6,29 +6,43 @@ sends of one project to one component are issued in the order in which they beca
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from easeml_ray.automl.messages import OpenSearch, SearchOpened, TrialFailed, TrialFinished
+from easeml_ray.cleaning.messages import Learned
 from easeml_ray.cleaning.messages import Propose as ProposeRepairs
+from easeml_ray.cleaning.messages import Proposed as RepairsProposed
 from easeml_ray.component.base import ComponentState
 from easeml_ray.component.messages import WorkRejected
-from easeml_ray.feasibility.messages import CancelStudy
+from easeml_ray.feasibility.messages import CancelStudy, Studied, StudyCancelled
 from easeml_ray.gate import least_accuracy, parse
+from easeml_ray.gate.label_messages import TestLabelsLearnt, TestLabelsWanted
+from easeml_ray.gate.messages import (
+    EraExhausted,
+    EraReleased,
+    EraSealed,
+    ModelsQueued,
+    TestSetWanted,
+    VerdictGiven,
+)
+from easeml_ray.market.label_messages import Labelled, LabelsLearnt, LabelsWanted
 from easeml_ray.market.messages import Propose as ProposePurchases
+from easeml_ray.market.messages import Proposed as PurchasesProposed
+from easeml_ray.market.messages import Purchased
 from easeml_ray.messages import Event
-from easeml_ray.oracle.messages import Kind
+from easeml_ray.oracle.messages import Answered, Expired, Kind, Opened, Skipped
 from easeml_ray.pool.messages import (
     AddModel,
     BatchAdmitted,
     CloseIntake,
     Deployed,
+    LabelsObserved,
     ModelAdded,
-    ModelMoved,
     RoundFinished,
     VerdictRecorded,
     WindowReleased,
 )
-from easeml_ray.pool.model import ModelEvent
 from easeml_ray.process.beliefs import proposed, studied, study_of
 from easeml_ray.process.gating import gated, next_era, to_gate
 from easeml_ray.process.messages import (
@@ -62,7 +76,10 @@ from easeml_ray.registry.messages import (
     VersionAdded,
 )
 
-__all__ = ["react"]
+__all__ = ["BILLED", "REACTIONS", "Reaction"]
+
+Reaction: TypeAlias = Callable[[ComponentState, Project, Event], None]
+"""Takes one event into a project and makes due what follows from it."""
 
 _NEEDED = {
     Phase.AUGMENTING: ("registry",),
@@ -76,8 +93,7 @@ _NEEDED = {
 _BESIDE = frozenset({"automl.CompareVersions", "market.RecomputePayments", "market.ValueRows"})
 
 
-def react(state: ComponentState, project: Project, event: Event) -> None:
-    """Take one event into a project."""
+def _own(state: ComponentState, project: Project, event: Event) -> None:
     match event.body:
         case PhaseEntered() as body:
             move = body.command
@@ -101,15 +117,17 @@ def react(state: ComponentState, project: Project, event: Event) -> None:
                 project.chosen = Chosen(option, believed(project), project.version)
         case GainRealised(command=gain):
             project.gains.append(gain)
-        case Rejected(command=RecordRejection() as refused):
+        case Rejected(command=refused):
             _refused(state, project, event, refused)
-        case WorkRejected(kind=kind, error=error) if kind in _BESIDE:
-            # No phase waits for a check or an audit: it is shown, and the project goes on.
-            project.problem = {"component": event.component, "what": kind, **error}
-        case WorkRejected(kind=kind, error=error):
-            _failed(state, project, event, event.component, kind, error)
-        case _:
-            _REACTIONS.get(event.component, _nothing)(state, project, event)
+
+
+def _work_rejected(state: ComponentState, project: Project, event: Event) -> None:
+    rejection: WorkRejected = event.body
+    if rejection.kind in _BESIDE:
+        # No phase waits for a check or an audit: it is shown, and the project goes on.
+        project.problem = {"component": event.component, "what": rejection.kind, **rejection.error}
+    else:
+        _failed(state, project, event, event.component, rejection.kind, rejection.error)
 
 
 def _refused(state: ComponentState, project: Project, event: Event, refused: RecordRejection) -> None:
@@ -117,6 +135,8 @@ def _refused(state: ComponentState, project: Project, event: Event, refused: Rec
     match refused.kind:
         case "feasibility.CancelStudy":
             return  # it had not begun, or had just ended
+        case "oracle.OpenRequests":
+            project.asking.pop(0)  # they go to it in order
         case "pool.RecordVerdict":
             project.verdicts.pop(0)  # they go to it in order
             project.problem = {"component": refused.to, "what": refused.kind, **refused.error}
@@ -129,10 +149,6 @@ def _refused(state: ComponentState, project: Project, event: Event, refused: Rec
         project.era_open = False
         project.eras -= 1
         next_era(state, project, event)
-
-
-def _nothing(state: ComponentState, project: Project, event: Event) -> None:
-    """Events that need no reaction."""
 
 
 def _failed(
@@ -323,12 +339,11 @@ def _pool(state: ComponentState, project: Project, event: Event) -> None:
                 to_gate(state, project, event, models, old)
         case Deployed() as body:
             project.deployed = body.model
-        case ModelMoved(model=model, event=move) if move in (ModelEvent.PASS.value, ModelEvent.FAIL.value):
-            project.verdicts = [verdict for verdict in project.verdicts if verdict.model != model]
         case ModelAdded(command=added):
             project.development[added.model] = added.development_accuracy
             project.arms[added.model] = added.arm
-        case VerdictRecorded():
+        case VerdictRecorded(command=recorded):
+            project.verdicts.remove(recorded)
             next_era(state, project, event)
         case RoundFinished(command=body) if body.asked:
             ask_realtime(state, project, event, body)
@@ -337,13 +352,24 @@ def _pool(state: ComponentState, project: Project, event: Event) -> None:
             state.owe(event, absorb, to="registry")
 
 
-_REACTIONS = {
-    "registry": _registry,
-    "feasibility": studied,
-    "cleaning": proposed,
-    "market": proposed,
-    "oracle": hear,
-    "automl": _automl,
-    "pool": _pool,
-    "gate": gated,
+def _by(reaction: Reaction, *events: type) -> dict[type, Reaction]:
+    return dict.fromkeys(events, reaction)
+
+
+REACTIONS: dict[type, Reaction] = {
+    **_by(_own, PhaseEntered, ControlChanged, TargetOverridden, OptionChosen, GainRealised, Rejected),
+    **_by(_work_rejected, WorkRejected),
+    **_by(_registry, Uploaded, PillarsSealed, TestSetAdded, Augmented, VersionAdded),
+    **_by(studied, Studied, StudyCancelled),
+    **_by(proposed, RepairsProposed, PurchasesProposed, Purchased, LabelsWanted, Labelled),
+    **_by(hear, Opened, Answered, Skipped, Expired),
+    **_by(_automl, SearchOpened, TrialFinished, TrialFailed),
+    **_by(gated, EraSealed, ModelsQueued, VerdictGiven, EraExhausted, EraReleased),
+    **_by(gated, TestSetWanted, TestLabelsWanted),
+    **_by(_pool, ModelAdded, BatchAdmitted, Deployed, VerdictRecorded, RoundFinished, WindowReleased),
 }
+"""What follows from an event; nothing from those that are not here."""
+
+BILLED = frozenset({TrialFinished, Learned, Studied, VerdictGiven, EraReleased, TestLabelsLearnt, Purchased})
+BILLED |= {LabelsLearnt, LabelsObserved}
+"""The events that carry a ledger line."""

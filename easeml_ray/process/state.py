@@ -47,7 +47,7 @@ from easeml_ray.process.messages import (
     TenantCreated,
 )
 from easeml_ray.process.project import CONTROL, PHASE, Control, ControlEvent, PhaseEvent
-from easeml_ray.process.saga import react
+from easeml_ray.process.saga import BILLED, REACTIONS
 from easeml_ray.process.task import parse_task
 from easeml_ray.process.view import BillLine, Project
 
@@ -62,11 +62,15 @@ _PATIENCE = 3  # rounds that nobody answers before a person is asked how to go o
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 
 
+FOLLOWED = frozenset({TenantCreated, ProjectCreated, *BILLED, *REACTIONS})
+"""The events that mean something to a project."""
+
+
 class LifecycleState(ComponentState):
     """Tenants and projects; folds the events of every component."""
 
     component: ClassVar[str] = "process"
-    follows: ClassVar[bool] = True
+    follows: ClassVar[frozenset[type] | None] = FOLLOWED
 
     def __init__(self) -> None:
         super().__init__()
@@ -168,6 +172,19 @@ class LifecycleState(ComponentState):
 
     def apply(self, event: Event) -> None:
         """Take in an event of any component; see :class:`ComponentState`."""
+        kind = type(event.body)
+        if kind not in FOLLOWED:
+            return
+        project = self.projects.get(event.project)
+        if project is None:
+            self._created(event)
+            return
+        if kind in BILLED:
+            self._bill(project, event)
+        if kind in REACTIONS:
+            REACTIONS[kind](self, project, event)
+
+    def _created(self, event: Event) -> None:
         match event.body:
             case TenantCreated(command=body):
                 self.tenants.setdefault(body.name, {})[body.token_hash] = body.role
@@ -175,14 +192,10 @@ class LifecycleState(ComponentState):
                 task = parse_task(body.task)
                 made = Project(body.name, event.tenant, task, event.at, task.target_accuracy)
                 self.projects[body.name] = made
-            case _ if event.project in self.projects:
-                project = self.projects[event.project]
-                self._bill(project, event)
-                react(self, project, event)
 
     def _bill(self, project: Project, event: Event) -> None:
-        line = getattr(event.body, "ledger", None)
-        if not isinstance(line, LedgerLine):
+        line: LedgerLine | None = event.body.ledger
+        if line is None:
             return
         kind = event.body.command.kind if isinstance(event.body, Learned) else type(event.body).__name__
         total = project.bill.setdefault(f"{event.component}: {kind}", BillLine())
@@ -194,12 +207,15 @@ class LifecycleState(ComponentState):
 
     def due(self) -> list[Any]:
         """Return what must happen next; in projects that do not run, only what stops their work."""
-        stopped = {n for n, p in self.projects.items() if p.control is not Control.RUNNING}
         return [
             action
             for action in self.actions.values()
-            if action.project not in stopped or isinstance(action.body, CancelStudy)
+            if isinstance(action.body, CancelStudy) or self._runs(action.project)
         ]
+
+    def _runs(self, name: str) -> bool:
+        project = self.projects.get(name)
+        return project is None or project.control is Control.RUNNING
 
     # -- queries --------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from easeml_ray.feasibility.messages import Report
 from easeml_ray.items import Item
 from easeml_ray.market.messages import Suggest as Purchases
 from easeml_ray.messages import DataVersion, Option
+from easeml_ray.oracle.messages import Kind
 from easeml_ray.pool.messages import RecordVerdict
 from easeml_ray.process.messages import RecordGain
 from easeml_ray.process.project import CONTROL, PHASE, Control, Phase
@@ -80,6 +81,7 @@ class Project:
     target : the task's or an overridden one; version : newest known; report : newest study;
     repairs, purchases : proposals of this round of improving, None while they are awaited;
     chosen : the option under way; development, arms : accuracy on development and arm by model;
+    asking : kinds of the rounds that the oracle was sent and has not opened yet, in order;
     batches : open rounds of requests by id; unanswered : rounds in a row that nobody answered;
     arms_left : trials that the open search still waits for; floor : model 0 of the newest version;
     ungated : admitted models that wait for model 0; eras : how many test sets were given to the gate,
@@ -103,6 +105,7 @@ class Project:
     repairs: Repairs | None = None
     purchases: Purchases | None = None
     chosen: Chosen | None = None
+    asking: list[Kind] = field(default_factory=list)
     batches: dict[str, Batch] = field(default_factory=dict)
     searched: set[int] = field(default_factory=set)
     arms_left: dict[int, int] = field(default_factory=dict)

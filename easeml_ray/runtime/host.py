@@ -5,13 +5,15 @@ The Ray shell, the in-process runtime and the tests all run components through t
 
 from __future__ import annotations
 
+import gc
+import json
 from dataclasses import replace
 from typing import Any
 
 from easeml_ray.component.base import ComponentState
 from easeml_ray.component.messages import WorkRejected
 from easeml_ray.errors import EasemlError, TooLarge, VersionConflict
-from easeml_ray.messages import SYSTEM, Action, Command, Decision, Event, kind_of
+from easeml_ray.messages import SYSTEM, Action, Command, Decision, Event, kind_named, kind_of
 from easeml_ray.runtime.issue import is_final, refusal
 from easeml_ray.store.base import EventStore
 
@@ -40,21 +42,32 @@ class Host:
         self.epoch = 0
         self.cursor = 0
         self.versions: dict[str, int] = {}
+        self._own = f"{state.component}/"
+        self._prefix = self._own if state.follows is None else ""
+        self._kinds = None if state.follows is None else frozenset(kind_named(body) for body in state.follows)
 
     def start(self) -> None:
         """Raise the incarnation and fold all that is in the store."""
         self.epoch = self.store.incarnate(self.actor)
-        self.follow()
+        # All that is folded stays: the collector would look through it again and again, and find nothing.
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            self.follow()
+        finally:
+            gc.freeze()
+            if collecting:
+                gc.enable()
 
     def follow(self) -> int:
         """Fold what the store holds past the cursor, in commit order; return how many events."""
-        prefix, count = "" if self.state.follows else f"{self.state.component}/", 0
-        while events := self.store.read(prefix=prefix, after_seq=self.cursor, limit=_AT_ONCE):
-            for event in events:
-                self._take(event)
-            count += len(events)
-            if len(events) < _AT_ONCE:
-                break
+        count, limit = 0, _AT_ONCE
+        while limit == _AT_ONCE:
+            events = self.store.read(
+                prefix=self._prefix, after_seq=self.cursor, limit=_AT_ONCE, kinds=self._kinds
+            )
+            self._take(events)
+            count, limit = count + len(events), len(events)
         return count
 
     def handle(self, command: Command) -> dict[str, Any]:
@@ -122,14 +135,14 @@ class Host:
                 stream=stream,
                 version=version + index + 1,
                 command_id=command.command_id,
-                index=index,
+                ordinal=index,
                 tenant=command.principal.tenant,
                 project=command.project or SYSTEM,
                 actor=self.actor,
                 epoch=self.epoch,
                 at=command.now,
                 body=body,
-                reply=decision.reply if index == last else None,
+                reply_json=json.dumps(decision.reply) if index == last else None,
             )
             for index, body in enumerate(decision.events)
         ]
@@ -137,12 +150,13 @@ class Host:
         if self.state.follows:
             self.follow()  # takes in, in commit order, what others appended meanwhile
         else:
-            for event in stored:
-                self._take(event)
+            self._take(stored)
         return decision.reply
 
-    def _take(self, event: Event) -> None:
-        self.state.fold(event)
-        self.cursor = event.seq
-        if event.component == self.state.component:
-            self.versions[event.stream] = event.version
+    def _take(self, events: list[Event]) -> None:
+        fold, own, versions = self.state.fold, self._own, self.versions
+        for event in events:
+            fold(event)
+            self.cursor = event.seq
+            if event.stream.startswith(own):
+                versions[event.stream] = event.version

@@ -23,7 +23,7 @@ BlobStore
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -63,8 +63,19 @@ class EventStore(Protocol):
         """
         ...
 
-    def read(self, *, prefix: str = "", after_seq: int = 0, limit: int | None = None) -> list[Event]:
-        """Return events with seq > ``after_seq`` in streams that begin with ``prefix``, by seq."""
+    def read(
+        self,
+        *,
+        prefix: str = "",
+        after_seq: int = 0,
+        limit: int | None = None,
+        kinds: Collection[str] | None = None,
+    ) -> list[Event]:
+        """Return events with seq > ``after_seq`` in streams that begin with ``prefix``, by seq.
+
+        With ``kinds`` events of other kinds come without their bodies (None), for followers that need
+        only know that they happened.
+        """
         ...
 
     def find(self, command_id: str) -> list[Event]:

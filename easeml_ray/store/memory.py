@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from easeml_ray.errors import StoreError
 from easeml_ray.messages import Event
@@ -73,19 +73,26 @@ class MemoryEventStore:
                 raise duplicate(stream, event_id, expected, found)
             fresh.add(event_id)
 
-    def read(self, *, prefix: str = "", after_seq: int = 0, limit: int | None = None) -> list[Event]:
-        """Return events with seq > ``after_seq`` in streams that begin with ``prefix``, by seq."""
+    def read(
+        self,
+        *,
+        prefix: str = "",
+        after_seq: int = 0,
+        limit: int | None = None,
+        kinds: Collection[str] | None = None,
+    ) -> list[Event]:
+        """Return events in the order of seq; see :class:`~easeml_ray.store.base.EventStore`."""
         with self._lock:
             self._check_open()
             rows = [r for r in self._rows[max(after_seq, 0) :] if r["stream"].startswith(prefix)]
-        return [decode(row) for row in rows[:limit]]
+        return [decode(row, kinds) for row in rows[:limit]]
 
     def find(self, command_id: str) -> list[Event]:
         """Return the events that a command appended, by index; empty if none."""
         with self._lock:
             self._check_open()
             rows = list(self._commands.get(command_id, {}).values())
-        return sorted((decode(row) for row in rows), key=lambda event: event.index)
+        return sorted((decode(row) for row in rows), key=lambda event: event.ordinal)
 
     def close(self) -> None:
         """Forget everything; the store can no longer be used."""

@@ -7,8 +7,7 @@ the store cannot differ.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -21,13 +20,24 @@ from easeml_ray.errors import (
     TooLarge,
     VersionConflict,
 )
-from easeml_ray.messages import MAX_MESSAGE_BYTES, Event, kind_of
-from easeml_ray.messages import decode as decode_body
+from easeml_ray.messages import MAX_MESSAGE_BYTES, Event, decoder, kind_of
 from easeml_ray.messages import encode as encode_body
 
-__all__ = ["Row", "check_batch", "decode", "duplicate", "encode", "stale", "version_conflict"]
+__all__ = [
+    "COLUMNS",
+    "Row",
+    "check_batch",
+    "decode",
+    "duplicate",
+    "encode",
+    "event_of",
+    "stale",
+    "version_conflict",
+]
 
 Row = dict[str, Any]
+
+_decoders: dict[str, Callable[[str], Any]] = {}
 
 
 def check_batch(stream: str, events: Sequence[Event], expected_version: int) -> None:
@@ -71,22 +81,13 @@ def encode(event: Event) -> Row:
         "epoch": event.epoch,
         "at": event.at,
         "body": encode_body(event.body),
-        "reply": _reply(event),
+        "reply": _checked_reply(event),
     }
 
 
-def _reply(event: Event) -> str | None:
-    if event.reply is None:
-        return None
-    try:
-        text = json.dumps(event.reply)
-    except (TypeError, ValueError) as error:
-        raise InvalidArgument(
-            f"the reply of command {event.command_id!r} is no JSON: {error}",
-            hint="A reply is a dict of plain values.",
-            argument="reply",
-        ) from error
-    if len(text) > MAX_MESSAGE_BYTES:
+def _checked_reply(event: Event) -> str | None:
+    text = event.reply_json
+    if text is not None and len(text) > MAX_MESSAGE_BYTES:
         raise TooLarge(
             f"a reply of {len(text)} bytes is over the limit of {MAX_MESSAGE_BYTES}",
             hint="Store the data as a blob and reply with its digest.",
@@ -96,37 +97,57 @@ def _reply(event: Event) -> str | None:
     return text
 
 
-def decode(row: Mapping[str, Any]) -> Event:
-    """Rebuild an event from its row."""
-    try:
-        body = decode_body(row["kind"], row["body"])
-    except ValidationError as error:
-        raise StoreError(
-            f"event {row['event_id']!r} does not fit {row['kind']} (form {row['kind_version']}): {error}",
-            hint="The store was written by another version of easeml_ray, or it is damaged.",
-        ) from error
-    known = getattr(type(body), "kind_version", 1)
-    if row["kind_version"] > known:
+def decode(row: Row, kinds: Collection[str] | None = None) -> Event:
+    """Rebuild an event from its row, see :func:`event_of`."""
+    return event_of(kinds, *(row[column] for column in COLUMNS))
+
+
+COLUMNS = (
+    "stream", "version", "event_id", "command_id", "kind", "kind_version", "tenant", "project", "actor",
+    "epoch", "at", "body", "reply", "seq",
+)  # fmt: skip
+"""The columns of a row, in the order in which :func:`event_of` takes them."""
+
+
+def event_of(
+    kinds: Collection[str] | None,
+    stream: str,
+    version: int,
+    event_id: str,
+    command_id: str,
+    kind: str,
+    kind_version: int,
+    tenant: str,
+    project: str,
+    actor: str,
+    epoch: int,
+    at: float,
+    body: str,
+    reply: str | None,
+    seq: int,
+) -> Event:
+    """Rebuild an event from the values of its row; with ``kinds``, those of other kinds have no body."""
+    made = None
+    if kinds is None or kind in kinds:
+        decode_body = _decoders.get(kind)
+        if decode_body is None:
+            decode_body = _decoders[kind] = decoder(kind)
+        try:
+            made = decode_body(body)
+        except ValidationError as error:
+            raise StoreError(
+                f"event {event_id!r} does not fit {kind} (form {kind_version}): {error}",
+                hint="The store was written by another version of easeml_ray, or it is damaged.",
+            ) from error
+    if kind_version != 1 and kind_version > (known := getattr(type(made), "kind_version", 1)):
         raise SchemaTooNew(
-            f"event {row['event_id']!r} is form {row['kind_version']} of {row['kind']}; {known} is known",
+            f"event {event_id!r} is form {kind_version} of {kind}; {known} is known",
             hint="Update easeml_ray to the version that wrote this store.",
-            found=row["kind_version"],
+            found=kind_version,
             known=known,
         )
-    return Event(
-        stream=row["stream"],
-        version=row["version"],
-        command_id=row["command_id"],
-        index=int(row["event_id"].rpartition(":")[2]),
-        tenant=row["tenant"],
-        project=row["project"],
-        actor=row["actor"],
-        epoch=row["epoch"],
-        at=row["at"],
-        body=body,
-        reply=None if row["reply"] is None else json.loads(row["reply"]),
-        seq=row["seq"],
-    )
+    ordinal = int(event_id[len(command_id) + 1 :])
+    return Event(stream, version, command_id, ordinal, tenant, project, actor, epoch, at, made, reply, seq)
 
 
 def stale(actor: str, epoch: int, current: int) -> StaleIncarnation:

@@ -9,7 +9,7 @@ have become visible, so ``seq`` is the commit order there too.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,13 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from easeml_ray.errors import EasemlError, InvalidArgument, NotReady, SchemaTooNew, SchemaTooOld, StoreError
 from easeml_ray.messages import Event
 from easeml_ray.store.rows import (
+    COLUMNS,
     Row,
     check_batch,
     decode,
     duplicate,
     encode,
+    event_of,
     stale,
     version_conflict,
 )
@@ -79,6 +81,7 @@ _event = sa.Table(
     sa.UniqueConstraint("stream", "version"),
     sqlite_autoincrement=True,
 )
+_columns = [_event.c[name] for name in COLUMNS]
 
 
 class SqlEventStore:
@@ -119,30 +122,38 @@ class SqlEventStore:
                 row["seq"] = connection.execute(insert).scalar_one()
         return [decode(row) for row in rows]
 
-    def read(self, *, prefix: str = "", after_seq: int = 0, limit: int | None = None) -> list[Event]:
-        """Return events with seq > ``after_seq`` in streams that begin with ``prefix``, by seq."""
-        query = sa.select(_event).where(_event.c.seq > after_seq)
+    def read(
+        self,
+        *,
+        prefix: str = "",
+        after_seq: int = 0,
+        limit: int | None = None,
+        kinds: Collection[str] | None = None,
+    ) -> list[Event]:
+        """Return events in the order of seq; see :class:`~easeml_ray.store.base.EventStore`."""
+        query = sa.select(*_columns).where(_event.c.seq > after_seq)
         if prefix:
             query = query.where(_event.c.stream >= prefix)
         end = _prefix_end(prefix)
         if end is not None:
             query = query.where(_event.c.stream < end)
-        return self._select(query.order_by(_event.c.seq).limit(limit))
+        return self._select(query.order_by(_event.c.seq).limit(limit), kinds)
 
     def find(self, command_id: str) -> list[Event]:
         """Return the events that a command appended, by index; empty if none."""
-        found = self._select(sa.select(_event).where(_event.c.command_id == command_id))
-        return sorted(found, key=lambda event: event.index)
+        found = self._select(sa.select(*_columns).where(_event.c.command_id == command_id))
+        return sorted(found, key=lambda event: event.ordinal)
 
     def close(self) -> None:
         """Release connections; the store can no longer be used."""
         self._closed = True
         self._engine.dispose()
 
-    def _select(self, query: sa.Select[Any]) -> list[Event]:
+    def _select(self, query: sa.Select[Any], kinds: Collection[str] | None = None) -> list[Event]:
         with self._begin(write=False) as connection:
-            rows = connection.execute(query).mappings().all()
-        return [decode(dict(row)) for row in rows]
+            # Plain tuples as the driver gives them: no column needs to be converted.
+            rows = connection.execute(query).cursor.fetchall()
+        return [event_of(kinds, *row) for row in rows]
 
     def _write(self) -> AbstractContextManager[sa.Connection]:
         return self._begin(write=True)

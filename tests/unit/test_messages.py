@@ -10,7 +10,7 @@ import easeml_ray
 from easeml_ray import messages
 from easeml_ray.errors import InvalidArgument, TooLarge
 from easeml_ray.items import Label
-from easeml_ray.messages import Gain, Option, action_id, decode, encode, kind_of, message
+from easeml_ray.messages import Gain, Option, action_id, decoder, encode, kind_of, message
 from easeml_ray.oracle.messages import Asked, Kind, Opened, OpenRequests
 from easeml_ray.runtime.components import STATES
 
@@ -48,7 +48,7 @@ def opened(items: int = 1, size: int = 3) -> Opened:
 
 def test_a_body_survives_the_codec() -> None:
     body = opened(3)
-    assert decode(kind_of(body), encode(body)) == body
+    assert decoder(kind_of(body))(encode(body)) == body
 
 
 def test_a_body_over_64_kib_is_refused_with_its_size() -> None:
@@ -59,7 +59,7 @@ def test_a_body_over_64_kib_is_refused_with_its_size() -> None:
 
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(InvalidArgument, match=r"oracle\.Nonsense"):
-        decode("oracle.Nonsense", "{}")
+        decoder("oracle.Nonsense")
 
 
 def test_every_message_is_frozen_keyword_only_slotted_and_documented() -> None:
@@ -87,7 +87,7 @@ def test_a_kind_stays_when_its_class_moves_or_is_renamed() -> None:
     moved = type("Elsewhere", (), {"__annotations__": {"text": str}, "__module__": "somewhere.else.entirely"})
     body = message("test.Moved")(moved)
     assert kind_of(body(text="x")) == "test.Moved"
-    assert decode("test.Moved", '{"text": "x"}') == body(text="x")
+    assert decoder("test.Moved")('{"text": "x"}') == body(text="x")
     with pytest.raises(TypeError, match=r"two messages of kind test\.Moved"):
         message("test.Moved")(type("Another", (), {}))
 

@@ -10,9 +10,7 @@ from harness import TASK, House, relabel
 from easeml_ray.automl.messages import RunTrial
 from easeml_ray.errors import InvalidAnswer, InvalidTable
 from easeml_ray.gate.messages import EraActivated, JudgeModel, TestSetWanted
-from easeml_ray.pool.messages import VerdictRecorded
 from easeml_ray.process.messages import RequestImprovement
-from easeml_ray.process.state import LifecycleState
 
 GATE = TASK["gate"]
 
@@ -254,18 +252,3 @@ def test_a_model_that_cannot_be_judged_fails_and_its_era_ends(house: House) -> N
     assert house.show()["deployed"] is None
     assert house.show()["phase"] == "READY"
     assert house.show()["problem"]["message"] == "unreadable"
-
-
-def test_a_log_of_an_earlier_release_leads_to_the_eras_that_it_tells_of(house: House) -> None:
-    """Before VerdictRecorded there was none of it in the log."""
-    house.script.passes = lambda arm: True
-    house.begin(gate={**GATE, "adaptivity": "firstChange"})
-    house.test_set(2)
-    fresh = LifecycleState()
-    for event in house.store.read():
-        if not isinstance(event.body, VerdictRecorded):
-            fresh.fold(event)
-    found, known = fresh.project("p"), house.project("p")
-    assert (found.era_open, found.eras, found.test_sets) == (known.era_open, known.eras, known.test_sets)
-    assert found.verdicts == []
-    assert found.eras == 2
