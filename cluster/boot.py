@@ -1,4 +1,4 @@
-"""Puts a system on a running Ray node: ``python -m cluster.boot '{…}'``, started by cluster.local.
+"""Puts a system on a running Ray node: ``python -m cluster.boot``, started by cluster.local.
 
 A process of its own, so that whoever starts it can end it when a start hangs. Lines that begin with
 ``easeml:`` tell how far it is; after ``ready`` its output ends, and it stays as the driver of the
@@ -35,8 +35,11 @@ _LOOK_SECONDS = 2.0
 
 
 def main() -> None:
-    """Boot by the plan in the first argument and stay; what went wrong is told as JSON in the last line."""
-    plan = json.loads(sys.argv[1])
+    """Boot by the plan on standard input and stay; what went wrong is told as JSON in the last line.
+
+    Everybody may read a process's arguments, and the address of a store may hold a password.
+    """
+    plan = json.load(sys.stdin)
     try:
         boot(plan)
     except EasemlError as error:

@@ -278,8 +278,8 @@ def _boot(state: Path, options: Options, found: Endpoint, progress: Progress) ->
     }
     with (state / "logs" / "boot.log").open("ab") as log:
         boot = subprocess.Popen(
-            [sys.executable, "-m", "cluster.boot", json.dumps(plan)],
-            stdin=subprocess.DEVNULL,
+            [sys.executable, "-m", "cluster.boot"],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             env=ray_environment(found.ray_token, found.folder, options.cpus),
@@ -289,8 +289,10 @@ def _boot(state: Path, options: Options, found: Endpoint, progress: Progress) ->
     driver = boot.pid, psutil.Process(boot.pid).create_time()
     watchdog = _Watchdog(boot, _BOOT_SECONDS)
     last, problem = "", None
-    assert boot.stdout is not None
+    assert boot.stdin is not None and boot.stdout is not None
     with watchdog, boot.stdout:
+        with contextlib.suppress(BrokenPipeError), boot.stdin:
+            json.dump(plan, boot.stdin)
         for line in boot.stdout:  # to the end: after "ready" it closes its output and stays
             if line.startswith("easeml: "):
                 last = line.removeprefix("easeml: ").strip()

@@ -134,10 +134,8 @@ def measured(folder: str, most: float) -> dict[str, Any]:
             subprocess.run([sys.executable, "-c", COMMAND, "down"], env=environment, capture_output=True)
         output.seek(0)
         told = output.read()
-    if command.returncode != 0:
-        sys.exit(f"the demonstration ended with {command.returncode} after {wall:.0f} s:\n{told[-2000:]}")
     spent = sum(watch.seconds.values())
-    return {
+    found = {
         "wall_seconds": round(wall, 1),
         "up_seconds": round(up or wall, 1),
         "cpu_seconds": round(spent, 1),
@@ -148,6 +146,9 @@ def measured(folder: str, most: float) -> dict[str, Any]:
         "peak_mib": round(watch.peak / 2**20),
         "others_cpu": round((busy - spent) / wall, 2),
     }
+    if command.returncode != 0:
+        sys.exit(f"the demonstration ended with {command.returncode}:\n{told[-2000:]}\nuntil then {found}")
+    return found
 
 
 def is_up(folder: Path) -> bool:
