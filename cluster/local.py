@@ -34,6 +34,8 @@ __all__ = ["Endpoint", "Options", "down", "endpoint", "ray_environment", "status
 _TRIES = 3
 _NODE_SECONDS = 90.0  # for one start of the node
 _BOOT_SECONDS = 300.0  # for the actors and the HTTP applications
+_RESIDENTS = 16  # workers that are actors: ours, the trial workers, and Ray Serve's
+_IDLE_SECONDS = 3600.0  # for which a worker without a task is kept
 _END_SECONDS = 3.0  # nothing is lost by killing: what was acknowledged is in the store
 _SYSTEM = "local"
 
@@ -60,6 +62,8 @@ class Endpoint:
         Temporary folder of the node.
     ready : bool
         Whether the start was seen to its end.
+    driver, driver_started : int, float
+        The process that created the actors: as long as it lives, the workers of their tasks stay.
     """
 
     url: str
@@ -71,6 +75,8 @@ class Endpoint:
     started: float
     folder: str
     ready: bool = False
+    driver: int = 0
+    driver_started: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +144,7 @@ def status(state: Path) -> dict[str, Any]:
         "ray_address": found.ray_address,
         "jobs_url": found.jobs_url,
         "pid": found.pid,
+        "driver": _alive(found.driver, found.driver_started) is not None,
         "processes": len(processes),
         "memory_bytes": sum(_memory(process) for process in processes),
     }
@@ -165,9 +172,14 @@ def down(state: Path) -> int:
 # -- starting -------------------------------------------------------------------------------
 
 
-def ray_environment(ray_token: str, folder: str) -> dict[str, str]:
+def ray_environment(ray_token: str, folder: str, cpus: int | None = None) -> dict[str, str]:
     """Return the environment in which every process of a system runs."""
+    cpus = cpus or os.cpu_count() or 1
     return {
+        # A new worker costs 2 CPU seconds and what its task imports: idle ones are kept, so many at
+        # most as the actors and twice the tasks that find a processor at once.
+        "RAY_num_workers_soft_limit": str(_RESIDENTS + 4 * cpus),
+        "RAY_idle_worker_killing_time_threshold_ms": str(int(_IDLE_SECONDS * 1000)),
         **os.environ,
         # A job's `python` shall be this one, whether or not its environment was activated.
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
@@ -202,6 +214,9 @@ def _start(state: Path, options: Options, progress: Progress) -> Endpoint:
         f"--port={ray_port}",
         f"--temp-dir={folder}",
         "--disable-usage-stats",
+        "--no-monitor",  # it asks a cloud for nodes
+        # Carries what workers print to a driver's terminal: ours has none, another person's job may.
+        f"--include-log-monitor={'true' if options.jobs else 'false'}",
         f"--include-dashboard={'true' if options.jobs else 'false'}",
         *([f"--dashboard-port={jobs_port}"] if options.jobs else []),
         *([f"--num-cpus={options.cpus}"] if options.cpus else []),
@@ -212,7 +227,7 @@ def _start(state: Path, options: Options, progress: Progress) -> Endpoint:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=ray_environment(ray_token, folder),
+            env=ray_environment(ray_token, folder, options.cpus),
             cwd=folder,
             start_new_session=True,
         )
@@ -228,8 +243,8 @@ def _start(state: Path, options: Options, progress: Progress) -> Endpoint:
     )
     _write(state, found)  # before anything can fail: what is written can be ended
     _await_node(node, ray_port)
-    _boot(state, options, found, progress)
-    found = replace(found, ready=True)
+    driver, since = _boot(state, options, found, progress)
+    found = replace(found, ready=True, driver=driver, driver_started=since)
     _write(state, found)
     return found
 
@@ -245,44 +260,53 @@ def _await_node(node: subprocess.Popen[bytes], port: int) -> None:
     raise StartupFailed(f"the Ray node did not answer within {_NODE_SECONDS:.0f} s", attempts=1)
 
 
-def _boot(state: Path, options: Options, found: Endpoint, progress: Progress) -> None:
-    """Create actors and HTTP applications from a process of its own: a start can hang."""
+def _boot(state: Path, options: Options, found: Endpoint, progress: Progress) -> tuple[int, float]:
+    """Create actors and HTTP applications from a process of its own: a start can hang.
+
+    Return its pid and when it began: it stays, as the driver.
+    """
     plan = {
         "state": str(state),
         "store": options.store,
         "blobs": options.blobs,
         "slots": options.slots,
         "system": _SYSTEM,
+        "node": found.pid,
         "ray_address": found.ray_address,
         "http_port": int(found.url.rsplit(":", 1)[1]),
         "token_file": str(state / "token"),
     }
     with (state / "logs" / "boot.log").open("ab") as log:
         boot = subprocess.Popen(
-            [sys.executable, "-m", "cluster.boot", json.dumps(plan)],
-            stdin=subprocess.DEVNULL,
+            [sys.executable, "-m", "cluster.boot"],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            env=ray_environment(found.ray_token, found.folder),
+            env=ray_environment(found.ray_token, found.folder, options.cpus),
             start_new_session=True,
             text=True,
         )
+    driver = boot.pid, psutil.Process(boot.pid).create_time()
     watchdog = _Watchdog(boot, _BOOT_SECONDS)
     last, problem = "", None
-    with watchdog:
-        assert boot.stdout is not None
-        for line in boot.stdout:
+    assert boot.stdin is not None and boot.stdout is not None
+    with watchdog, boot.stdout:
+        with contextlib.suppress(BrokenPipeError), boot.stdin:
+            json.dump(plan, boot.stdin)
+        for line in boot.stdout:  # to the end: after "ready" it closes its output and stays
             if line.startswith("easeml: "):
                 last = line.removeprefix("easeml: ").strip()
                 progress(last)
             elif line.startswith("easeml-error: "):
                 problem = EasemlError.from_dict(json.loads(line.removeprefix("easeml-error: ")))
-        code = boot.wait()
+        if last != "ready":
+            boot.wait()
     if problem is not None:
         raise problem  # StartupFailed is tried again; what is wrong with the state is not
-    if code != 0:
+    if last != "ready" or watchdog.fired:
         late = f" within {_BOOT_SECONDS:.0f} s" if watchdog.fired else ""
         raise StartupFailed(f"the actors did not come up{late} (last: {last or 'nothing'})", attempts=1)
+    return driver
 
 
 class _Watchdog:
@@ -303,9 +327,9 @@ class _Watchdog:
     def __enter__(self) -> None:
         self._timer.start()
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._timer.cancel()
-        if self._process.poll() is None:
+        if kind is not None:
             self._fire()
             self._process.wait()
 
@@ -378,10 +402,14 @@ def _lock(state: Path) -> Iterator[None]:
 
 
 def _holder(found: Endpoint) -> psutil.Process | None:
+    return _alive(found.pid, found.started)
+
+
+def _alive(pid: int, started: float) -> psutil.Process | None:
     try:
-        process = psutil.Process(found.pid)
+        process = psutil.Process(pid)
         # The time of the boot, from which it is computed, may be corrected by some seconds.
-        same = abs(process.create_time() - found.started) < 60.0
+        same = abs(process.create_time() - started) < 60.0
         return process if same and process.status() != psutil.STATUS_ZOMBIE else None
     except psutil.NoSuchProcess:
         return None

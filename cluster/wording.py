@@ -8,7 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FROM_ENVIRONMENT", "belief", "condition", "curl", "from_file", "gain", "money"]
+__all__ = ["FROM_ENVIRONMENT", "NO_DRIVER", "belief", "condition", "curl", "from_file", "gain", "money"]
+
+
+NO_DRIVER = (
+    "The process that started the actors is gone. All goes on, but each task needs a new process: "
+    "easeml down, then easeml up."
+)
 
 
 def money(cents: float) -> str:

@@ -9,6 +9,7 @@ import ray
 
 from actors.config import SystemConfig
 from actors.tasks.work import perform
+from easeml_ray.arms.estimators import skops_io
 from easeml_ray.component.base import Job
 
 __all__ = ["TrialWorker"]
@@ -20,7 +21,7 @@ class TrialWorkerActor:
     def __init__(self, config: SystemConfig) -> None:
         # Warm before the first trial: scikit-learn and skops cost seconds to import.
         import_module("easeml_ray.automl.work")
-        import_module("skops.io")
+        skops_io()
 
         if config.trial_gpus:
             import torch

@@ -15,6 +15,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
+from cluster import wording
 from cluster.command.table import table
 from cluster.command.verb import Session, verb
 from cluster.settings import Settings
@@ -62,7 +63,7 @@ def checks(settings: Settings) -> Iterator[Check]:
     yield from _libraries()
     yield from own_packages()
     yield _folder(settings.state)
-    yield _endpoint(settings)
+    yield from _endpoint(settings)
     yield _ray()
     yield _memory()
     yield _disk(settings.state)
@@ -102,24 +103,28 @@ def _folder(state: Path) -> Check:
     return Check("state folder", writable, str(state), "Choose another: --state or EASEML_STATE.")
 
 
-def _endpoint(settings: Settings) -> Check:
+def _endpoint(settings: Settings) -> Iterator[Check]:
     import socket
 
     from cluster import local
 
-    running = local.endpoint(settings.state) if settings.state.is_dir() else None
-    if running is not None:
-        return Check("endpoint", True, f"runs at {running.url}")
+    running = local.status(settings.state) if settings.state.is_dir() else {"running": False}
+    if running["running"]:
+        yield Check("endpoint", True, f"runs at {running['url']}")
+        yield Check("driver", running["driver"], "lives" if running["driver"] else "gone", wording.NO_DRIVER)
+        return
     if settings.port == 0:
-        return Check("port", True, "any free one")
+        yield Check("port", True, "any free one")
+        return
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", settings.port))
         except OSError:
             hint = "Choose another: EASEML_PORT, or 0 for any free one."
-            return Check("port", False, f"{settings.port} is taken", hint)
-    return Check("port", True, f"{settings.port} is free")
+            yield Check("port", False, f"{settings.port} is taken", hint)
+            return
+    yield Check("port", True, f"{settings.port} is free")
 
 
 def _ray() -> Check:

@@ -49,6 +49,8 @@ def _draw_all(out: Console, answer: dict[str, Any]) -> None:
     out.print(f"A system runs at {answer['url']}{where}.", soft_wrap=True)
     if "memory_bytes" in answer:
         out.print(f"{answer['processes']} processes, {answer['memory_bytes'] / 2**30:.1f} GiB of memory")
+    if not answer.get("driver", True):
+        out.print(wording.NO_DRIVER, soft_wrap=True)
     if not answer["projects"]:
         out.print("No projects yet: easeml run FILE --label COLUMN --target 0.9")
         return

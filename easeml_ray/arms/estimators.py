@@ -11,15 +11,18 @@ are checked once loaded: a damaged or hostile file gets an error, not the proces
 from __future__ import annotations
 
 import io
+import sys
+import threading
 import zipfile
 from collections.abc import Iterator
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 import numpy as np
 
 from easeml_ray.errors import InvalidArgument, StoreError, TooLarge
 
-__all__ = ["MAX_BYTES", "TRUSTED_TYPES", "estimator_from_bytes", "estimator_to_bytes", "open_zip"]
+__all__ = ["MAX_BYTES", "TRUSTED_TYPES", "estimator_from_bytes", "estimator_to_bytes", "open_zip", "skops_io"]
 
 TRUSTED_TYPES = (
     "numpy.dtype",
@@ -32,6 +35,28 @@ TRUSTED_TYPES = (
 
 MAX_BYTES = 2 * 1024**3
 """Most bytes that a container may unpack to."""
+
+_IMPORTING = threading.Lock()
+_IMPORTS_TORCH = "sklearn.externals.array_api_compat.torch"
+
+
+def skops_io() -> Any:
+    """Import skops' reader and writer, and not torch with them.
+
+    While it is imported, skops has scikit-learn walk through all its packages. One of them imports
+    torch, seconds and hundreds of MiB, and is left out of what the walk finds. None in its place
+    makes its import fail, which the walk passes over.
+    """
+    with _IMPORTING:
+        if "skops.io" not in sys.modules and _IMPORTS_TORCH not in sys.modules:
+            sys.modules[_IMPORTS_TORCH] = cast(ModuleType, None)
+            try:
+                import skops.io
+            finally:
+                del sys.modules[_IMPORTS_TORCH]
+    import skops.io
+
+    return skops.io
 
 
 def estimator_to_bytes(estimator: Any) -> bytes:
@@ -52,11 +77,10 @@ def estimator_to_bytes(estimator: Any) -> bytes:
     InvalidArgument
         If it could not be loaded again, because it holds types that are not trusted.
     """
-    import skops.io
-
+    skops = skops_io()
     try:
-        data: bytes = skops.io.dumps(estimator)
-        untrusted = sorted(set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED_TYPES))
+        data: bytes = skops.dumps(estimator)
+        untrusted = sorted(set(skops.get_untrusted_types(data=data)) - set(TRUSTED_TYPES))
     except (TypeError, ValueError) as error:
         raise InvalidArgument(
             f"a {type(estimator).__name__} cannot be stored: {error}", argument="estimator"
@@ -93,13 +117,13 @@ def estimator_from_bytes(data: bytes, *, n_features: int) -> Any:
     TooLarge
         If they unpack to more than :data:`MAX_BYTES`.
     """
-    import skops.io
+    skops = skops_io()
     from skops.io.exceptions import UntrustedTypesFoundException
 
     # For its checks only: skops reads the members itself.
     open_zip(data).close()
     try:
-        estimator = skops.io.loads(data, trusted=list(TRUSTED_TYPES))
+        estimator = skops.loads(data, trusted=list(TRUSTED_TYPES))
     except UntrustedTypesFoundException as error:
         raise StoreError(
             f"the stored model is refused: {str(error).splitlines()[0]}",

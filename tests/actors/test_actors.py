@@ -14,9 +14,8 @@ import ray
 from projects import small_project
 
 from actors.call import call, find_actor
-from actors.config import SystemConfig
 from actors.data import resolve
-from actors.system import ActorSystem, connect, ensure
+from actors.system import ActorSystem, connect
 from easeml_ray import errors
 from easeml_ray.errors import CapabilityDenied, EasemlError, InvalidSpec, NotFound, TooLarge
 from easeml_ray.messages import SYSTEM, Principal, Role
@@ -26,12 +25,13 @@ from easeml_ray.runtime.components import ACTORS
 
 pytestmark = pytest.mark.ray
 
-WHO = Principal("lab", Role.TENANT, "ann")
+WHO = Principal("people", Role.TENANT, "ann")
+NAME = "local"
 
 
 @pytest.fixture(scope="module")
-def system(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> ActorSystem:
-    return ensure(SystemConfig.local(tmp_path_factory.mktemp("system"), name="shared", slots=1))
+def system(cluster: Any) -> ActorSystem:
+    return connect(NAME)
 
 
 def run(coroutine: Any) -> Any:
@@ -40,10 +40,10 @@ def run(coroutine: Any) -> Any:
 
 def test_nine_actors_answer_under_their_names(system: ActorSystem) -> None:
     for actor, _ in ACTORS.values():
-        who = ray.get(find_actor("shared", actor).ready.remote(), timeout=30)
+        who = ray.get(find_actor(NAME, actor).ready.remote(), timeout=30)
         assert who["actor"] == actor
         assert who["epoch"] >= 1
-    assert connect("shared").config == system.config
+    assert connect(NAME).config == system.config
 
 
 @ray.remote(num_cpus=0)
@@ -92,7 +92,7 @@ def test_an_older_incarnation_of_a_live_actor_cannot_write(system: ActorSystem) 
     """Raise the epoch behind the actor's back: its next append ends its process, Ray restarts it."""
     from easeml_ray.store import open_event_store
 
-    handle = find_actor("shared", "Lifecycle")
+    handle = find_actor(NAME, "Lifecycle")
     before = ray.get(handle.ready.remote(), timeout=30)
     store = open_event_store(system.config.store)
     assert store.incarnate("Lifecycle") == before["epoch"] + 1
@@ -106,6 +106,14 @@ def test_an_older_incarnation_of_a_live_actor_cannot_write(system: ActorSystem) 
     assert [e.epoch for e in written] == [after["epoch"]]
 
 
+def test_a_waiting_replica_hears_of_nothing_until_the_time_is_up(system: ActorSystem) -> None:
+    shown = run(system.watch_deployments({}, seconds=0.0))
+    seen = {name: deployed["deployment"] for name, deployed in shown.items()}
+    started = time.monotonic()
+    assert run(system.watch_deployments(seen, seconds=1.0)) == shown
+    assert 0.9 < time.monotonic() - started < 10
+
+
 def test_pillars_come_back_after_their_owner_was_killed(system: ActorSystem) -> None:
     known = small_project("data")
     task = {**known.task, "when_undecided": "ask"}
@@ -113,30 +121,24 @@ def test_pillars_come_back_after_their_owner_was_killed(system: ActorSystem) -> 
     run(system.upload("data", WHO, known.data, format="csv"))
     version, *_ = run(system._latest("data"))
     capability = mint("data", version.train.pillar, "people")
-    table = resolve("shared", version.train, capability)
+    table = resolve(NAME, version.train, capability)
     assert table.num_rows == version.train.rows
-    pid = ray.get(find_actor("shared", "DataRegistry").ready.remote(), timeout=30)["pid"]
+    pid = ray.get(find_actor(NAME, "DataRegistry").ready.remote(), timeout=30)["pid"]
     os.kill(pid, signal.SIGKILL)
-    assert resolve("shared", version.train, capability).equals(table)
+    assert resolve(NAME, version.train, capability).equals(table)
 
 
 def test_the_registry_refuses_a_capability_that_nobody_minted(system: ActorSystem) -> None:
     version, *_ = run(system._latest("data"))
     forged = Capability("data", version.train.pillar, frozenset({"read"}), "gate")
     with pytest.raises(CapabilityDenied):
-        resolve("shared", version.train, forged)
-
-
-def test_a_waiting_replica_hears_of_nothing_until_the_time_is_up(system: ActorSystem) -> None:
-    started = time.monotonic()
-    assert run(system.watch_deployments({}, seconds=1.0)) == {}
-    assert 0.9 < time.monotonic() - started < 10
+        resolve(NAME, version.train, forged)
 
 
 def test_only_the_gates_process_may_open_its_key(system: ActorSystem) -> None:
     key = Path(system.config.state) / "gate.key"
     assert key.stat().st_mode & 0o777 == 0o600
-    assert run(call("shared", "CIGate", "read", SYSTEM, _show_key()))["public_key"]
+    assert run(call(NAME, "CIGate", "read", SYSTEM, _show_key()))["public_key"]
 
 
 def _show_key() -> Any:

@@ -6,7 +6,8 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -148,10 +149,16 @@ async def decisions(system: Any) -> list[tuple[int, str]]:
     return [(belief["number"], belief["decision"]) for belief in report["beliefs"]]
 
 
-def test_a_project_survives_the_death_of_each_actor(cluster: Any, tmp_path_factory: Any) -> None:
+@pytest.fixture
+def system(cluster: Any, tmp_path: Path) -> Iterator[ActorSystem]:
+    """A system beside the session's; nothing of it is left at work beside later tests."""
+    yield ensure(SystemConfig.local(tmp_path, name="kills", slots=1))
+    for actor in ACTORS.values():
+        ray.kill(find_actor("kills", actor), no_restart=True)
+
+
+def test_a_project_survives_the_death_of_each_actor(system: ActorSystem, tmp_path_factory: Any) -> None:
     known = small_project()
-    config = SystemConfig.local(tmp_path_factory.mktemp("kills"), name="kills", slots=1)
-    system = ensure(config)
     killer = Killer("kills")
     seen, acknowledged = asyncio.run(live(system, known, killer))
 
@@ -181,7 +188,7 @@ def test_a_project_survives_the_death_of_each_actor(cluster: Any, tmp_path_facto
     assert bill["improvement_spent_cents"] <= bill["improvement_budget_cents"]
 
     # No acknowledged event lost or doubled; streams without gaps.
-    store = open_event_store(config.store)
+    store = open_event_store(system.config.store)
     events = store.read()
     assert len({event.event_id for event in events}) == len(events)
     for command in acknowledged:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -280,3 +283,22 @@ def test_a_container_that_unpacks_to_too_much_is_refused(
         load(container)
     assert caught.value.limit == 1000
     assert caught.value.size > 1000
+
+
+def test_loading_a_model_brings_no_torch(model: ServableModel, tmp_path: Path) -> None:
+    """In a process of its own, where nothing else has imported it."""
+    stored = tmp_path / "model.zip"
+    stored.write_bytes(dump(model))
+    code = (
+        "import sys, pathlib;"
+        "from easeml_ray.arms import dump, load;"
+        "model = load(pathlib.Path(sys.argv[1]).read_bytes());"
+        "model.estimator.predict_proba([[0.0] * model.estimator.n_features_in_]);"
+        "load(dump(model));"
+        # The place that was taken while skops was imported is free again.
+        "print('torch' in sys.modules, 'sklearn.externals.array_api_compat.torch' in sys.modules)"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", code, str(stored)], capture_output=True, text=True, check=True
+    )
+    assert out.stdout.split() == ["False", "False"]
