@@ -120,7 +120,7 @@ def relabelled(house: Recorded) -> None:
     house.script.fails = {CompareVersions: OneClass("train has one class", hint="Add rows of another.")}
     gate = {"condition": "n > 0.3 +/- 0.2", "steps": 2, "adaptivity": "full", "meter": (0.02, 0.1)}
     house.create("steered", gate=gate, answers_per_item=2)
-    house.tell("registry", seal("steered"), project="steered")
+    house.tell("registry", seal("steered", rows=20_000), project="steered")
     first, *rest = [r["id"] for r in house.requests("RELABEL", "steered")]
     house.tell("oracle", Lease(annotator="bob", kinds=(), limit=1, seconds=60.0), project="steered")
     house.pass_time(61.0)

@@ -20,7 +20,6 @@ class Prices(_Frozen):
 
     label: float = Field(default=10.0, ge=0)
     cell: float = Field(default=5.0, ge=0)
-    row: float = Field(default=0.0, ge=0)
     gpu_second: float = Field(default=0.05, ge=0)
     test_bit: float = Field(default=0.0, ge=0)
 

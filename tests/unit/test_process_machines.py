@@ -62,7 +62,7 @@ def test_only_the_ends_are_final() -> None:
     assert final == {
         "project": [],
         "project control": ["CANCELLED"],
-        "search": [],
+        "search": ["BLOCKED"],
         "model": ["FAILED", "RETIRED"],
         "era": ["RELEASED"],
         "window": ["RELEASED"],

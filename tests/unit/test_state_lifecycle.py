@@ -30,6 +30,7 @@ from easeml_ray.errors import (
     WorkFailed,
 )
 from easeml_ray.feasibility.messages import Studied, StudyVersion
+from easeml_ray.gate.messages import GateModels
 from easeml_ray.market.messages import MakeOffer, ShowMarket, ValueOffers
 from easeml_ray.messages import Command, Principal, Role
 from easeml_ray.oracle.messages import Answer, AnswerRequests, Lease, Opened, Volunteer
@@ -755,3 +756,48 @@ def test_leases_do_not_stand_in_the_way_of_a_project(house: House) -> None:
     house.pass_time(61)
     house.answer("yes", "RELABEL")
     assert house.show()["phase"] == "READY"
+
+
+# -- what is forgotten in time ------------------------------------------------------------------
+
+
+def asking_anew(body: ProposeRepairs) -> tuple[Any, ...]:
+    """Propose a row that nobody was asked for yet."""
+    number = body.command.version.number
+    return (option("RELABEL", number, [len(body.skipped)]),)
+
+
+def test_an_answer_makes_up_for_the_rounds_that_nobody_answered_before(house: House) -> None:
+    house.script.decisions = ["INFEASIBLE"] * 2
+    house.script.repairs = asking_anew
+    house.begin()
+    for _ in range(2):
+        house.skip("RELABEL")
+    house.answer("yes", "RELABEL")
+    for _ in range(2):
+        assert house.skip("RELABEL") == 1
+    assert house.show()["phase"] == "RELABELLING"
+    house.skip("RELABEL")
+    assert house.show()["phase"] == "STALLED"
+
+
+def test_a_person_who_says_improve_is_asked_again_after_rounds_that_nobody_answered(house: House) -> None:
+    house.script.decisions = ["INFEASIBLE"]
+    house.script.repairs = asking_anew
+    house.begin()
+    for _ in range(3):
+        house.skip("RELABEL")
+    assert house.show()["phase"] == "STALLED"
+    house.answer("improve", "OVERRIDE_TARGET")
+    assert house.show()["phase"] == "RELABELLING"
+    assert len(house.requests("RELABEL")) == 1
+
+
+def test_a_verdict_that_the_pool_refuses_holds_no_test_set_back(house: House) -> None:
+    house.begin()
+    floor = next(model for model, arm in house.arms.items() if arm == "dummy")
+    house.tell("gate", GateModels(models=("ghost",), old=floor))  # a model that the pool never saw
+    house.test_set(2)
+    assert house.show()["problem"]["what"] == "pool.RecordVerdict"
+    house.test_set(3)
+    assert [era["state"] for era in house.gate()["eras"]] == ["RELEASED", "RELEASED", "SEALED"]
