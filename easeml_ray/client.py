@@ -351,13 +351,12 @@ class Client:
     # -- the wire -----------------------------------------------------------------------------
 
     @staticmethod
-    def _of(name: str, rest: str = "", root: str = "/v1/projects") -> str:
-        path = f"{root}/{quote(name, safe='')}"
-        return f"{path}/{rest}" if rest else path
+    def _of(name: str, rest: str = "") -> str:
+        return _path("/v1/projects", name, rest)
 
     @staticmethod
     def _served(name: str, rest: str = "") -> str:
-        return Client._of(name, rest, "/v2/models")
+        return _path("/v2/models", name, rest)
 
     def _picture(self, path: str, query: dict[str, Any]) -> bytes:
         response = self._request("GET", path, query=query)
@@ -483,3 +482,8 @@ def _refusal(response: httpx.Response) -> EasemlError:
         kind = BadInput if 400 <= response.status_code < 500 else SystemFailure
     place = f"{response.request.method} {response.request.url.path}"
     return kind(f"{place} answered {response.status_code}: {response.text[:200]}")
+
+
+def _path(root: str, name: str, rest: str) -> str:
+    path = f"{root}/{quote(name, safe='')}"
+    return f"{path}/{rest}" if rest else path

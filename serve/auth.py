@@ -100,8 +100,8 @@ class Authenticator:
     seconds : float
         For so long the hashes are taken from memory.
     again : float
-        A token that is not among them may cause another look after this many seconds: a
-        new tenant need not wait, and guessing costs one look at most.
+        A token that is not among them causes another look, so many seconds after the last one: a
+        new tenant's first request waits for it, and guesses cost no more looks than that.
     grace : float
         Up to this age a token that is known passes while the next look is under way, so that
         an endpoint answers on while Lifecycle restarts.
@@ -134,8 +134,11 @@ class Authenticator:
         age = time.monotonic() - self._read_at
         if found is not None and self._seconds < age < self._grace:
             self._look_aside()
-        elif found is None or age > self._seconds:
-            await self._refresh(self._seconds if found else self._again)
+        elif found is None:
+            await self._look_again()
+            found = self._known.get(digest)
+        elif age > self._seconds:
+            await self._refresh(self._seconds)
             found = self._known.get(digest)
         if found is None:
             raise _unknown()
@@ -152,18 +155,30 @@ class Authenticator:
         await self._refresh(0.0)
         return digest in self._known
 
+    async def _look_again(self) -> None:
+        """Look for a token that is not among the known ones; one look serves all that ask meanwhile."""
+        asked_at = time.monotonic()
+        async with self._lock:
+            if self._read_at > asked_at:
+                return
+            await asyncio.sleep(max(self._read_at + self._again - asked_at, 0.0))
+            await self._read()
+
     async def _refresh(self, age: float) -> None:
         async with self._lock:
-            if time.monotonic() - self._read_at < age:
-                return
-            shown = await self._system.read("process", SYSTEM, ShowTenants())
-            # How long a look-up takes tells of the digest at most, and no token follows from a digest.
-            self._known = {
-                digest: (tenant, role)
-                for tenant, hashes in shown["tenants"].items()
-                for digest, role in hashes.items()
-            }
-            self._read_at = time.monotonic()
+            if time.monotonic() - self._read_at >= age:
+                await self._read()
+
+    async def _read(self) -> None:
+        asked_at = time.monotonic()  # what is made while the answer comes may not be in it
+        shown = await self._system.read("process", SYSTEM, ShowTenants())
+        # How long a look-up takes tells of the digest at most, and no token follows from a digest.
+        self._known = {
+            digest: (tenant, role)
+            for tenant, hashes in shown["tenants"].items()
+            for digest, role in hashes.items()
+        }
+        self._read_at = asked_at
 
 
 def _note_failure(task: asyncio.Task[None]) -> None:

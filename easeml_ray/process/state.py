@@ -62,7 +62,8 @@ _PATIENCE = 3  # rounds that nobody answers before a person is asked how to go o
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 
 
-FOLLOWED = frozenset({TenantCreated, ProjectCreated, *BILLED, *REACTIONS})
+CREATED = frozenset({TenantCreated, ProjectCreated})
+FOLLOWED = CREATED | BILLED | REACTIONS.keys()
 """The events that mean something to a project."""
 
 
@@ -175,9 +176,11 @@ class LifecycleState(ComponentState):
         kind = type(event.body)
         if kind not in FOLLOWED:
             return
+        if kind in CREATED:
+            self._created(event)
+            return
         project = self.projects.get(event.project)
         if project is None:
-            self._created(event)
             return
         if kind in BILLED:
             self._bill(project, event)

@@ -234,8 +234,10 @@ def test_the_bytes_of_kept_labels_do_not_tell_which_they_are(bench: Bench) -> No
     assert isinstance(wanted, WantTestLabels)
     public, names = public_key(bench.key), []
     for code in (0, 2, None):
-        fresh = tuple(SealedLabel(r, None if code is None else seal_label(code, public)) for r in wanted.rows)
-        body = replace(work.body, fresh=fresh, answers=wanted.answers, asked="")
+        fresh = tuple(
+            SealedLabel(row=r, sealed=None if code is None else seal_label(code, public)) for r in wanted.rows
+        )
+        body = replace(work.body, fresh=fresh, asked=wanted)
         found = judge_model(replace(work, body=body), bench)
         assert isinstance(found, WantTestLabels)
         names.append(found.known)
