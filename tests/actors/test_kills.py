@@ -153,7 +153,7 @@ async def decisions(system: Any) -> list[tuple[int, str]]:
 def system(cluster: Any, tmp_path: Path) -> Iterator[ActorSystem]:
     """A system beside the session's; nothing of it is left at work beside later tests."""
     yield ensure(SystemConfig.local(tmp_path, name="kills", slots=1))
-    for actor in ACTORS.values():
+    for actor, _ in ACTORS.values():
         ray.kill(find_actor("kills", actor), no_restart=True)
 
 

@@ -89,7 +89,7 @@ class Studies:
         for process in self.node.children(recursive=True):
             with contextlib.suppress(psutil.Error):
                 title = "".join(process.cmdline())
-                if title.startswith("ray::") and not title.startswith("ray::IDLE"):
+                if title.startswith("ray::") and not title.startswith(("ray::IDLE", "ray::encode")):
                     found.add(process.pid)
         return found
 
