@@ -62,10 +62,10 @@ from easeml_ray.registry.messages import (
     ReviseVersion,
     Seal,
 )
-from easeml_ray.runtime.components import STATES
 from easeml_ray.runtime.host import Host
 from easeml_ray.runtime.issue import command_of, refusal
 from easeml_ray.runtime.local import LocalSystem
+from easeml_ray.runtime.states import STATES
 from easeml_ray.store.memory import MemoryEventStore
 
 START = 1_000_000.0

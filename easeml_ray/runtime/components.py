@@ -1,38 +1,16 @@
-"""The nine components by name: their states, their work, and the actors that own them."""
+"""The nine components by name: the actors that own them, and their work.
+
+Every process reads this table, so it imports none of them; all states together are in ``states.py``.
+"""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import NamedTuple
 
-from easeml_ray.automl.state import SchedulerState
-from easeml_ray.cleaning.state import CleaningState
-from easeml_ray.component.base import ComponentState, Perform
-from easeml_ray.feasibility.state import FeasibilityState
-from easeml_ray.gate.state import GateState
-from easeml_ray.market.state import MarketState
-from easeml_ray.oracle.state import OracleState
-from easeml_ray.pool.state import PoolState
-from easeml_ray.process.state import LifecycleState
-from easeml_ray.registry.state import RegistryState
+from easeml_ray.component.base import Perform
 
-__all__ = ["ACTORS", "STATES", "Actor", "work_of"]
-
-STATES: dict[str, type[ComponentState]] = {
-    state.component: state
-    for state in (
-        LifecycleState,
-        RegistryState,
-        FeasibilityState,
-        CleaningState,
-        MarketState,
-        SchedulerState,
-        GateState,
-        PoolState,
-        OracleState,
-    )
-}
-"""State class by component; Lifecycle first."""
+__all__ = ["ACTORS", "Actor", "work_of"]
 
 
 class Actor(NamedTuple):

@@ -29,10 +29,11 @@ from easeml_ray.process.state import LifecycleState
 from easeml_ray.process.view import Project
 from easeml_ray.registry.capability import mint
 from easeml_ray.registry.messages import FindParts
-from easeml_ray.runtime.components import ACTORS, STATES, work_of
+from easeml_ray.runtime.components import ACTORS, work_of
 from easeml_ray.runtime.host import Host
 from easeml_ray.runtime.intake import Offering, TestSet, Upload, take
 from easeml_ray.runtime.issue import command_of, is_final, refusal
+from easeml_ray.runtime.states import STATES
 from easeml_ray.runtime.system import System
 from easeml_ray.sealing import new_private_key, public_key
 from easeml_ray.store.base import BlobStore, EventStore

@@ -22,8 +22,9 @@ import sqlalchemy as sa
 from harness import House, relabel
 
 from easeml_ray.runtime import local
-from easeml_ray.runtime.components import ACTORS, STATES
+from easeml_ray.runtime.components import ACTORS
 from easeml_ray.runtime.host import Host
+from easeml_ray.runtime.states import STATES
 from easeml_ray.store.rows import encode
 from easeml_ray.store.sql import SqlEventStore, _event
 

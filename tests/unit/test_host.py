@@ -51,9 +51,10 @@ from easeml_ray.process.messages import CreateProject, CreateTenant, ProjectCrea
 from easeml_ray.process.state import LifecycleState
 from easeml_ray.registry.messages import Absorb, Augment, Uploaded
 from easeml_ray.registry.state import RegistryState
-from easeml_ray.runtime.components import ACTORS, STATES, work_of
+from easeml_ray.runtime.components import ACTORS, work_of
 from easeml_ray.runtime.host import Host
 from easeml_ray.runtime.issue import command_of, is_final, refusal
+from easeml_ray.runtime.states import STATES
 from easeml_ray.store.memory import MemoryEventStore
 
 WHO = Principal("lab", Role.TENANT, "ann")

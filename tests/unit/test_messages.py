@@ -12,7 +12,7 @@ from easeml_ray.errors import InvalidArgument, TooLarge
 from easeml_ray.items import Label
 from easeml_ray.messages import Gain, Option, action_id, decoder, encode, kind_of, message
 from easeml_ray.oracle.messages import Asked, Kind, Opened, OpenRequests
-from easeml_ray.runtime.components import STATES
+from easeml_ray.runtime.states import STATES
 
 for module in pkgutil.walk_packages(easeml_ray.__path__, "easeml_ray."):
     if module.name.endswith("messages"):

@@ -33,9 +33,9 @@ from easeml_ray.oracle.messages import Answer, AnswerRequests, Kind, ListRequest
 from easeml_ray.pool.messages import ShowPool
 from easeml_ray.process.messages import CreateProject, ShowBill, ShowProject
 from easeml_ray.registry.messages import Revise, ShowVersions
-from easeml_ray.runtime.components import STATES
 from easeml_ray.runtime.local import LocalBench, LocalSystem, open_local
 from easeml_ray.runtime.rows import rows_of
+from easeml_ray.runtime.states import STATES
 from easeml_ray.sealing import unseal
 
 CANARY_COLUMN = "y"

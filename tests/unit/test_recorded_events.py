@@ -13,7 +13,7 @@ from easeml_ray.market.messages import ShowMarket
 from easeml_ray.messages import Event
 from easeml_ray.pool.messages import ShowPool
 from easeml_ray.process.messages import ShowBill, ShowProject
-from easeml_ray.runtime.components import STATES
+from easeml_ray.runtime.states import STATES
 from easeml_ray.store.rows import decode
 
 RECORDED = Path(__file__).parents[1] / "data" / "events.jsonl"  # by tests/record_events.py, of release 0.2.0
