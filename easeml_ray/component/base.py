@@ -32,40 +32,26 @@ __all__ = ["Bench", "ComponentState", "Executor", "Job", "Perform", "Progress"]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a piece of work says it is.
+    """How far a piece of work says it is."""
 
-    Attributes
-    ----------
-    done, total : int
-        Of whatever the stage counts; ``total`` is 0 while that is not known.
-    stage : str
-        What it is at, in a few words for people.
-    """
-
+    # done, total: of whatever the stage counts; ``total`` is 0 while that is not known
     done: int
     total: int
-    stage: str
+    stage: str  # what it is at, in a few words for people
 
 
 class ComponentState(ABC):
-    """The state of one actor, over all projects.
-
-    Attributes
-    ----------
-    actions : dict of str to Action
-        Everything that is due, by action id; invariant: no id in it is the command_id of
-        an event that was folded.
-    progress : dict of str to Progress
-        What work that is due last said of itself, by action id. Never an event: it is lost with
-        the process, and no decision rests on it. Invariant: every id in it is due.
-    """
+    """The state of one actor, over all projects."""
 
     component: ClassVar[str]
     follows: ClassVar[frozenset[type] | None] = None
     """The events of all components that the state folds, in commit order; None: all of its own alone."""
 
     def __init__(self) -> None:
+        # Everything that is due, by action id; none is the command_id of an event that was folded.
         self.actions: dict[str, Action] = {}
+        # What work that is due last said of itself, by action id. Never an event: it is lost with the
+        # process, and no decision rests on it.
         self.progress: dict[str, Progress] = {}
 
     @abstractmethod
@@ -194,21 +180,12 @@ class Bench(Protocol):
     def predict(self, tenant: str, model: str, features: pa.Table) -> NDArray[np.int64]:
         """Return the class codes that a stored model gives to rows without labels.
 
-        Raises
-        ------
-        ModelFailed
-            What the model raised; any other error says nothing about the model.
+        ModelFailed is what the model raised; any other error says nothing about the model.
         """
         ...
 
     def latency(self, tenant: str, model: str, features: pa.Table) -> float:
-        """Return the 95th percentile of the milliseconds that a stored model takes for one row.
-
-        Raises
-        ------
-        ModelFailed
-            As :meth:`predict`.
-        """
+        """Return the 95th percentile of a model's milliseconds for one row; errors as of :meth:`predict`."""
         ...
 
     def executor(self) -> AbstractContextManager[Executor]:

@@ -20,7 +20,7 @@ Rows are sorted as whole numbers, which hold s in equal steps between the neares
 row and its match: by two digits that tell nearly all rows apart, the minor one first, then what agrees
 in both by insertion.
 
-The compiler's cache of a function looks at the function's own file only: a part in another file could be
+The compiler's cache of a function looks at one file only, the function's own: a part in another could be
 changed, and the old code would run on. All that is compiled into these four stays here.
 
 References

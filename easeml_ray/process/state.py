@@ -220,13 +220,7 @@ class LifecycleState(ComponentState):
     # -- queries --------------------------------------------------------------------------
 
     def project(self, name: str) -> Project:
-        """Return a project.
-
-        Raises
-        ------
-        NotFound
-            No such project.
-        """
+        """Return a project, or raise NotFound."""
         if name not in self.projects:
             raise NotFound(
                 f"no project {name}",

@@ -102,16 +102,8 @@ class LocalBench:
 class LocalSystem(System):
     """Nine components on one store.
 
-    Parameters
-    ----------
-    store, blobs
-        Where events and bytes are.
-    gate_key, data_key : bytes, optional
-        The gate's private key and the key of held-out digests; made afresh if not given.
-    clock : callable
-        Seconds since 1970.
-    slots : int
-        Trials at once.
+    The gate's private key and the key of held-out digests are made afresh if not given. ``clock`` gives
+    seconds since 1970; ``slots`` are trials at once.
     """
 
     def __init__(
@@ -157,10 +149,7 @@ class LocalSystem(System):
     def settle(self, *, limit: int = 100_000) -> int:
         """Issue what is due until nothing is; return how many actions that were.
 
-        Raises
-        ------
-        Conflict
-            If ``limit`` actions were not enough: something makes itself due for ever.
+        Conflict if ``limit`` actions were not enough: something makes itself due for ever.
         """
         for count in range(limit):
             self.hosts["process"].follow()

@@ -76,14 +76,9 @@ class System(ABC):
         """Return the command that bytes from outside become; see :func:`easeml_ray.runtime.intake.take`."""
 
     async def watch_deployments(self, seen: dict[str, int], *, seconds: float) -> dict[str, Any]:
-        """Return what is deployed, by project, as soon as it differs from ``seen``.
+        """Return the deployment number by project, as soon as it differs from ``seen``.
 
-        Parameters
-        ----------
-        seen : dict of str to int
-            Deployment number by project, as known to the caller.
-        seconds : float
-            After this long, return what there is even if nothing changed.
+        After ``seconds``, return what there is even if nothing changed.
         """
         until = time.monotonic() + seconds
         while True:
@@ -133,10 +128,7 @@ class System(ABC):
     ) -> dict[str, Any]:
         """Upload a fresh stable test set; rows that ever were in the project are refused.
 
-        Raises
-        ------
-        Conflict
-            Other rows came whenever it was checked, or a version with other rows is in the making.
+        Conflict if other rows came whenever it was checked, or a version with other rows is in the making.
         """
         for pause in _PAUSES:
             try:
