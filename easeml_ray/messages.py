@@ -1,9 +1,8 @@
 """What components say to one another: the envelopes, the values they share, and the codec.
 
-Bodies of commands, events, queries and work are frozen dataclasses of plain values; each
-component keeps its own in ``<component>/messages.py`` and marks them with :func:`message`.
-Nothing over :data:`MAX_MESSAGE_BYTES` travels by value: data goes by :class:`DatasetRef`
-or by the digest of a blob.
+Bodies of commands, events, queries and work are frozen dataclasses of plain values; each component keeps its
+own in ``<component>/messages.py`` and marks them with :func:`message`. Nothing over :data:`MAX_MESSAGE_BYTES`
+travels by value: data goes by :class:`DatasetRef` or by the digest of a blob.
 """
 
 from __future__ import annotations
@@ -203,8 +202,7 @@ class DataVersion:
 class Gain:
     """Expected rise of the deployed model's true accuracy by one action alone.
 
-    In accuracy points (0 to 1), capped at the target; ``lower`` and ``upper`` are a
-    90 % interval.
+    In accuracy points (0 to 1), capped at the target; ``lower`` and ``upper`` are a 90 % interval.
     """
 
     mean: float

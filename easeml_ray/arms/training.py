@@ -36,28 +36,15 @@ LARGEST_FEATURE = 1e30
 
 @dataclass(frozen=True, slots=True)
 class TrainedModel:
-    """A fitted classifier and how it did on the development rows.
+    """A fitted classifier and how it did on the development rows."""
 
-    Parameters
-    ----------
-    estimator : estimator
-        The fitted classifier.
-    dev_accuracy : float
-        Share of development rows that it gets right.
-    dev_lower : float
-        Exact one-sided 95 % lower confidence limit of its accuracy.
-    dev_correct, dev_rows : int
-        The counts behind both.
-    seconds : float
-        Wall-clock seconds of the fit and of predicting the development rows.
-    """
-
-    estimator: Any
-    dev_accuracy: float
-    dev_lower: float
+    estimator: Any  # the fitted classifier
+    dev_accuracy: float  # share of development rows that it gets right
+    dev_lower: float  # exact one-sided 95 % lower confidence limit of its accuracy
+    # dev_correct, dev_rows: the counts behind both
     dev_correct: int
     dev_rows: int
-    seconds: float
+    seconds: float  # wall-clock seconds of the fit and of predicting the development rows
 
 
 def train(

@@ -5,13 +5,12 @@ Symbols
 S = rows chosen so far; X_S = what they turn out to be
 I(i | S) = information of row i about the predictions once X_S is known, mean over X_S
 
-The information of a batch is a chain: that of its first row, of its second once the first is
-known, and so on. Rows are independent of each other, so that knowing one never makes another
-tell less, I(i | S) >= I(i): what the ranking of single rows misses is that rows complete each
-other, where a prediction hangs on several. Each step therefore takes the row of largest
-I(i | S). The mean over X_S is taken over a few joint draws, stratified in each row, because
-alternatives multiply. Greedy is no optimum: two rows that tell much only together are not
-found before one of them is taken for itself; only where no row tells anything are rows taken
+The information of a batch is a chain: that of its first row, of its second once the first is known, and so
+on. Rows are independent of each other, so that knowing one never makes another tell less, I(i | S) >= I(i):
+what the ranking of single rows misses is that rows complete each other, where a prediction hangs on several.
+Each step therefore takes the row of largest I(i | S). The mean over X_S is taken over a few joint draws,
+stratified in each row, because alternatives multiply. Greedy is no optimum: two rows that tell much only
+together are not found before one of them is taken for itself; only where no row tells anything are rows taken
 for what they may complete.
 
 References

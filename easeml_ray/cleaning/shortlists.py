@@ -11,9 +11,8 @@ w_t = prior of the t-th alternative on the list
 after[i, t]  = probability that row i is farther than the t-th alternative
 before[i, t] = probability that row i is nearer than the t-th alternative
 
-In every world at least k rows lie within R*, so that no alternative beyond R* is ever a
-neighbour: leaving it out is exact. The order never changes when a row is cleaned; only the
-prior does, and R* can then only shrink.
+In every world at least k rows lie within R*, so that no alternative beyond R* is ever a neighbour: leaving it
+out is exact. The order never changes when a row is cleaned; only the prior does, and R* can then only shrink.
 """
 
 from __future__ import annotations

@@ -80,18 +80,10 @@ class CleaningBelief:
         return self.n_certain_correct + self.n_certain_wrong + self.n_uncertain
 
     def probability_at_least(self, target: float) -> float:
-        """Probability that the cleaned data reach an accuracy, if the alternatives are as believed.
+        """Probability that the cleaned data reach an accuracy (0 to 1), if the alternatives are as believed.
 
-        Parameters
-        ----------
-        target : float
-            Accuracy, 0 to 1.
-
-        Returns
-        -------
-        float
-            Exactly 1 or 0 where all worlds agree. Otherwise the rule of succession over the
-            sampled worlds: a world that was not drawn is not impossible.
+        Exactly 1 or 0 where all worlds agree. Otherwise the rule of succession over the sampled worlds: a
+        world that was not drawn is not impossible.
         """
         if self.lower >= target:
             return 1.0

@@ -133,12 +133,11 @@ class ComponentState(ABC):
 class Executor(Protocol):
     """Runs plain functions beside the work that submits them, wherever there is room.
 
-    A function stands at the top of a module of easeml_ray, is pure, and may run more than once.
-    What it raises, its future raises: EasemlErrors as they are, anything else as WorkFailed. How
-    many are in flight at once, and so how many results are held, is the caller's business; what it
-    answers must not depend on :attr:`width`. Wait with ``future.result()``, best for the oldest
-    first: that lends the waiting task's own share of a processor to the others, which
-    ``concurrent.futures.wait`` does not.
+    A function stands at the top of a module of easeml_ray, is pure, and may run more than once. What it
+    raises, its future raises: EasemlErrors as they are, anything else as WorkFailed. How many are in flight
+    at once, and so how many results are held, is the caller's business; what it answers must not depend on
+    :attr:`width`. Wait with ``future.result()``, best for the oldest first: that lends the waiting task's own
+    share of a processor to the others, which ``concurrent.futures.wait`` does not.
     """
 
     width: int

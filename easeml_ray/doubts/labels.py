@@ -13,9 +13,8 @@ pi_ic = share of true labels c around row i: (x + sqrt(x^2 + 4 e^2)) / 2 with e 
 M_cd = P(given d | true c), see :func:`confusion`
 b_ic = P(t_i = c | y_i, witnesses), proportional to pi_ic M_{c, y_i}
 
-What is said of a row enters as an estimate of its class probabilities, not as independent
-witnesses by the dozen: where classes overlap, a narrow majority must not outweigh the row's own
-label.
+What is said of a row enters as an estimate of its class probabilities, not as independent witnesses by the
+dozen: where classes overlap, a narrow majority must not outweigh the row's own label.
 """
 
 from __future__ import annotations
@@ -61,8 +60,7 @@ def label_beliefs(
     k : int
         Neighbours of a row, at most n_rows - 1; exact, ties to the smaller row.
     noise : float, optional
-        Label noise rho in the uniform convention, between 0 and 1; by default
-        :func:`estimate_noise`.
+        Label noise rho in the uniform convention, between 0 and 1; by default :func:`estimate_noise`.
     neighbour_noise : float, optional
         Noise of the labels that the witnesses have seen, where some of them have been verified;
         by default the same as ``noise``.
@@ -145,13 +143,12 @@ def estimate_noise(
 
     The smaller of two estimates, both of which classes that overlap make too large.
 
-    Of the rows that are surest to be of one class (a tenth of those likely to be of it, at least
-    30 in all, whole tenths of a share at a time) some carry another label, with half a row added
-    to each side; their share is weighted by how many rows are likely to be of each class: a class
-    whose labels were lost to another would be missing among the surest rows of all. And of the
-    rows that the confident joint of :func:`confusion` counts, some stand off its diagonal. A wrong
-    label differs with probability 1 - 1/C, so rho = d C / (C - 1) for a share d. A row's own label
-    does not take part in choosing it.
+    Of the rows that are surest to be of one class (a tenth of those likely to be of it, at least 30 in all,
+    whole tenths of a share at a time) some carry another label, with half a row added to each side; their
+    share is weighted by how many rows are likely to be of each class: a class whose labels were lost to
+    another would be missing among the surest rows of all. And of the rows that the confident joint of
+    :func:`confusion` counts, some stand off its diagonal. A wrong label differs with probability 1 - 1/C, so
+    rho = d C / (C - 1) for a share d. A row's own label does not take part in choosing it.
 
     Parameters
     ----------

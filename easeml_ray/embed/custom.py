@@ -96,10 +96,9 @@ class FunctionEmbedding(Recipe):
     name : str
         The name under which it stands in reports; none of the library's.
     function : callable
-        Maps float64 features (n_rows, n_features), a list of str, or float64 images (n_rows,
-        height, width, channels) to numbers (n_rows, n_dimensions), each row by itself: one
-        that looks at the other rows would carry held-out rows into each other. For use in
-        other processes it must be picklable.
+        Maps float64 features (n_rows, n_features), a list of str, or float64 images (n_rows, height, width,
+        channels) to numbers (n_rows, n_dimensions), each row by itself: one that looks at the other rows
+        would carry held-out rows into each other. For use in other processes it must be picklable.
     modality : str
         ``"table"``, ``"text"`` or ``"image"``.
     cost : float

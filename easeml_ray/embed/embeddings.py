@@ -37,9 +37,8 @@ def available_embeddings(modality: str | None = None) -> list[str]:
     Returns
     -------
     list of str
-        Names. One that ends in ``-<k>`` stands for all with a number in its place. Those
-        whose extra is not installed are left out. An installed embedding cannot take the
-        name of one of the library's.
+        Names. One that ends in ``-<k>`` stands for all with a number in its place. Those whose extra is not
+        installed are left out. An installed embedding cannot take the name of one of the library's.
 
     Raises
     ------
@@ -102,9 +101,8 @@ def embedding_named(name: str) -> Embedding:
 def default_embeddings(modality: str = "table", n_features: int | None = None) -> list[str]:
     """Return the names of the embeddings to look through when none are named.
 
-    Each can show a neighbour that the others hide. Random projections and random Fourier
-    features of standardised rows cannot: they repeat the distances of ``standardise``, with
-    noise.
+    Each can show a neighbour that the others hide. Random projections and random Fourier features of
+    standardised rows cannot: they repeat the distances of ``standardise``, with noise.
 
     Parameters
     ----------
@@ -117,8 +115,7 @@ def default_embeddings(modality: str = "table", n_features: int | None = None) -
     Returns
     -------
     list of str
-        Names for :func:`embedding_named`, simple ones first. Those of an extra only where it
-        is installed.
+        Names for :func:`embedding_named`, simple ones first. Those of an extra only where it is installed.
 
     Raises
     ------

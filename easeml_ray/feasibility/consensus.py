@@ -10,10 +10,9 @@ P = pooled probabilities ``P ~ exp(sum_k w_k L_k)``, (T, C)
 The weights are fitted to the log loss on development rows; the rows are cut into folds, and
 each fold is pooled with the weights of the others, so that its errors are honest.
 
-All of it is done three times: with the members trained on all train rows, and on either half
-of them. What the halves say differently, though both saw the same distribution, is what the
-data have not settled yet. It counts predictions and no errors, so that labels enter by a dozen
-weights only, and with little noise.
+All of it is done three times: with the members trained on all train rows, and on either half of them. What
+the halves say differently, though both saw the same distribution, is what the data have not settled yet. It
+counts predictions and no errors, so that labels enter by a dozen weights only, and with little noise.
 
 References
 ----------
@@ -43,10 +42,7 @@ RIDGE = 1.0  # pulls the weights to 1/K, in nats per squared unit of weight
 
 @dataclass(frozen=True, slots=True)
 class Consensus:
-    """Pooled class probabilities of the development rows.
-
-    Shapes: P (T, C).
-    """
+    """Pooled class probabilities of the development rows. Shapes: P (T, C)."""
 
     P: dict[str, FloatArray]
 
@@ -74,10 +70,7 @@ class Consensus:
 
 
 def pool(L: FloatArray, w: FloatArray) -> FloatArray:
-    """Return the pooled probabilities.
-
-    Shapes: L (K, T, C); w (K,); returned (T, C).
-    """
+    """Return the pooled probabilities. Shapes: L (K, T, C); w (K,); returned (T, C)."""
     logits = np.tensordot(w, L, axes=1)
     e = np.exp(logits - logits.max(axis=1, keepdims=True))
     P: FloatArray = e / e.sum(axis=1, keepdims=True)

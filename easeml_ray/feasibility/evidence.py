@@ -32,10 +32,7 @@ __all__ = ["Curve", "Evidence"]
 
 @dataclass(slots=True)
 class Curve:
-    """The nearest train rows through one embedding, block after block.
-
-    Shapes: nearest (T,).
-    """
+    """The nearest train rows through one embedding, block after block. Shapes: nearest (T,)."""
 
     nearest: list[IntArray] = field(default_factory=list)  # one a block, in order
     last: Found | None = None  # after the last of them

@@ -1,9 +1,8 @@
 """What a seller is told of its offers: little enough that the development rows stay unknown.
 
-What an offer is worth is measured on development rows that no seller may see. A seller who could
-read exact values of as many offers as it liked would learn their features and labels row by row.
-So it is told a value in steps of half an accuracy point, of its own offers only, and makes at most
-so many offers a day.
+What an offer is worth is measured on development rows that no seller may see. A seller who could read exact
+values of as many offers as it liked would learn their features and labels row by row. So it is told a value
+in steps of half an accuracy point, of its own offers only, and makes at most so many offers a day.
 """
 
 from __future__ import annotations

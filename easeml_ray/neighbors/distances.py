@@ -5,9 +5,8 @@ Symbols
 T = test rows, n = train rows, d = features, k = neighbours kept, p = pairs
 D = squared Euclidean distance of a pair, as float64 computes it by direct differences
 
-The nearer of two train rows is the smaller of (D, index). The value of a pair does not depend
-on the pairs beside it, so neighbours found in parts, merged in any order, are those of the
-whole, bit for bit.
+The nearer of two train rows is the smaller of (D, index). The value of a pair does not depend on the pairs
+beside it, so neighbours found in parts, merged in any order, are those of the whole, bit for bit.
 """
 
 from __future__ import annotations

@@ -8,12 +8,11 @@ q = a test row, a = a train row, D = squared distance of a pair as float64 compu
 s, S, upper = score of a pair, what a product computes for it, and a bound of the k-th smallest
     score of a test row from above, as :mod:`easeml_ray.neighbors.passes` defines them
 
-One matrix product a block ranks its pairs up to a proven bound of its rounding. Of each block
-only the row minima are taken, all in one sweep; a test row whose minimum can be below its
-k-th nearest so far is looked at closely, which happens to it about k ln(n / m) times. The
-pairs of such rows that the bound does not rule out are few; D decides them. So the answer does
-not depend on the product: neither on its precision, nor on its order of summation, nor on
-what else was in the block.
+One matrix product a block ranks its pairs up to a proven bound of its rounding. Of each block only the row
+minima are taken, all in one sweep; a test row whose minimum can be below its k-th nearest so far is looked at
+closely, which happens to it about k ln(n / m) times. The pairs of such rows that the bound does not rule out
+are few; D decides them. So the answer does not depend on the product: neither on its precision, nor on its
+order of summation, nor on what else was in the block.
 """
 
 from __future__ import annotations
@@ -52,10 +51,7 @@ PAIR_COST, COORDINATE_COST = 8000, 60  # an undecided pair, and each of its coor
 
 
 class Queries:
-    """The test side of a search: rows, and what a pass needs to know of them.
-
-    Shapes: X_test (T, d).
-    """
+    """The test side of a search: rows, and what a pass needs to know of them. Shapes: X_test (T, d)."""
 
     def __init__(self, X_test: FloatArray, metric: Metric) -> None:
         if metric not in ("euclidean", "cosine"):
@@ -95,10 +91,7 @@ class Queries:
         return self._centre
 
     def points(self, X: FloatArray) -> FloatArray:
-        """Return rows as points whose Euclidean distance is the metric's.
-
-        Shapes: X (n, d).
-        """
+        """Return rows as points whose Euclidean distance is the metric's. Shapes: X (n, d)."""
         return X if self.metric == "euclidean" else directions(X)
 
     def scaled(self, rows: FloatArray) -> Scaled:

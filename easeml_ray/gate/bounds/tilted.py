@@ -22,10 +22,9 @@ hold for every t > 0, hence for I. If the tail is empty (x > h) no row is needed
 
     P(S ≥ nx) ≤ e^{-nI} max_k P~(S = k) Σ_{j≥0} e^{-tj} ≤ e^{-nI} η / (σ √n (1 - e^{-t}))
 
-for Z whose tilted sum is a sum of independent Bernoulli variables: one variable always is, and
-1 + Z = (0, 1, 2) with probabilities (b, 1-p, a) is where its generating polynomial has real roots,
-(1-p)² ≥ 4ab, which p ≤ 1/2 implies and tilting keeps. The right side falls with n, so it holds for all
-n from the returned one up.
+for Z whose tilted sum is a sum of independent Bernoulli variables: one variable always is, and 1 + Z = (0, 1,
+2) with probabilities (b, 1-p, a) is where its generating polynomial has real roots, (1-p)² ≥ 4ab, which p ≤
+1/2 implies and tilting keeps. The right side falls with n, so it holds for all n from the returned one up.
 
 That p itself is the worst discordance q ≤ p for the **tail** (not only for Λ) is a lemma:
 with a = (q+m)/2, b = (q-m)/2 the derivative of P(S_n ≥ T) in q is n/2 [P(S_{n-1} = T-1) - P(S_{n-1} = T)].
