@@ -18,11 +18,9 @@ __all__ = ["clopper_pearson"]
 
 
 def clopper_pearson(errors: ArrayLike, n: int, *, confidence: float = 0.90) -> tuple[FloatArray, FloatArray]:
-    """Return exact two-sided confidence limits of error rates, lower and upper, of the shape of `errors`.
-
-    `errors` are counts of wrong rows, of `n` each; 0 where nothing is wrong, 1 where everything is.
-    Clopper and Pearson (1934), by quantiles of the beta distribution.
-    """
+    """Return exact two-sided confidence limits of error rates, lower and upper, of the shape of `errors`."""
+    # `errors` are counts of wrong rows, of `n` each; 0 where nothing is wrong, 1 where everything is. Clopper
+    # and Pearson (1934), by quantiles of the beta distribution.
     from scipy.stats import beta
 
     counts = np.asarray(errors)

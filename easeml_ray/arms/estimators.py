@@ -41,12 +41,10 @@ _IMPORTS_TORCH = "sklearn.externals.array_api_compat.torch"
 
 
 def skops_io() -> Any:
-    """Import skops' reader and writer, and not torch with them.
-
-    While it is imported, skops has scikit-learn walk through all its packages. One of them imports
-    torch, seconds and hundreds of MiB, and is left out of what the walk finds. None in its place
-    makes its import fail, which the walk passes over.
-    """
+    """Import skops' reader and writer, and not torch with them."""
+    # While it is imported, skops has scikit-learn walk through all its packages. One of them imports torch,
+    # seconds and hundreds of MiB, and is left out of what the walk finds. None in its place makes its import
+    # fail, which the walk passes over.
     with _IMPORTING:
         if "skops.io" not in sys.modules and _IMPORTS_TORCH not in sys.modules:
             sys.modules[_IMPORTS_TORCH] = cast(ModuleType, None)

@@ -53,11 +53,9 @@ def read_alternatives(
     prior: ArrayLike | None = None,
     other_labels: IntArray | None = None,
 ) -> Alternatives:
-    """Check a ragged set of alternatives and bring it into one form.
-
-    Labels are one a row or one an alternative; without a prior each row's alternatives are equally
-    probable. `other_labels` are further labels that `n_classes` must cover.
-    """
+    """Check a ragged set of alternatives and bring it into one form."""
+    # Labels are one a row or one an alternative; without a prior each row's alternatives are equally
+    # probable. `other_labels` are further labels that `n_classes` must cover.
     features = as_features(candidates, "candidates")
     starts = _read_row_ptr(row_ptr, len(features))
     sizes = np.diff(starts)

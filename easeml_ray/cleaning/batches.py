@@ -61,12 +61,10 @@ def choose_batch(
     decimals: int,
     rng: np.random.Generator,
 ) -> Batch:
-    """Choose rows one after the other by what each adds to those before, while one adds anything.
-
-    `alone` is the information of each row now, bits summed over points, (N,). Rows of `first` are taken,
-    in that order, while no row tells anything. Means are rounded to `decimals`, so that equal rows tie;
-    ties go to the smaller row.
-    """
+    """Choose rows one after the other by what each adds to those before, while one adds anything."""
+    # `alone` is the information of each row now, bits summed over points, (N,). Rows of `first` are taken, in
+    # that order, while no row tells anything. Means are rounded to `decimals`, so that equal rows tie; ties
+    # go to the smaller row.
     for name, value in (("n_rows", n_rows), ("draws", n_draws)):
         if value < 1:
             raise InvalidArgument(f"{name} is {value}", hint="Give at least 1.", argument=name)

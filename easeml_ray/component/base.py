@@ -67,10 +67,8 @@ class ComponentState(ABC):
         """Answer a query; must not change the state."""
 
     def rejected(self, project: str, work: Any, rejection: WorkRejected) -> tuple[Any, ...]:
-        """Return the events by which the state goes on although a piece of work was rejected.
-
-        They stand behind the rejection itself. Must not change the state.
-        """
+        """Return the events by which the state goes on although a piece of work was rejected."""
+        # They stand behind the rejection itself. Must not change the state.
         return ()
 
     def fold(self, event: Event) -> None:
@@ -105,10 +103,8 @@ class ComponentState(ABC):
         project: str | None = None,
         tenant: str | None = None,
     ) -> str:
-        """Make an action due because of ``event`` and return its id.
-
-        ``project`` and ``tenant`` are the event's unless given.
-        """
+        """Make an action due because of ``event`` and return its id."""
+        # `project` and `tenant` are the event's unless given.
         kind, ordinal = kind_of(body), 0
         made_by = (self.component, event.stream, event.version, kind)
         while (identity := action_id(*made_by, ordinal)) in self.actions:
@@ -148,10 +144,8 @@ class Executor(Protocol):
         ...
 
     def share(self, value: Any) -> Any:
-        """Return a handle of a large value: sent once, it arrives as the value, not to be written to.
-
-        It stands for the value as an argument of :meth:`submit` itself, not inside a list or a tuple.
-        """
+        """Return a handle of a large value: sent once, it arrives as the value, not to be written to."""
+        # It stands for the value as an argument of :meth:`submit` itself, not inside a list or a tuple.
         ...
 
 

@@ -116,11 +116,9 @@ def label_beliefs(
 
 
 def confusion(shares: FloatArray, y: IntArray, noise: float) -> FloatArray:
-    """Say how probable each given label is for each true one: M, (C, C), rows summing to 1.
-
-    The noise says how many labels are wrong; the confident joint of Northcutt et al. (2021), equations 1
-    and 2, says between which classes. Where it has few rows, wrong labels are taken to be spread evenly.
-    """
+    """Say how probable each given label is for each true one: M, (C, C), rows summing to 1."""
+    # The noise says how many labels are wrong; the confident joint of Northcutt et al. (2021), equations 1
+    # and 2, says between which classes. Where it has few rows, wrong labels are taken to be spread evenly.
     n_classes = shares.shape[1]
     joint = _confident_joint(shares, y)
     np.fill_diagonal(joint, 0.0)
@@ -237,10 +235,8 @@ def _wrong_in_joint(shares: FloatArray, y: IntArray) -> float:
 
 
 def _confident_joint(shares: FloatArray, y: IntArray) -> FloatArray:
-    """Count the rows that are surely of class c and carry label d, (C, C).
-
-    Surely: the share of c is at least its mean share among the rows labelled c.
-    """
+    """Count the rows that are surely of class c and carry label d, (C, C)."""
+    # Surely: the share of c is at least its mean share among the rows labelled c.
     n_classes = shares.shape[1]
     sums = np.bincount(y, weights=shares[np.arange(len(y)), y], minlength=n_classes)
     counts = np.bincount(y, minlength=n_classes)

@@ -109,11 +109,9 @@ def as_texts(X: Rows, argument: str = "X") -> list[str]:
 
 
 def as_images(X: ArrayLike, argument: str = "X") -> NDArray[Any]:
-    """Return images as uint8 or finite float64, C-contiguous, or say what is wrong with `argument`.
-
-    Shape (n_rows, height, width, channels), given with or without the last axis; not copied when the form
-    is right already.
-    """
+    """Return images as uint8 or finite float64, C-contiguous, or say what is wrong with `argument`."""
+    # Shape (n_rows, height, width, channels), given with or without the last axis; not copied when the form
+    # is right already.
     try:
         array = np.asarray(X)
     except ValueError as error:

@@ -78,10 +78,8 @@ def pool(L: FloatArray, w: FloatArray) -> FloatArray:
 
 
 def pool_weights(L: FloatArray, y: IntArray) -> FloatArray:
-    """Return the non-negative weights with the smallest ridged log loss.
-
-    Shapes: L (K, T, C); y (T,); returned (K,).
-    """
+    """Return the non-negative weights with the smallest ridged log loss."""
+    # Shapes: L (K, T, C); y (T,); returned (K,).
     from scipy.optimize import minimize
 
     K, T = L.shape[:2]
@@ -108,10 +106,8 @@ def pool_weights(L: FloatArray, y: IntArray) -> FloatArray:
 def consensus(
     probabilities: Mapping[str, Mapping[str, FloatArray]], y: IntArray, *, seed: int = 0
 ) -> Consensus:
-    """Pool the members, each development row with weights that have not seen its label.
-
-    Shapes: probabilities (T, C); y (T,).
-    """
+    """Pool the members, each development row with weights that have not seen its label."""
+    # Shapes: probabilities (T, C); y (T,).
     T = len(y)
     shuffled = np.random.default_rng(seed).permutation(T)
     fold = shuffled % min(FOLDS, T)

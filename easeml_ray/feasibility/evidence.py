@@ -86,10 +86,8 @@ class Evidence:
         return 0 if self.consensus is None else int(np.count_nonzero(self.y_dev != self.seen_dev))
 
     def wrong(self) -> NDArray[np.bool_]:
-        """Return where the nearest row has another label, (F, P, T).
-
-        An embedding whose race was stopped keeps the errors of its last block.
-        """
+        """Return where the nearest row has another label, (F, P, T)."""
+        # An embedding whose race was stopped keeps the errors of its last block.
         wrong = np.empty((len(self.curves), self.sizes.size, self.y_dev.size), dtype=np.bool_)
         for f, curve in enumerate(self.curves.values()):
             done = len(curve.nearest)

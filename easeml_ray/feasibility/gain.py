@@ -75,11 +75,9 @@ def _clear_after_rows(b: float, s: float, tau: float, n: int, r: int) -> float:
 
 
 def _clear_after_probe(b: float, s: float, tau: float, gap: float, m: int, k: int) -> float:
-    """Return P(one of k new embeddings makes the belief clear).
-
-    Exchangeable embeddings: one of the new ones is the best of all with chance k/(m+k), and
-    it then leads by an exponential distance whose mean is the lead of the present best.
-    """
+    """Return P(one of k new embeddings makes the belief clear)."""
+    # Exchangeable embeddings: one of the new ones is the best of all with chance k/(m+k), and it then leads
+    # by an exponential distance whose mean is the lead of the present best.
     drop = max(0.0, b + Z_95 * s - tau)
     return k / (m + k) * math.exp(-drop / gap)
 

@@ -91,10 +91,8 @@ class Strategy(ABC):
         """Yield plan after plan; resumed when all pulls of the last one are observed."""
 
     def next(self, at_most: int | None = None) -> list[str]:
-        """Hand out pulls that may be made now, at most one an arm.
-
-        Empty when the race is over, or can only go on after pulls in flight are observed.
-        """
+        """Hand out pulls that may be made now, at most one an arm."""
+        # Empty when the race is over, or can only go on after pulls in flight are observed.
         most = len(self.pulls) if at_most is None else as_count(at_most, "at_most")
         while not self._unsettled:
             plan = next(self._coming, None)

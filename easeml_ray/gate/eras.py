@@ -92,11 +92,9 @@ class Era:
         )
 
     def running_out(self, *passed: bool) -> str:
-        """Say, after verdicts that are given now, why another test set will soon be needed; empty if not.
-
-        Soon is: with the next pass, or with a quarter of the verdicts. Where the models are fixed beforehand
-        all verdicts come at once, and other models only with another search.
-        """
+        """Say, after verdicts that are given now, why another test set will soon be needed; empty if not."""
+        # Soon is: with the next pass, or with a quarter of the verdicts. Where the models are fixed
+        # beforehand all verdicts come at once, and other models only with another search.
         adaptivity, steps = self.terms.adaptivity, self.terms.steps
         allowed, left = passes_allowed(adaptivity), steps - len(self.verdicts) - len(passed)
         if adaptivity == "none" or self.succeeded:

@@ -62,11 +62,9 @@ def sampled_seller_shapley(
     most_orders: int = 2000,
     seed: int = 0,
 ) -> SampledValues:
-    """Return the values of sellers by drawn orders, where the exact game is out of reach.
-
-    Arguments are those of :func:`easeml_ray.market.seller_shapley`. It stops once every 90 % interval is
-    within `half_width`, or after `most_orders`, at least 32.
-    """
+    """Return the values of sellers by drawn orders, where the exact game is out of reach."""
+    # Arguments are those of :func:`easeml_ray.market.seller_shapley`. It stops once every 90 % interval is
+    # within `half_width`, or after `most_orders`, at least 32.
     from easeml_ray.market.game import play_orders
 
     rows, labels, dev_rows, dev_labels, classes = checked(

@@ -131,10 +131,8 @@ def _sort(
     loose: IntArray,
     counts: SmallArray,
 ) -> float:
-    """Write keys in ascending order: (s in whole steps, row, match), at most 62 bits together.
-
-    Returns the width of a step, in units of s, times the keys that a step has.
-    """
+    """Write keys in ascending order: (s in whole steps, row, match), at most 62 bits together."""
+    # Returns the width of a step, in units of s, times the keys that a step has.
     n = s.shape[0]
     shift = _bits(n) + 1
     steps = min(62 - shift, MOST_STEPS)

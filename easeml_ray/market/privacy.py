@@ -20,10 +20,8 @@ _STEP = 0.005
 
 
 def coarse(gain: float) -> float:
-    """Return what a seller is told of a gain: the largest multiple of half an accuracy point not above it.
-
-    0 is what brings nothing or harm, which are not told apart.
-    """
+    """Return what a seller is told of a gain: the largest multiple of half an accuracy point not above it."""
+    # 0 is what brings nothing or harm, which are not told apart.
     if not isfinite(gain):
         raise InvalidArgument(f"a gain of {gain}", hint="Give a finite number.", argument="gain")
     # A hair is added so that 0.015, which is no float, stays where it is.

@@ -203,12 +203,10 @@ def _owner_lists(owners: ArrayLike | Sequence[Sequence[int]], n_rows: int) -> li
 
 
 def _quadrature(n_sellers: int) -> tuple[FloatArray, FloatArray]:
-    """Return moments and weights on 0 .. 1 for a game of M sellers.
-
-    M // 2 + 1 of them integrate a polynomial of degree M exactly. A product of M factors ``1 - t + t z^c`` is
-    bounded by ``(1 + delta^2 / 2)^M`` on the ellipse ``rho = 1 + delta`` about 0 .. 1, so that the error with
-    G of them falls as ``exp(-2 G^2 / M)``: 4.5 sqrt(M) are enough for float64 when there are many sellers.
-    """
+    """Return moments and weights on 0 .. 1 for a game of M sellers."""
+    # M // 2 + 1 of them integrate a polynomial of degree M exactly. A product of M factors `1 - t + t z^c` is
+    # bounded by `(1 + delta^2 / 2)^M` on the ellipse `rho = 1 + delta` about 0 .. 1, so that the error with G
+    # of them falls as `exp(-2 G^2 / M)`: 4.5 sqrt(M) are enough for float64 when there are many sellers.
     count = min(n_sellers // 2 + 1, int(np.ceil(4.5 * np.sqrt(n_sellers))))
     x, w = np.polynomial.legendre.leggauss(count)
     return (x + 1.0) / 2.0, w / 2.0

@@ -247,10 +247,8 @@ class _Search:
 def offer(
     queries: Queries, points: FloatArray, names: IntArray, distance: FloatArray, nearest: IntArray
 ) -> IntArray:
-    """Keep the k nearest of the rows known and of these, in place.
-
-    Shapes: points (n, d); names (n,); distance (T, k); nearest (T, k); returned (T, k).
-    """
+    """Keep the k nearest of the rows known and of these, in place."""
+    # Shapes: points (n, d); names (n,); distance (T, k); nearest (T, k); returned (T, k).
     search = _Search(queries, points, names, distance, nearest)
     size = max(TRAIN_BLOCK // 8, min(TRAIN_BLOCK, BLOCK_VALUES // points.shape[1]))
     for first in range(0, points.shape[0], size):

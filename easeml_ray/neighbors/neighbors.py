@@ -193,10 +193,8 @@ def vote(nearest: ArrayLike, y_train: ArrayLike, n_classes: int, k: int | Sequen
 
 
 def train_indices(count: int, start: int | None, index: ArrayLike | None, *, after: int) -> IntArray:
-    """Return the indices of train rows that are given by their first, one by one, or not at all.
-
-    Shapes: returned (count,).
-    """
+    """Return the indices of train rows that are given by their first, one by one, or not at all."""
+    # Shapes: returned (count,).
     if index is None:
         first = after if start is None else int(start)
         if first < 0:

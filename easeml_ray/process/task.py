@@ -134,10 +134,8 @@ class TaskSpec(_Frozen):
 
 
 def parse_task(value: dict[str, Any]) -> TaskSpec:
-    """Validate a specification given as plain values.
-
-    InvalidSpec names the field and what it must be; ConditionSyntax is of a CI condition.
-    """
+    """Validate a specification given as plain values."""
+    # InvalidSpec names the field and what it must be; ConditionSyntax is of a CI condition.
     try:
         return TaskSpec.model_validate(value)
     except ConditionSyntax:

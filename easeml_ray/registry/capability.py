@@ -63,10 +63,8 @@ def mint(project: str, pillar: Pillar, holder: str) -> Capability:
 
 
 def check(capability: Capability, ref: DatasetRef, verb: str) -> None:
-    """Let pass only what both the capability and the matrix allow.
-
-    Else CapabilityDenied: another project or pillar, a verb not granted, or a capability never given.
-    """
+    """Let pass only what both the capability and the matrix allow."""
+    # Else CapabilityDenied: another project or pillar, a verb not granted, or a capability never given.
     granted = MATRIX.get(capability.holder, {}).get(capability.pillar, frozenset())
     if (
         capability.project != ref.project

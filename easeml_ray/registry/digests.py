@@ -43,10 +43,8 @@ def put_digests(blobs: BlobStore, tenant: str, digests: Sequence[Digests]) -> st
 
 
 def seen(digests: Digests, blobs: BlobStore, tenant: str, names: Iterable[str]) -> NDArray[np.bool_]:
-    """Say of which rows, bool (n_rows,), the features or the group stand in one of the named blobs.
-
-    `digests`, (n_rows, 2), are of :func:`table_digests`; `names` are blobs of :func:`put_digests`.
-    """
+    """Say of which rows, bool (n_rows,), the features or the group stand in one of the named blobs."""
+    # `digests`, (n_rows, 2), are of :func:`table_digests`; `names` are blobs of :func:`put_digests`.
     found = np.zeros(len(digests), dtype=bool)
     small = []
     for name in names:

@@ -82,10 +82,8 @@ class Offering:
 
 
 def take(asked: Upload | TestSet | Offering, data: bytes, *, blobs: BlobStore, data_key: bytes) -> Any:
-    """Check the bytes of what is asked and return the command that brings it to its component.
-
-    ``data_key`` is the key of the digests by which rows are known again.
-    """
+    """Check the bytes of what is asked and return the command that brings it to its component."""
+    # `data_key` is the key of the digests by which rows are known again.
     return _TAKES[type(asked)](asked, data, blobs, data_key)
 
 
@@ -153,10 +151,8 @@ def take_upload(asked: Upload, data: bytes, blobs: BlobStore, data_key: bytes) -
 def _enough(
     stable: pa.Table, schema: dict[str, Any], task: TaskSpec, labelled: bool = True
 ) -> dict[str, int]:
-    """Refuse too small a test set; return how many rows it has of each slice of the condition.
-
-    Of a class, how many are needed: they are there, and how many more there are nobody is told.
-    """
+    """Refuse too small a test set; return how many rows it has of each slice of the condition."""
+    # Of a class, how many are needed: they are there, and how many more there are nobody is told.
     gate = task.gate
     condition = parse(gate.condition)
     judgeable(condition, labelled, meter=bool(gate.meter))

@@ -76,10 +76,8 @@ class System(ABC):
         """Return the command that bytes from outside become; see :func:`easeml_ray.runtime.intake.take`."""
 
     async def watch_deployments(self, seen: dict[str, int], *, seconds: float) -> dict[str, Any]:
-        """Return the deployment number by project, as soon as it differs from ``seen``.
-
-        After ``seconds``, return what there is even if nothing changed.
-        """
+        """Return the deployment number by project, as soon as it differs from ``seen``."""
+        # After `seconds`, return what there is even if nothing changed.
         until = time.monotonic() + seconds
         while True:
             found = await self.read("pool", SYSTEM, ShowDeployments())
@@ -230,10 +228,8 @@ class System(ABC):
         return await self.handle("oracle", project, principal, body, command_id=command_id)
 
     async def _test_choices(self, project: str, ids: list[int]) -> dict[int, list[str]]:
-        """Return the choices of those requests that ask for labels of test rows.
-
-        What a request asks for never changes: the oracle is read for requests that are new here alone.
-        """
+        """Return the choices of those requests that ask for labels of test rows."""
+        # What a request asks for never changes: the oracle is read for requests that are new here alone.
         known, choices = self._test_requests.get(project, (0, {}))
         fresh = {i for i in ids if i > known}
         if fresh:

@@ -148,10 +148,8 @@ def _precise_tilt(tail: Tail) -> tuple[float, float]:
 
 @functools.lru_cache(maxsize=4096)
 def tails(clause: Clause, ask: Ask) -> tuple[Tail, ...] | None:
-    """Return the tails that a clause of one variable or of n - o must keep small.
-
-    None for other clauses, and for n - o where p is not known or not below 1.
-    """
+    """Return the tails that a clause of one variable or of n - o must keep small."""
+    # None for other clauses, and for n - o where p is not known or not below 1.
     single, pair = share(clause), difference(clause)
     scale = single if single is not None else pair
     if scale is None or (single is None and ask.discordance is None):
