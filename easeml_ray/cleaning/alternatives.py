@@ -127,9 +127,7 @@ def _read_prior(prior: ArrayLike | None, starts: IntArray) -> FloatArray:
         )
     if not np.isfinite(weights).all() or (weights < 0).any():
         raise InvalidArgument(
-            "prior holds a negative or infinite value, or NaN",
-            hint="Give probabilities.",
-            argument="prior",
+            "prior holds a negative or infinite value, or NaN", hint="Give probabilities.", argument="prior"
         )
     sums = np.add.reduceat(weights, starts[:-1])
     off = np.flatnonzero(np.abs(sums - 1.0) > PRIOR_TOLERANCE)

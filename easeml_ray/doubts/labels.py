@@ -129,13 +129,7 @@ def confusion(shares: FloatArray, y: IntArray, noise: float) -> FloatArray:
 
 
 def estimate_noise(
-    X: ArrayLike,
-    y: ArrayLike,
-    n_classes: int,
-    *,
-    k: int = 10,
-    hearing: Hearing | None = None,
-    seed: int = 0,
+    X: ArrayLike, y: ArrayLike, n_classes: int, *, k: int = 10, hearing: Hearing | None = None, seed: int = 0
 ) -> float:
     """Estimate label noise where the witnesses are surest.
 

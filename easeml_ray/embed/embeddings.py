@@ -16,12 +16,7 @@ from easeml_ray.embed.own import FAMILIES, FIXED, is_reserved, own_embedding
 from easeml_ray.embed.rows import MODALITIES
 from easeml_ray.errors import InvalidArgument
 
-__all__ = [
-    "ENTRY_POINT_GROUP",
-    "available_embeddings",
-    "default_embeddings",
-    "embedding_named",
-]
+__all__ = ["ENTRY_POINT_GROUP", "available_embeddings", "default_embeddings", "embedding_named"]
 
 ENTRY_POINT_GROUP = "easeml_ray.embeddings"
 

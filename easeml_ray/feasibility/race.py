@@ -314,9 +314,7 @@ def as_count(value: Any, argument: str, *, least: int = 1) -> int:
     """Return a whole number, or say what is wrong with it."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise InvalidArgument(
-            f"{argument} is {value!r}",
-            hint=f"Give a whole number of at least {least}.",
-            argument=argument,
+            f"{argument} is {value!r}", hint=f"Give a whole number of at least {least}.", argument=argument
         )
     return int(value)
 

@@ -11,14 +11,7 @@ from easeml_ray.gate.contradictions import contradictions
 from easeml_ray.gate.era import ERA, EraState
 from easeml_ray.gate.label_messages import SealedLabel, WantTestLabels
 from easeml_ray.gate.language import parse
-from easeml_ray.gate.messages import (
-    EraSealed,
-    Evidence,
-    JudgeModel,
-    OpenEra,
-    ReleaseEra,
-    VerdictGiven,
-)
+from easeml_ray.gate.messages import EraSealed, Evidence, JudgeModel, OpenEra, ReleaseEra, VerdictGiven
 from easeml_ray.gate.meter import OverfittingMeter
 
 __all__ = ["Era", "GatedProject"]

@@ -30,15 +30,7 @@ from fractions import Fraction
 from easeml_ray.errors import InvalidArgument
 from easeml_ray.gate.condition import VARIABLES, Clause, Condition, Subset
 
-__all__ = [
-    "ClauseEvaluation",
-    "Evaluation",
-    "Truth",
-    "Verdict",
-    "evaluate",
-    "least_accuracy",
-    "reachable",
-]
+__all__ = ["ClauseEvaluation", "Evaluation", "Truth", "Verdict", "evaluate", "least_accuracy", "reachable"]
 
 MODES = ("fp-free", "fn-free")
 

@@ -251,10 +251,7 @@ class SequentialGate:
             self._go_on()
 
     def decide(
-        self,
-        old_predictions: np.ndarray,
-        new_predictions: np.ndarray,
-        ask: Callable[[int], int | None],
+        self, old_predictions: np.ndarray, new_predictions: np.ndarray, ask: Callable[[int], int | None]
     ) -> GateDecision:
         """Judge a model with a function that gives labels.
 

@@ -278,12 +278,7 @@ def _outcome(job: Job, bench: Bench, passed: bool, evidence: Evidence, known: st
     body: JudgeModel = job.body
     terms = body.era.command
     told = GivesVerdict(
-        era=body.era.era,
-        model=body.model,
-        passed=passed,
-        evidence=evidence,
-        sealed_evidence="",
-        known=known,
+        era=body.era.era, model=body.model, passed=passed, evidence=evidence, sealed_evidence="", known=known
     )
     if terms.adaptivity == "none":
         return told

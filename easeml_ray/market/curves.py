@@ -45,12 +45,7 @@ class RetainedCurves:
 
 
 def retained_curves(
-    values: ArrayLike,
-    score: Callable[[IntArray], float],
-    *,
-    points: int = 20,
-    draws: int = 5,
-    seed: int = 0,
+    values: ArrayLike, score: Callable[[IntArray], float], *, points: int = 20, draws: int = 5, seed: int = 0
 ) -> RetainedCurves:
     """Return the accuracy of what is kept, by values of shape (n_rows,) and at random."""
     # `score(indices)` tells the accuracy with some rows, ascending; not on the rows that gave the values. At

@@ -407,12 +407,7 @@ def _nearest(
 
 @entrance
 def nearest_rows(
-    s: FloatArray,
-    window: FloatArray,
-    X: FloatArray,
-    Z: FloatArray,
-    rows: IntArray,
-    d2: FloatArray,
+    s: FloatArray, window: FloatArray, X: FloatArray, Z: FloatArray, rows: IntArray, d2: FloatArray
 ) -> None:
     """Write the nearest rows of each development row, ties to the smaller index, and d2, (T, count)."""
     count = rows.shape[1]

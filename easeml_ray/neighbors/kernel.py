@@ -25,13 +25,7 @@ from numpy.typing import NDArray
 
 from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.errors import InvalidArgument
-from easeml_ray.neighbors.distances import (
-    Metric,
-    directions,
-    first_of_equals,
-    pair_distances,
-    take_nearer,
-)
+from easeml_ray.neighbors.distances import Metric, directions, first_of_equals, pair_distances, take_nearer
 from easeml_ray.neighbors.passes import Columns, FloatPass, IntegerPass, Pass, Scaled, integers_pay
 
 __all__ = ["Queries", "offer"]

@@ -14,14 +14,7 @@ from easeml_ray.cleaning.messages import Learned
 from easeml_ray.component.base import ComponentState
 from easeml_ray.errors import AlreadyExists, InvalidSpec, NotFound
 from easeml_ray.feasibility.messages import CancelStudy
-from easeml_ray.messages import (
-    SYSTEM,
-    Command,
-    Decision,
-    Event,
-    LedgerLine,
-    Role,
-)
+from easeml_ray.messages import SYSTEM, Command, Decision, Event, LedgerLine, Role
 from easeml_ray.process.messages import (
     Choose,
     ControlChanged,
@@ -114,9 +107,7 @@ class LifecycleState(ComponentState):
         _check_name("tenant", body.name)
         if body.role not in set(Role) - {Role.SYSTEM}:
             raise InvalidSpec(
-                f"no role {body.role!r}",
-                hint="Roles: admin, tenant, annotator, seller.",
-                field="role",
+                f"no role {body.role!r}", hint="Roles: admin, tenant, annotator, seller.", field="role"
             )
         return Decision((TenantCreated(command=body),), {"tenant": body.name, "role": body.role})
 

@@ -134,12 +134,7 @@ class LocalSystem(System):
     # -- the machinery ----------------------------------------------------------------------
 
     def _handle(
-        self,
-        component: str,
-        project: str,
-        principal: Principal,
-        body: Any,
-        command_id: str | None = None,
+        self, component: str, project: str, principal: Principal, body: Any, command_id: str | None = None
     ) -> dict[str, Any]:
         seed = int(self._rng.integers(0, 2**63))
         identity = command_id or uuid.uuid4().hex
@@ -199,13 +194,7 @@ class LocalSystem(System):
     # -- System -----------------------------------------------------------------------------
 
     async def handle(
-        self,
-        component: str,
-        project: str,
-        principal: Principal,
-        body: Any,
-        *,
-        command_id: str | None = None,
+        self, component: str, project: str, principal: Principal, body: Any, *, command_id: str | None = None
     ) -> dict[str, Any]:
         """Send a command and settle all that follows from it; see :class:`System`."""
         reply = self._handle(component, project, principal, body, command_id)

@@ -49,13 +49,7 @@ class System(ABC):
 
     @abstractmethod
     async def handle(
-        self,
-        component: str,
-        project: str,
-        principal: Principal,
-        body: Any,
-        *,
-        command_id: str | None = None,
+        self, component: str, project: str, principal: Principal, body: Any, *, command_id: str | None = None
     ) -> dict[str, Any]:
         """Send a command; with the same ``command_id`` it is handled once."""
 
@@ -207,12 +201,7 @@ class System(ABC):
         return await self.handle("market", project, principal, body, command_id=command_id)
 
     async def answer(
-        self,
-        project: str,
-        principal: Principal,
-        body: AnswerRequests,
-        *,
-        command_id: str | None = None,
+        self, project: str, principal: Principal, body: AnswerRequests, *, command_id: str | None = None
     ) -> dict[str, Any]:
         """Answer requests, all or none; labels of test rows are sealed to the gate's key before all else."""
         choices = await self._test_choices(project, [answer.request for answer in body.answers])
