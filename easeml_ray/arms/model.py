@@ -42,8 +42,7 @@ class ModelMetadata:
     arm: str
     project: str
     data_version: int  # the project's data version that it was trained on
-    # dev_accuracy, dev_lower: accuracy on that version's development rows and its one-sided 95 % lower
-    # limit
+    # accuracy on that version's development rows and its one-sided 95 % lower limit
     dev_accuracy: float
     dev_lower: float
     dev_rows: int  # number of those rows
@@ -141,22 +140,9 @@ def _arrays(columns: dict[str, list[Any]], type_: pa.DataType) -> dict[str, Any]
 
 
 def dump(model: ServableModel) -> bytes:
-    """Write a model.
+    """Write a model as :func:`load` takes it; writing it twice may give different bytes.
 
-    Parameters
-    ----------
-    model : ServableModel
-        The model.
-
-    Returns
-    -------
-    bytes
-        What :func:`load` takes. Writing a model twice may give different bytes.
-
-    Raises
-    ------
-    InvalidArgument
-        If the classifier holds types that are not trusted.
+    InvalidArgument if the classifier holds types that are not trusted.
     """
     manifest = {
         "format": FORMAT,
@@ -173,26 +159,10 @@ def dump(model: ServableModel) -> bytes:
 
 
 def load(data: bytes) -> ServableModel:
-    """Read a model.
+    """Read a model that :func:`dump` wrote; it gives the same probabilities.
 
-    Parameters
-    ----------
-    data : bytes
-        From :func:`dump`.
-
-    Returns
-    -------
-    ServableModel
-        Gives the same probabilities as the one written.
-
-    Raises
-    ------
-    StoreError
-        If the bytes are no model, are damaged, or name a type that is not trusted.
-    SchemaTooNew
-        If a newer easeml_ray wrote them.
-    TooLarge
-        If they unpack to more than 2 GiB.
+    StoreError if the bytes are no model, are damaged, or name a type that is not trusted; SchemaTooNew if a
+    newer easeml_ray wrote them; TooLarge if they unpack to more than 2 GiB.
     """
     with open_zip(data) as container:
         try:

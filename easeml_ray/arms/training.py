@@ -128,28 +128,10 @@ def train(
 
 
 def class_probabilities(estimator: Any, X: ArrayLike, n_classes: int) -> FloatArray:
-    """Return probabilities of all classes, 0 for those that the classifier has not seen.
+    """Return probabilities of all classes, (n_rows, n_classes), 0 for those that the classifier has not seen.
 
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted classifier.
-    X : array-like of shape (n_rows, n_features)
-        Features; no rows at all are allowed.
-    n_classes : int
-        Classes of the task.
-
-    Returns
-    -------
-    ndarray of shape (n_rows, n_classes)
-        Each row sums to 1.
-
-    Raises
-    ------
-    InvalidArgument
-        If the features cannot be predicted from.
-    WorkFailed
-        If the classifier gives something that is no probability.
+    There may be no rows at all. InvalidArgument if the features cannot be predicted from, WorkFailed if the
+    classifier gives something that is no probability.
     """
     X = _in_range(as_features(X, min_rows=0), "X")
     full = np.zeros((X.shape[0], n_classes))

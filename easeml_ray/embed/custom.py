@@ -129,7 +129,7 @@ class FunctionEmbedding(Recipe):
 
     def learn(self, rows: Any, y: IntArray) -> Guarded:
         """Learn the width from the first rows."""
-        function = OfUnitImages(self.function) if self.modality == "image" else self.function
+        function = OfImages(unit_floats, self.function) if self.modality == "image" else self.function
         return Guarded.probed(self.name, function, rows)
 
 
@@ -190,27 +190,17 @@ class TransformerEmbedding(Recipe):
             flat_pixels(rows) if image else rows,
             *labels,
         )
-        function = OfFlatImages(transformer.transform) if image else transformer.transform
+        function = OfImages(flat_pixels, transformer.transform) if image else transformer.transform
         return Guarded.probed(self.name, function, rows)
 
 
 @dataclass(frozen=True, slots=True)
-class OfUnitImages:
-    """Gives images to a function as floats."""
+class OfImages:
+    """Gives images to a function in another form."""
 
+    form: Callable[[Any], Any]
     function: Callable[[Any], Any]
 
     def __call__(self, images: Any) -> Any:
         """Call the function."""
-        return self.function(unit_floats(images))
-
-
-@dataclass(frozen=True, slots=True)
-class OfFlatImages:
-    """Gives images to a function as floats in rows."""
-
-    function: Callable[[Any], Any]
-
-    def __call__(self, images: Any) -> Any:
-        """Call the function."""
-        return self.function(flat_pixels(images))
+        return self.function(self.form(images))
