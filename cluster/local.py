@@ -8,26 +8,25 @@ watchdog, because under load a Ray node may abort while it starts.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from cluster.record import Endpoint, alive, holder_of, lock, memory_bytes, processes_of, read, sweep, write
 from easeml_ray.errors import EasemlError, NotReady, StartupFailed
-from easeml_ray.runtime.keys import private_folder, read_or_make_key
+from easeml_ray.runtime.keys import read_or_make_key
 
 __all__ = ["Endpoint", "Options", "down", "endpoint", "ray_environment", "status", "up"]
 
@@ -36,47 +35,9 @@ _NODE_SECONDS = 90.0  # for one start of the node
 _BOOT_SECONDS = 300.0  # for the actors and the HTTP applications
 _RESIDENTS = 16  # workers that are actors: ours, the trial workers, and Ray Serve's
 _IDLE_SECONDS = 3600.0  # for which a worker without a task is kept
-_END_SECONDS = 3.0  # nothing is lost by killing: what was acknowledged is in the store
 _SYSTEM = "local"
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a local system answers.
-
-    Attributes
-    ----------
-    url, token : str
-        HTTP, and the admin's bearer token.
-    ray_address, jobs_url : str
-        The node, and its job server ("" when the node has none).
-    ray_token : str
-        What Ray's own authentication asks for.
-    pid : int
-        Of the process that holds the node.
-    started : float
-        When that process began, in seconds since 1970: pids are used again.
-    folder : str
-        Temporary folder of the node.
-    ready : bool
-        Whether the start was seen to its end.
-    driver, driver_started : int, float
-        The process that created the actors: as long as it lives, the workers of their tasks stay.
-    """
-
-    url: str
-    token: str
-    ray_address: str
-    jobs_url: str
-    ray_token: str
-    pid: int
-    started: float
-    folder: str
-    ready: bool = False
-    driver: int = 0
-    driver_started: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +61,11 @@ def up(state: Path, options: Options = Options(), *, progress: Progress = print)
         Ray or a server did not start in three tries.
     """
     state = state.absolute()
-    with _lock(state):
+    with lock(state):
         running = endpoint(state)
         if running is not None:
             return running
-        _sweep(state)
+        sweep(state)
         if options.port:
             _refuse_taken(options.port)
         reasons = []
@@ -114,9 +75,9 @@ def up(state: Path, options: Options = Options(), *, progress: Progress = print)
             except (StartupFailed, OSError) as error:
                 reasons.append(str(error).splitlines()[0])
                 progress(f"start {attempt} of {_TRIES} failed: {reasons[-1]}")
-                _sweep(state)
+                sweep(state)
             except BaseException:  # Ctrl-C in the middle of a start
-                _sweep(state)
+                sweep(state)
                 raise
         raise StartupFailed(
             f"the local system did not start in {_TRIES} tries: {reasons[-1]}",
@@ -127,8 +88,8 @@ def up(state: Path, options: Options = Options(), *, progress: Progress = print)
 
 def endpoint(state: Path) -> Endpoint | None:
     """Return the endpoint of a system that runs, None if none does."""
-    found = _read(state)
-    return found if found is not None and found.ready and _holder(found) is not None else None
+    found = read(state)
+    return found if found is not None and found.ready and holder_of(found) is not None else None
 
 
 def status(state: Path) -> dict[str, Any]:
@@ -136,7 +97,7 @@ def status(state: Path) -> dict[str, Any]:
     found = endpoint(state)
     if found is None:
         return {"running": False, "state": str(state)}
-    processes = _processes(found)
+    processes = processes_of(found)
     return {
         "running": True,
         "state": str(state),
@@ -144,9 +105,9 @@ def status(state: Path) -> dict[str, Any]:
         "ray_address": found.ray_address,
         "jobs_url": found.jobs_url,
         "pid": found.pid,
-        "driver": _alive(found.driver, found.driver_started) is not None,
+        "driver": alive(found.driver, found.driver_started) is not None,
         "processes": len(processes),
-        "memory_bytes": sum(_memory(process) for process in processes),
+        "memory_bytes": sum(memory_bytes(process) for process in processes),
     }
 
 
@@ -159,14 +120,14 @@ def down(state: Path) -> int:
         None runs over this folder.
     """
     state = state.absolute()
-    with _lock(state):
-        found = _read(state)
+    with lock(state):
+        found = read(state)
         if found is None:
             raise NotReady(
                 f"no local system runs over {state}",
                 hint="easeml status shows what runs; --state names another folder.",
             )
-        return _sweep(state)
+        return sweep(state)
 
 
 # -- starting -------------------------------------------------------------------------------
@@ -241,11 +202,11 @@ def _start(state: Path, options: Options, progress: Progress) -> Endpoint:
         started=psutil.Process(node.pid).create_time(),
         folder=folder,
     )
-    _write(state, found)  # before anything can fail: what is written can be ended
+    write(state, found)  # before anything can fail: what is written can be ended
     _await_node(node, ray_port)
     driver, since = _boot(state, options, found, progress)
     found = replace(found, ready=True, driver=driver, driver_started=since)
-    _write(state, found)
+    write(state, found)
     return found
 
 
@@ -365,101 +326,3 @@ def _refuse_taken(port: int) -> None:
                 hint="Choose another: --port or EASEML_PORT (0: any free port).",
                 attempts=1,
             ) from error
-
-
-# -- the record of what runs ------------------------------------------------------------------
-
-
-def _file(state: Path) -> Path:
-    return state / "endpoint.json"
-
-
-def _write(state: Path, found: Endpoint) -> None:
-    draft = state / ".endpoint.json"
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w") as file:
-        json.dump(asdict(found), file, indent=1)
-    draft.rename(_file(state))
-
-
-def _read(state: Path) -> Endpoint | None:
-    try:
-        return Endpoint(**json.loads(_file(state).read_text()))
-    except FileNotFoundError:
-        return None
-
-
-@contextlib.contextmanager
-def _lock(state: Path) -> Iterator[None]:
-    """Let one process at a time start or end the system of a folder."""
-    private_folder(state)
-    with (state / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-# -- ending -------------------------------------------------------------------------------------
-
-
-def _holder(found: Endpoint) -> psutil.Process | None:
-    return _alive(found.pid, found.started)
-
-
-def _alive(pid: int, started: float) -> psutil.Process | None:
-    try:
-        process = psutil.Process(pid)
-        # The time of the boot, from which it is computed, may be corrected by some seconds.
-        same = abs(process.create_time() - started) < 60.0
-        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-    except psutil.NoSuchProcess:
-        return None
-
-
-def _processes(found: Endpoint) -> list[psutil.Process]:
-    """Return every process of a system: the holder's descendants, and who has its environment.
-
-    Workers outlive a raylet that was killed; they are known by the environment that they inherited.
-    """
-    mine: dict[int, psutil.Process] = {}
-    holder = _holder(found)
-    if holder is not None:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            mine |= {p.pid: p for p in [holder, *holder.children(recursive=True)]}
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.pid == os.getpid() or process.pid in mine:
-                continue
-            if process.environ().get("EASEML_FOLDER") == found.folder:
-                mine[process.pid] = process
-    return list(mine.values())
-
-
-def _memory(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.Error:
-        return 0
-
-
-def _sweep(state: Path) -> int:
-    """End what the record of a folder names, remove its temporary folder and the record."""
-    found = _read(state)
-    if found is None:
-        return 0
-    ended = _processes(found)
-    holder = _holder(found)
-    if holder is not None:
-        with contextlib.suppress(psutil.Error):
-            holder.terminate()
-        psutil.wait_procs([holder], timeout=_END_SECONDS)
-    for _ in range(3):  # a process may have started another while it was ended
-        left = [process for process in {*ended, *_processes(found)} if process.is_running()]
-        if not left:
-            break
-        for process in left:
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-        psutil.wait_procs(left, timeout=5)
-    shutil.rmtree(found.folder, ignore_errors=True)
-    _file(state).unlink(missing_ok=True)
-    return len(ended)

@@ -27,34 +27,9 @@ LARGEST_VALUE = 1e140
 def as_features(
     X: ArrayLike, argument: str = "X", *, n_features: int | None = None, min_rows: int = 1
 ) -> FloatArray:
-    """Return features as a C-contiguous float64 array, or say what is wrong with them.
+    """Return features as a C-contiguous float64 array, (n_rows, n_features), uncopied if they are one.
 
-    Parameters
-    ----------
-    X : array-like of shape (n_rows, n_features)
-        Features.
-    argument : str
-        The name that the caller gave to the array, for the message.
-    n_features : int, optional
-        The width that the array must have.
-    min_rows : int
-        The fewest rows that are accepted.
-
-    Returns
-    -------
-    ndarray of shape (n_rows, n_features)
-        The same values; not copied when they already have the right form.
-
-    Raises
-    ------
-    InvalidArgument
-        If the array is not numeric, not two-dimensional, too short, of another width,
-        holds NaN or infinity, or holds values whose squares overflow.
-
-    Examples
-    --------
-    >>> as_features([[1, 2], [3, 4]]).dtype
-    dtype('float64')
+    `argument` is the caller's name of the array, for the InvalidArgument that says what is wrong with it.
     """
     try:
         array = np.ascontiguousarray(X, dtype=np.float64)
@@ -106,34 +81,9 @@ def as_features(
 def as_labels(
     y: ArrayLike, argument: str = "y", *, n_rows: int | None = None, n_classes: int | None = None
 ) -> IntArray:
-    """Return class codes as int64, or say what is wrong with them.
+    """Return class codes as int64, (n_rows,), each in [0, n_classes).
 
-    Parameters
-    ----------
-    y : array-like of int, shape (n_rows,)
-        Class codes.
-    argument : str
-        The name that the caller gave to the array, for the message.
-    n_rows : int, optional
-        The length that the array must have.
-    n_classes : int, optional
-        Codes must be smaller than this.
-
-    Returns
-    -------
-    ndarray of int64, shape (n_rows,)
-        The same codes.
-
-    Raises
-    ------
-    InvalidArgument
-        If the codes are not whole numbers, not one-dimensional, negative, not smaller
-        than `n_classes`, or not `n_rows` many.
-
-    Examples
-    --------
-    >>> as_labels([0, 2, 1], n_classes=3)
-    array([0, 2, 1])
+    `argument` is the caller's name of the array, for the InvalidArgument that says what is wrong with it.
     """
     array = np.asarray(y)
     if array.ndim != 1:
@@ -173,30 +123,7 @@ def as_labels(
 
 
 def count_classes(n_classes: int | None, *labels: IntArray) -> int:
-    """Return the number of classes: the one given, or what the codes imply (at least 2).
-
-    Parameters
-    ----------
-    n_classes : int or None
-        The number that the caller gave.
-    *labels : ndarray of int64
-        Class codes to infer the number from when none is given.
-
-    Returns
-    -------
-    int
-        Number of classes, at least 2.
-
-    Raises
-    ------
-    InvalidArgument
-        If the number given is below 2 or a code does not fit into it.
-
-    Examples
-    --------
-    >>> count_classes(None, np.array([0, 2]), np.array([1]))
-    3
-    """
+    """Return the number of classes, at least 2: the one given, if codes fit into it, or what they imply."""
     largest = max((int(codes.max()) for codes in labels if codes.size), default=-1)
     if n_classes is None:
         return max(2, largest + 1)

@@ -1,6 +1,7 @@
 """The client: every verb of the two HTTP applications as a method.
 
-Errors arrive as the classes of :mod:`easeml_ray.errors`, rebuilt from problem documents.
+Errors arrive as the classes of :mod:`easeml_ray.errors`, rebuilt from problem documents. It is
+one file because it is one class, and most of it says what the verbs take.
 """
 
 from __future__ import annotations

@@ -52,25 +52,13 @@ pickle round trip across Ray, and becomes an RFC 9457 problem document over HTTP
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 
 class EasemlError(Exception):
-    """Root of the tree.
+    """Root of the tree: what is wrong and where in one sentence, and what to do about it (may be empty).
 
-    Parameters
-    ----------
-    message : str
-        What is wrong and where, in one sentence.
-    hint : str
-        What to do about it; may be empty.
-    **fields
-        The values of the fields that the class declares by annotation.
-
-    Raises
-    ------
-    TypeError
-        If a field is given that the class does not declare.
+    Further keywords are the values of the fields that the class declares by annotation; TypeError for others.
     """
 
     status: ClassVar[int] = 500
@@ -126,10 +114,6 @@ class EasemlError(Exception):
         kind = EasemlError.kinds.get(value["kind"], EasemlError)
         fields = {k: v for k, v in value.get("fields", {}).items() if k in kind.declared}
         return kind(value["message"], hint=value.get("hint", ""), **fields)
-
-    def with_hint(self, hint: str) -> Self:
-        """Return the same error with another hint."""
-        return type(self)(self.message, hint=hint, **self.fields)
 
 
 class BadInput(EasemlError):

@@ -1,9 +1,8 @@
 """What components say to one another: the envelopes, the values they share, and the codec.
 
-Bodies of commands, events, queries and work are frozen dataclasses of plain values; each
-component keeps its own in ``<component>/messages.py`` and marks them with :func:`message`.
-Nothing over :data:`MAX_MESSAGE_BYTES` travels by value: data goes by :class:`DatasetRef`
-or by the digest of a blob.
+Bodies of commands, events, queries and work are frozen dataclasses of plain values; each component keeps its
+own in ``<component>/messages.py`` and marks them with :func:`message`. Nothing over :data:`MAX_MESSAGE_BYTES`
+travels by value: data goes by :class:`DatasetRef` or by the digest of a blob.
 """
 
 from __future__ import annotations
@@ -102,12 +101,7 @@ def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
 def encode(body: object) -> str:
     """Return a body as JSON text.
 
-    Raises
-    ------
-    TooLarge
-        If it is longer than :data:`MAX_MESSAGE_BYTES`.
-    InvalidArgument
-        If a text in it is no Unicode (a lone surrogate).
+    TooLarge beyond :data:`MAX_MESSAGE_BYTES`, InvalidArgument for text that is no Unicode (a lone surrogate).
     """
     try:
         data = _adapter(type(body)).dump_json(body)
@@ -130,12 +124,7 @@ def encode(body: object) -> str:
 def decoder(kind: str) -> Callable[[str], Any]:
     """Return what rebuilds a body of this kind from the text that :func:`encode` gave.
 
-    It raises a :class:`pydantic.ValidationError` if the text does not fit.
-
-    Raises
-    ------
-    InvalidArgument
-        If no message of this kind is known.
+    InvalidArgument if no such kind is known; the result raises pydantic's ValidationError for other text.
     """
     if kind not in _bodies:
         raise InvalidArgument(
@@ -176,58 +165,32 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class DatasetRef:
-    """One pillar of one data version, by reference.
-
-    Attributes
-    ----------
-    project, pillar, version
-        Which data.
-    digest : str
-        sha256 of the part digests, in order.
-    schema : str
-        Digest of the column names and types.
-    rows : int
-        Number of entities (alternatives of one row count once).
-    """
+    """One pillar of one data version, by reference."""
 
     project: str
     pillar: Pillar
     version: int
-    digest: str
-    schema: str
-    rows: int
+    digest: str  # sha256 of the part digests, in order
+    schema: str  # digest of the column names and types
+    rows: int  # number of entities (alternatives of one row count once)
 
 
 @dataclass(frozen=True, slots=True)
 class DataVersion:
-    """One version of a project's train and development data.
-
-    Attributes
-    ----------
-    number, parent : int
-        1 is the upload; parent 0 means none.
-    schema : str
-        Digest of the JSON {label, features, classes, …}.
-    encoder : str
-        Digest of the fitted ``embed.Encoder``, fitted on the most probable world of train.
-    n_classes : int
-        Number of classes.
-    uncertain_rows : int
-        Train rows with more than one alternative.
-    answered : str
-        Digest of the JSON list of the keys of items that a person answered when asked by RELABEL or
-        CLEAN_CELL; empty before the first answer.
-    """
+    """One version of a project's train and development data."""
 
     project: str
+    # number, parent: 1 is the upload; parent 0 means none
     number: int
     parent: int
     train: DatasetRef
     development: DatasetRef
-    schema: str
-    encoder: str
+    schema: str  # digest of the JSON {label, features, classes, …}
+    encoder: str  # digest of the fitted ``embed.Encoder``, fitted on the most probable world of train
     n_classes: int
-    uncertain_rows: int
+    uncertain_rows: int  # train rows with more than one alternative
+    # digest of the JSON list of the keys of items that a person answered when asked by RELABEL or
+    # CLEAN_CELL; empty before the first answer
     answered: str = ""
 
     def pillar(self, pillar: Pillar) -> DatasetRef:
@@ -239,8 +202,7 @@ class DataVersion:
 class Gain:
     """Expected rise of the deployed model's true accuracy by one action alone.
 
-    In accuracy points (0 to 1), capped at the target; ``lower`` and ``upper`` are a
-    90 % interval.
+    In accuracy points (0 to 1), capped at the target; ``lower`` and ``upper`` are a 90 % interval.
     """
 
     mean: float
@@ -259,60 +221,29 @@ class Gain:
 
 @dataclass(frozen=True, slots=True)
 class LedgerLine:
-    """Uncertainty that an event removed, and what that cost.
+    """Uncertainty that an event removed, and what that cost."""
 
-    Attributes
-    ----------
-    variable : str
-        The random variable, e.g. ``label of train row 17``.
-    entropy_before, entropy_after : float
-        In bits.
-    cost_cents : float
-        What was paid for it.
-    evidence : str
-        What it rests on: a request, a version, a digest.
-    count : int
-        How many independent variables of this form the line sums up.
-    """
-
-    variable: str
+    variable: str  # the random variable, e.g. ``label of train row 17``
+    # entropy_before, entropy_after: in bits
     entropy_before: float
     entropy_after: float
-    cost_cents: float
-    evidence: str
-    count: int = 1
+    cost_cents: float  # what was paid for it
+    evidence: str  # what it rests on: a request, a version, a digest
+    count: int = 1  # how many independent variables of this form the line sums up
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One action that could be taken next, with what it is worth and what it costs.
-
-    Attributes
-    ----------
-    kind : str
-        The request kind (``RELABEL``, ``CLEAN_CELL``, ``BUY_ROW``, …) or ``TRAIN``, ``GATE``.
-    title : str
-        One sentence for a person.
-    gain : Gain
-        Expected rise in accuracy.
-    cost_cents : float
-        Expected cost of the whole option.
-    items : tuple of Item
-        What people would be asked about.
-    choices : tuple of str
-        The answers that are allowed; empty: free.
-    method : str
-        How the gain was computed.
-    """
+    """One action that could be taken next, with what it is worth and what it costs."""
 
     id: str
-    kind: str
-    title: str
-    gain: Gain
-    cost_cents: float
-    items: tuple[Item, ...] = ()
-    choices: tuple[str, ...] = ()
-    method: str = ""
+    kind: str  # the request kind (``RELABEL``, ``CLEAN_CELL``, ``BUY_ROW``, …) or ``TRAIN``, ``GATE``
+    title: str  # one sentence for a person
+    gain: Gain  # expected rise in accuracy
+    cost_cents: float  # expected cost of the whole option
+    items: tuple[Item, ...] = ()  # what people would be asked about
+    choices: tuple[str, ...] = ()  # the answers that are allowed; empty: free
+    method: str = ""  # how the gain was computed
 
     @property
     def gain_per_cent(self) -> float:
@@ -392,11 +323,6 @@ class Action(NamedTuple):
     With ``to`` it is a command body to send to that component under ``id`` as its
     command_id; without, it is work, whose result comes back to its own component as a
     command of the same id. Either way the first event whose command_id is ``id`` settles it.
-
-    Attributes
-    ----------
-    at : float
-        Not before this time, in seconds since 1970.
     """
 
     id: str
@@ -404,7 +330,7 @@ class Action(NamedTuple):
     tenant: str
     body: Any
     to: str | None = None
-    at: float = 0.0
+    at: float = 0.0  # not before this time, in seconds since 1970
 
     @property
     def seed(self) -> int:

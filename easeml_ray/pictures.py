@@ -76,11 +76,9 @@ def _style() -> Iterator[None]:
 
 @contextmanager
 def _cache() -> Iterator[None]:
-    """Let matplotlib keep its list of fonts outside of the home folder, one folder a user.
-
-    Making it takes seconds where there are many fonts. The variable is set while matplotlib is imported,
-    which remembers it; programs that this process starts do not inherit it.
-    """
+    """Let matplotlib keep its list of fonts outside of the home folder, one folder a user."""
+    # Making it takes seconds where there are many fonts. The variable is set while matplotlib is imported,
+    # which remembers it; programs that this process starts do not inherit it.
     if "MPLCONFIGDIR" in os.environ or "matplotlib.font_manager" in sys.modules:
         # The caller has chosen.
         yield
@@ -95,10 +93,8 @@ def _cache() -> Iterator[None]:
 
 
 def _own_folder(path: Path) -> Path:
-    """Return the folder if only this user can write in it; else a fresh one that goes with the process.
-
-    Anybody may have made a folder of that name, and matplotlib believes what stands in it.
-    """
+    """Return the folder if only this user can write in it; else a fresh one that goes with the process."""
+    # Anybody may have made a folder of that name, and matplotlib believes what stands in it.
     try:
         path.mkdir(mode=0o700, exist_ok=True)
         found = path.lstat()

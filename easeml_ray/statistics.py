@@ -18,37 +18,9 @@ __all__ = ["clopper_pearson"]
 
 
 def clopper_pearson(errors: ArrayLike, n: int, *, confidence: float = 0.90) -> tuple[FloatArray, FloatArray]:
-    """Return exact two-sided confidence limits of error rates from error counts.
-
-    Parameters
-    ----------
-    errors : array-like of int
-        Numbers of wrong rows, each between 0 and `n`.
-    n : int
-        Rows, at least 1.
-    confidence : float
-        Coverage of each interval, strictly between 0 and 1.
-
-    Returns
-    -------
-    lower, upper : ndarray of the shape of `errors`
-        The limits; 0 where nothing is wrong, 1 where everything is.
-
-    Raises
-    ------
-    InvalidArgument
-        If a count, `n` or `confidence` is out of range.
-
-    References
-    ----------
-    Clopper and Pearson (1934), by quantiles of the beta distribution.
-
-    Examples
-    --------
-    >>> low, high = clopper_pearson(0, 10)
-    >>> float(low), round(float(high), 4)
-    (0.0, 0.2589)
-    """
+    """Return exact two-sided confidence limits of error rates, lower and upper, of the shape of `errors`."""
+    # `errors` are counts of wrong rows, of `n` each; 0 where nothing is wrong, 1 where everything is. Clopper
+    # and Pearson (1934), by quantiles of the beta distribution.
     from scipy.stats import beta
 
     counts = np.asarray(errors)

@@ -14,14 +14,7 @@ from easeml_ray.arms.svc import SupportVectors
 from easeml_ray.embed.extras import installed, made, require
 from easeml_ray.errors import InvalidArgument
 
-__all__ = [
-    "ARMS",
-    "ENTRY_POINT_GROUP",
-    "FLOOR",
-    "arm_named",
-    "available_arms",
-    "searchable_arms",
-]
+__all__ = ["ARMS", "ENTRY_POINT_GROUP", "FLOOR", "arm_named", "available_arms", "searchable_arms"]
 
 ENTRY_POINT_GROUP = "easeml_ray.arms"
 

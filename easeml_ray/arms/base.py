@@ -10,24 +10,12 @@ __all__ = ["Arm", "Extra", "Limits"]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The train sets that an arm can work with.
+    """The train sets that an arm can work with."""
 
-    Parameters
-    ----------
-    min_rows : int
-        Fewest rows.
-    max_rows : int or None
-        Most rows; None for no limit.
-    min_classes : int
-        Fewest classes that must occur.
-    min_rows_per_class : int
-        Fewest rows of each class that occurs.
-    """
-
-    min_rows: int = 1
-    max_rows: int | None = None
-    min_classes: int = 2
-    min_rows_per_class: int = 1
+    min_rows: int = 1  # fewest rows
+    max_rows: int | None = None  # most rows; None for no limit
+    min_classes: int = 2  # fewest classes that must occur
+    min_rows_per_class: int = 1  # fewest rows of each class that occurs
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +71,8 @@ class Arm(Protocol):
         ...
 
     def build(self, seed: int) -> Any:
-        """Return a new, unfitted classifier.
+        """Return a new, unfitted classifier with scikit-learn's ``fit``, ``predict_proba`` and ``classes_``.
 
-        Parameters
-        ----------
-        seed : int
-            Fixes all randomness of the fit, in [0, 2**32).
-
-        Returns
-        -------
-        estimator
-            With scikit-learn's ``fit``, ``predict_proba`` and ``classes_``.
+        `seed`, in [0, 2**32), fixes all randomness of the fit.
         """
         ...

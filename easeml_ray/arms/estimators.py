@@ -41,12 +41,10 @@ _IMPORTS_TORCH = "sklearn.externals.array_api_compat.torch"
 
 
 def skops_io() -> Any:
-    """Import skops' reader and writer, and not torch with them.
-
-    While it is imported, skops has scikit-learn walk through all its packages. One of them imports
-    torch, seconds and hundreds of MiB, and is left out of what the walk finds. None in its place
-    makes its import fail, which the walk passes over.
-    """
+    """Import skops' reader and writer, and not torch with them."""
+    # While it is imported, skops has scikit-learn walk through all its packages. One of them imports torch,
+    # seconds and hundreds of MiB, and is left out of what the walk finds. None in its place makes its import
+    # fail, which the walk passes over.
     with _IMPORTING:
         if "skops.io" not in sys.modules and _IMPORTS_TORCH not in sys.modules:
             sys.modules[_IMPORTS_TORCH] = cast(ModuleType, None)
@@ -60,23 +58,7 @@ def skops_io() -> Any:
 
 
 def estimator_to_bytes(estimator: Any) -> bytes:
-    """Write a fitted classifier.
-
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted scikit-learn classifier.
-
-    Returns
-    -------
-    bytes
-        In skops' format.
-
-    Raises
-    ------
-    InvalidArgument
-        If it could not be loaded again, because it holds types that are not trusted.
-    """
+    """Write a fitted classifier in skops' format; InvalidArgument if it holds types that are not trusted."""
     skops = skops_io()
     try:
         data: bytes = skops.dumps(estimator)
@@ -95,27 +77,10 @@ def estimator_to_bytes(estimator: Any) -> bytes:
 
 
 def estimator_from_bytes(data: bytes, *, n_features: int) -> Any:
-    """Read a fitted classifier.
+    """Read a fitted classifier that will be given `n_features` features.
 
-    Parameters
-    ----------
-    data : bytes
-        From :func:`estimator_to_bytes`.
-    n_features : int
-        Width of the features that it is going to be given.
-
-    Returns
-    -------
-    estimator
-        Gives the same probabilities as the one written.
-
-    Raises
-    ------
-    StoreError
-        If the bytes are damaged, name a type that is not trusted, hold a tree that leads out of
-        itself, or a classifier for another number of features.
-    TooLarge
-        If they unpack to more than :data:`MAX_BYTES`.
+    StoreError if the bytes are damaged, name a type that is not trusted, hold a tree that leads out of
+    itself, or a classifier of another width; TooLarge if they unpack to more than :data:`MAX_BYTES`.
     """
     skops = skops_io()
     from skops.io.exceptions import UntrustedTypesFoundException
@@ -143,24 +108,9 @@ def estimator_from_bytes(data: bytes, *, n_features: int) -> Any:
 
 
 def open_zip(data: bytes) -> zipfile.ZipFile:
-    """Open a container whose declared sizes are bounded.
+    """Open a zip file that unpacks to :data:`MAX_BYTES` at most; StoreError if it is none, TooLarge beyond.
 
-    Parameters
-    ----------
-    data : bytes
-        A zip file; reading one of its members never yields more than that member declares.
-
-    Returns
-    -------
-    zipfile.ZipFile
-        Opened for reading.
-
-    Raises
-    ------
-    StoreError
-        If the bytes are no such file.
-    TooLarge
-        If it unpacks to more than :data:`MAX_BYTES`.
+    Reading one of its members never yields more than that member declares.
     """
     try:
         container = zipfile.ZipFile(io.BytesIO(data))

@@ -1,7 +1,6 @@
 """A model as it is stored and served: classifier, encoder, class names and what is known of it.
 
-The container is a zip file of ``manifest.json`` (format, encoder, classes, metadata) and
-``estimator.skops``.
+The container is a zip file of ``manifest.json`` (format, encoder, classes, metadata) and ``estimator.skops``.
 """
 
 from __future__ import annotations
@@ -37,92 +36,41 @@ _TEXT = (str, NoneType)
 
 @dataclass(frozen=True, slots=True)
 class ModelMetadata:
-    """Where a model comes from.
+    """Where a model comes from."""
 
-    Parameters
-    ----------
-    arm, project : str
-        What was trained, and for whom.
-    data_version : int
-        The project's data version that it was trained on.
-    dev_accuracy, dev_lower : float
-        Accuracy on that version's development rows and its one-sided 95 % lower limit.
-    dev_rows : int
-        Number of those rows.
-    seed : int
-        Of the training.
-    """
-
+    # arm, project: what was trained, and for whom
     arm: str
     project: str
-    data_version: int
+    data_version: int  # the project's data version that it was trained on
+    # accuracy on that version's development rows and its one-sided 95 % lower limit
     dev_accuracy: float
     dev_lower: float
-    dev_rows: int
-    seed: int
+    dev_rows: int  # number of those rows
+    seed: int  # of the training
 
 
 @dataclass(frozen=True, slots=True)
 class ServableModel:
-    """A fitted classifier together with all that it needs to answer raw rows.
+    """A fitted classifier together with all that it needs to answer raw rows."""
 
-    Parameters
-    ----------
-    estimator : estimator
-        Fitted on features of the encoder and codes of the classes.
-    encoder : Encoder
-        Turns rows into features.
-    classes : Classes
-        Names of the class codes.
-    metadata : ModelMetadata
-        Where the model comes from.
-    """
-
-    estimator: Any
-    encoder: Encoder
-    classes: Classes
-    metadata: ModelMetadata
+    estimator: Any  # fitted on features of the encoder and codes of the classes
+    encoder: Encoder  # turns rows into features
+    classes: Classes  # names of the class codes
+    metadata: ModelMetadata  # where the model comes from
 
     def predict_proba(self, rows: pa.Table | Sequence[Record]) -> FloatArray:
-        """Return the probability of each class.
+        """Return the probability of each class, (n_rows, n_classes), in the order of ``classes.names``.
 
-        Parameters
-        ----------
-        rows : pyarrow.Table or sequence of dict
-            A table with at least the encoder's columns, or one JSON object a row with exactly
-            these, null where a cell is missing.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, n_classes)
-            In the order of ``classes.names``; each row sums to 1.
-
-        Raises
-        ------
-        SchemaMismatch
-            If a record lacks a column, has an unknown one, or a value of another kind.
-        InvalidTable
-            If a table lacks a column or a cell cannot be encoded.
+        Rows are a table with at least the encoder's columns, or one JSON object a row with exactly these,
+        null where a cell is missing. SchemaMismatch is of a record, InvalidTable of a table or of a cell.
         """
         table = rows if isinstance(rows, pa.Table) else table_of(rows, self.encoder)
         return class_probabilities(self.estimator, self.encoder.transform(table), len(self.classes))
 
     def codes(self, features: pa.Table) -> IntArray:
-        """Return the code of the most probable class of each row; of equal ones the first.
+        """Return the code of the most probable class of each row, (n_rows,) int64; of equal ones the first.
 
-        Parameters
-        ----------
-        features : pyarrow.Table
-            With at least the encoder's columns.
-
-        Returns
-        -------
-        ndarray of int64, shape (n_rows,)
-
-        Raises
-        ------
-        ModelFailed
-            Whatever the model raised: it is the model's own failure.
+        The table has at least the encoder's columns. ModelFailed is whatever the model raised.
         """
         try:
             codes: IntArray = self.predict_proba(features).argmax(axis=1)
@@ -135,22 +83,9 @@ class ServableModel:
         return codes
 
     def predict(self, rows: pa.Table | Sequence[Record]) -> list[str]:
-        """Return the most probable class of each row; of equal ones the first.
+        """Return the name of the most probable class of each row; of equal ones the first.
 
-        Parameters
-        ----------
-        rows : pyarrow.Table or sequence of dict
-            As in :meth:`predict_proba`.
-
-        Returns
-        -------
-        list of str, length n_rows
-            Class names.
-
-        Raises
-        ------
-        InvalidTable
-            As in :meth:`predict_proba`.
+        Rows and errors as of :meth:`predict_proba`.
         """
         return self.classes.decode(self.predict_proba(rows).argmax(axis=1))
 
@@ -205,22 +140,9 @@ def _arrays(columns: dict[str, list[Any]], type_: pa.DataType) -> dict[str, Any]
 
 
 def dump(model: ServableModel) -> bytes:
-    """Write a model.
+    """Write a model as :func:`load` takes it; writing it twice may give different bytes.
 
-    Parameters
-    ----------
-    model : ServableModel
-        The model.
-
-    Returns
-    -------
-    bytes
-        What :func:`load` takes. Writing a model twice may give different bytes.
-
-    Raises
-    ------
-    InvalidArgument
-        If the classifier holds types that are not trusted.
+    InvalidArgument if the classifier holds types that are not trusted.
     """
     manifest = {
         "format": FORMAT,
@@ -237,26 +159,10 @@ def dump(model: ServableModel) -> bytes:
 
 
 def load(data: bytes) -> ServableModel:
-    """Read a model.
+    """Read a model that :func:`dump` wrote; it gives the same probabilities.
 
-    Parameters
-    ----------
-    data : bytes
-        From :func:`dump`.
-
-    Returns
-    -------
-    ServableModel
-        Gives the same probabilities as the one written.
-
-    Raises
-    ------
-    StoreError
-        If the bytes are no model, are damaged, or name a type that is not trusted.
-    SchemaTooNew
-        If a newer easeml_ray wrote them.
-    TooLarge
-        If they unpack to more than 2 GiB.
+    StoreError if the bytes are no model, are damaged, or name a type that is not trusted; SchemaTooNew if a
+    newer easeml_ray wrote them; TooLarge if they unpack to more than 2 GiB.
     """
     with open_zip(data) as container:
         try:

@@ -36,28 +36,15 @@ LARGEST_FEATURE = 1e30
 
 @dataclass(frozen=True, slots=True)
 class TrainedModel:
-    """A fitted classifier and how it did on the development rows.
+    """A fitted classifier and how it did on the development rows."""
 
-    Parameters
-    ----------
-    estimator : estimator
-        The fitted classifier.
-    dev_accuracy : float
-        Share of development rows that it gets right.
-    dev_lower : float
-        Exact one-sided 95 % lower confidence limit of its accuracy.
-    dev_correct, dev_rows : int
-        The counts behind both.
-    seconds : float
-        Wall-clock seconds of the fit and of predicting the development rows.
-    """
-
-    estimator: Any
-    dev_accuracy: float
-    dev_lower: float
+    estimator: Any  # the fitted classifier
+    dev_accuracy: float  # share of development rows that it gets right
+    dev_lower: float  # exact one-sided 95 % lower confidence limit of its accuracy
+    # dev_correct, dev_rows: the counts behind both
     dev_correct: int
     dev_rows: int
-    seconds: float
+    seconds: float  # wall-clock seconds of the fit and of predicting the development rows
 
 
 def train(
@@ -141,28 +128,10 @@ def train(
 
 
 def class_probabilities(estimator: Any, X: ArrayLike, n_classes: int) -> FloatArray:
-    """Return probabilities of all classes, 0 for those that the classifier has not seen.
+    """Return probabilities of all classes, (n_rows, n_classes), 0 for those that the classifier has not seen.
 
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted classifier.
-    X : array-like of shape (n_rows, n_features)
-        Features; no rows at all are allowed.
-    n_classes : int
-        Classes of the task.
-
-    Returns
-    -------
-    ndarray of shape (n_rows, n_classes)
-        Each row sums to 1.
-
-    Raises
-    ------
-    InvalidArgument
-        If the features cannot be predicted from.
-    WorkFailed
-        If the classifier gives something that is no probability.
+    There may be no rows at all. InvalidArgument if the features cannot be predicted from, WorkFailed if the
+    classifier gives something that is no probability.
     """
     X = _in_range(as_features(X, min_rows=0), "X")
     full = np.zeros((X.shape[0], n_classes))

@@ -1,9 +1,8 @@
 """What a repair strategy is: it completes rows that have missing cells.
 
-A repairer is fitted once on the features of train and then completes any table of the same
-columns. It sees no label, keeps every cell that is there, and keeps the schema: whole numbers
-stay whole, booleans boolean, categories strings. NaN counts as missing. Repairers are
-deterministic and, once fitted, do not change.
+A repairer is fitted once on the features of train and then completes any table of the same columns. It sees
+no label, keeps every cell that is there, and keeps the schema: whole numbers stay whole, booleans boolean,
+categories strings. NaN counts as missing. Repairers are deterministic and, once fitted, do not change.
 """
 
 from __future__ import annotations
@@ -25,43 +24,13 @@ class Repairer(Protocol):
         ...
 
     def fit(self, table: pa.Table) -> Self:
-        """Learn from train features.
+        """Learn from train's feature columns, numeric or categorical; return this object.
 
-        Parameters
-        ----------
-        table : pyarrow.Table
-            Feature columns only, numeric or categorical.
-
-        Returns
-        -------
-        Repairer
-            This object.
-
-        Raises
-        ------
-        EmptyColumn
-            If a column has no value at all.
-        InvalidTable
-            If a column with missing cells is neither numeric nor categorical.
+        EmptyColumn if one has no value at all, InvalidTable if one with missing cells is of another kind.
         """
 
     def complete(self, table: pa.Table) -> pa.Table:
-        """Fill every missing cell.
+        """Fill every missing cell: the same rows and schema.
 
-        Parameters
-        ----------
-        table : pyarrow.Table
-            The columns that were fitted.
-
-        Returns
-        -------
-        pyarrow.Table
-            The same rows and schema, without missing cells.
-
-        Raises
-        ------
-        NotReady
-            If nothing was fitted yet.
-        SchemaMismatch
-            If the columns are not those that were fitted.
+        NotReady if nothing was fitted yet, SchemaMismatch if the columns are not those that were.
         """

@@ -80,10 +80,8 @@ def most_frequent_number(values: NDArray[np.float64]) -> float:
 
 
 def fill_column(column: Any, fills: Fill | NDArray[np.float64]) -> Any:
-    """Fill the missing cells of a column with one value or one a row (n_rows,), keeping its type.
-
-    Rounded for whole numbers; a boolean is true from one half on.
-    """
+    """Fill the missing cells of a column with one value or one a row (n_rows,), keeping its type."""
+    # Rounded for whole numbers; a boolean is true from one half on.
     gaps = missing(column)
     if not gaps.any():
         return column

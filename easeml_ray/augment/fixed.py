@@ -1,9 +1,8 @@
 """Repairers that fill each column with one value, whatever the row.
 
-They differ in a statistic of a numeric column's values, and in the place of a category among
-those of its column, the most frequent first. Strategies that all fill with the centre of a
-column agree too much to show how uncertain a cell is: the quartiles and the runners-up are
-plausible values on either side.
+They differ in a statistic of a numeric column's values, and in the place of a category among those of its
+column, the most frequent first. Strategies that all fill with the centre of a column agree too much to show
+how uncertain a cell is: the quartiles and the runners-up are plausible values on either side.
 """
 
 from __future__ import annotations

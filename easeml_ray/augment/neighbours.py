@@ -27,9 +27,8 @@ __all__ = ["NeighbourRepairer"]
 class NeighbourRepairer(Filling):
     """Fills numbers with the mean of the k nearest of n donors, categories with the most frequent.
 
-    Donors are evenly spaced over train: time and memory grow with rows to complete times donors.
-    KNNimpute of O. Troyanskaya et al., "Missing value estimation methods for DNA microarrays",
-    Bioinformatics 17(6), 2001.
+    Donors are evenly spaced over train: time and memory grow with rows to complete times donors. KNNimpute of
+    O. Troyanskaya et al., "Missing value estimation methods for DNA microarrays", Bioinformatics 17(6), 2001.
     """
 
     def __init__(self, k: int = 5, max_donors: int = 5000) -> None:

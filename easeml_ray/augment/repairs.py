@@ -92,10 +92,9 @@ def alternatives(
     Returns
     -------
     pyarrow.Table
-        For :class:`easeml_ray.uncertain.UncertainTable`: row_id, parent_id, group_id,
-        probability, features, label, rows in the order given. A complete row is one record of
-        probability 1. Equal completions of a row are one record, whose probability is the share
-        of strategies that agree on it.
+        For :class:`easeml_ray.uncertain.UncertainTable`: row_id, parent_id, group_id, probability, features,
+        label, rows in the order given. A complete row is one record of probability 1. Equal completions of a
+        row are one record, whose probability is the share of strategies that agree on it.
 
     Raises
     ------

@@ -50,12 +50,10 @@ def run_trial(job: Job, bench: Bench) -> TrialDone:
 
 
 def compare_versions(job: Job, bench: Bench) -> ReportComparison:
-    """Train the arm on both versions, with one seed, and ask both about the newer development rows.
-
-    The ranking of the Cleaner speaks of a vote of nearest neighbours: this tells whether a model of another
-    family gained as well. A step may have corrected development labels, so both are judged by the
-    newer ones.
-    """
+    """Train the arm on both versions, with one seed, and ask both about the newer development rows."""
+    # The ranking of the Cleaner speaks of a vote of nearest neighbours: this tells whether a model of another
+    # family gained as well. A step may have corrected development labels, so both are judged by the newer
+    # ones.
     body: CompareVersions = job.body
     after = VersionData(bench, job.tenant, body.after)
     table = most_probable(bench.table(body.after.development))

@@ -53,11 +53,9 @@ def read_alternatives(
     prior: ArrayLike | None = None,
     other_labels: IntArray | None = None,
 ) -> Alternatives:
-    """Check a ragged set of alternatives and bring it into one form.
-
-    Labels are one a row or one an alternative; without a prior each row's alternatives are equally
-    probable. `other_labels` are further labels that `n_classes` must cover.
-    """
+    """Check a ragged set of alternatives and bring it into one form."""
+    # Labels are one a row or one an alternative; without a prior each row's alternatives are equally
+    # probable. `other_labels` are further labels that `n_classes` must cover.
     features = as_features(candidates, "candidates")
     starts = _read_row_ptr(row_ptr, len(features))
     sizes = np.diff(starts)
@@ -129,9 +127,7 @@ def _read_prior(prior: ArrayLike | None, starts: IntArray) -> FloatArray:
         )
     if not np.isfinite(weights).all() or (weights < 0).any():
         raise InvalidArgument(
-            "prior holds a negative or infinite value, or NaN",
-            hint="Give probabilities.",
-            argument="prior",
+            "prior holds a negative or infinite value, or NaN", hint="Give probabilities.", argument="prior"
         )
     sums = np.add.reduceat(weights, starts[:-1])
     off = np.flatnonzero(np.abs(sums - 1.0) > PRIOR_TOLERANCE)

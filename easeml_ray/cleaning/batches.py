@@ -5,13 +5,12 @@ Symbols
 S = rows chosen so far; X_S = what they turn out to be
 I(i | S) = information of row i about the predictions once X_S is known, mean over X_S
 
-The information of a batch is a chain: that of its first row, of its second once the first is
-known, and so on. Rows are independent of each other, so that knowing one never makes another
-tell less, I(i | S) >= I(i): what the ranking of single rows misses is that rows complete each
-other, where a prediction hangs on several. Each step therefore takes the row of largest
-I(i | S). The mean over X_S is taken over a few joint draws, stratified in each row, because
-alternatives multiply. Greedy is no optimum: two rows that tell much only together are not
-found before one of them is taken for itself; only where no row tells anything are rows taken
+The information of a batch is a chain: that of its first row, of its second once the first is known, and so
+on. Rows are independent of each other, so that knowing one never makes another tell less, I(i | S) >= I(i):
+what the ranking of single rows misses is that rows complete each other, where a prediction hangs on several.
+Each step therefore takes the row of largest I(i | S). The mean over X_S is taken over a few joint draws,
+stratified in each row, because alternatives multiply. Greedy is no optimum: two rows that tell much only
+together are not found before one of them is taken for itself; only where no row tells anything are rows taken
 for what they may complete.
 
 References
@@ -62,12 +61,10 @@ def choose_batch(
     decimals: int,
     rng: np.random.Generator,
 ) -> Batch:
-    """Choose rows one after the other by what each adds to those before, while one adds anything.
-
-    `alone` is the information of each row now, bits summed over points, (N,). Rows of `first` are taken,
-    in that order, while no row tells anything. Means are rounded to `decimals`, so that equal rows tie;
-    ties go to the smaller row.
-    """
+    """Choose rows one after the other by what each adds to those before, while one adds anything."""
+    # `alone` is the information of each row now, bits summed over points, (N,). Rows of `first` are taken, in
+    # that order, while no row tells anything. Means are rounded to `decimals`, so that equal rows tie; ties
+    # go to the smaller row.
     for name, value in (("n_rows", n_rows), ("draws", n_draws)):
         if value < 1:
             raise InvalidArgument(f"{name} is {value}", hint="Give at least 1.", argument=name)

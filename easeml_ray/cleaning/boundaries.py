@@ -140,10 +140,8 @@ class Block:
         return np.asarray((wins * tallies).sum(axis=1))
 
     def others(self) -> FloatArray:
-        """Probability of each tally among the rows other than row i and the boundary's, D, (S, P, T).
-
-        0 at the boundaries of row i itself.
-        """
+        """Probability of each tally among the rows other than row i and the boundary's, D, (S, P, T)."""
+        # 0 at the boundaries of row i itself.
         others = leave_one_out(self._algebra, *self._polynomials(np.dtype(np.float64)))
         others[:, self._own] = 0.0
         return others

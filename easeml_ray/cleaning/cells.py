@@ -25,11 +25,8 @@ GAIN_DECIMALS = 10
 
 
 def cell_gain(clean: CPClean, values: ArrayLike) -> FloatArray:
-    """Return what learning one cell of each row tells, (N,): bits, mean over all development points.
-
-    Rounded to 1e-10. `values`, (M,), are the cell's in each alternative, of any type that can be
-    compared.
-    """
+    """Return what learning one cell of each row tells, (N,): bits, mean over all development points."""
+    # Rounded to 1e-10. `values`, (M,), are the cell's in each alternative, of any type that can be compared.
     known = clean.knowledge
     groups = _group_values(values, known.ranked.rows.row_of)
     bits = _cell_information(known.ranked, known.prior, np.flatnonzero(~clean.certain), groups)

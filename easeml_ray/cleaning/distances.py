@@ -6,11 +6,10 @@ P, M = points, other rows
 binary columns = those that hold only 0 and 1 on both sides (one-hot cells)
 numeric columns = all others
 
-A product ``|x|^2 + |y|^2 - 2 x y`` rounds differently from row to row and breaks ties at random.
-Numeric columns are therefore compared by direct differences. In binary columns the squared
-distance is the number of differing cells, which a matrix product counts exactly in any order.
-Alternatives of one row share most columns, so that each part is computed once for each distinct
-part of a row and then looked up.
+A product ``|x|^2 + |y|^2 - 2 x y`` rounds differently from row to row and breaks ties at random. Numeric
+columns are therefore compared by direct differences. In binary columns the squared distance is the number of
+differing cells, which a matrix product counts exactly in any order. Alternatives of one row share most
+columns, so that each part is computed once for each distinct part of a row and then looked up.
 """
 
 from __future__ import annotations

@@ -20,9 +20,8 @@ __all__ = ["Incidence"]
 class Incidence:
     """Pairs of rows and points, with one number each.
 
-    `bits`, (n_pairs,), is what the row tells of the point. `matters`, (n_pairs,), is whether it can
-    change what is known of the point by more than rounding; where it cannot, it can still make the point
-    certain.
+    `bits`, (n_pairs,), is what the row tells of the point. `matters`, (n_pairs,), is whether it can change
+    what is known of the point by more than rounding; where it cannot, it can still make the point certain.
     """
 
     def __init__(self, ranked: RankedPoints) -> None:

@@ -119,10 +119,8 @@ class Knowledge:
         self.near.reset(forgotten)
 
     def replaced(self, row: int, value: FloatArray, label: int | None) -> Knowledge:
-        """Return what is known, nothing found yet, if a row is what none of its alternatives was.
-
-        A label of None keeps what is believed of it.
-        """
+        """Return what is known, nothing found yet, if a row is what none of its alternatives was."""
+        # A label of None keeps what is believed of it.
         rows = self.ranked.rows
         at = slice(int(rows.row_ptr[row]), int(rows.row_ptr[row + 1]))
         mass = np.bincount(rows.labels[at], self.prior[at], minlength=rows.n_classes).astype(np.float64)

@@ -23,12 +23,11 @@ __all__ = [
 class Belief:
     """What cleaning can reach, as far as a nearest-neighbour proxy can tell.
 
-    Accuracies on development in [0, 1]; entropies in bits; None where no version so far had
-    uncertain rows. ``source_noise`` is the label noise (uniform convention) that the data came
-    with, ``noise`` what is believed to be left of it. ``default`` is the accuracy with the most
-    probable repairs, ``sd`` the spread over worlds, ``probability`` that of worlds that reach the
-    target; ``action`` (PROCEED, CLEAN, ACQUIRE) speaks of cells only, ``certified`` if no world
-    reaches the target.
+    Accuracies on development in [0, 1]; entropies in bits; None where no version so far had uncertain rows.
+    ``source_noise`` is the label noise (uniform convention) that the data came with, ``noise`` what is
+    believed to be left of it. ``default`` is the accuracy with the most probable repairs, ``sd`` the spread
+    over worlds, ``probability`` that of worlds that reach the target; ``action`` (PROCEED, CLEAN, ACQUIRE)
+    speaks of cells only, ``certified`` if no world reaches the target.
     """
 
     uncertain_rows: int

@@ -72,11 +72,9 @@ def entropy(probabilities: FloatArray, axis: int = -1) -> FloatArray:
 
 
 def sweep(ranked: RankedPoints, prior: FloatArray, points: IntArray, wanted: int) -> Iterator[Swept]:
-    """Ask Q1, Q2 and perhaps Q2 given each alternative of some points, chunk by chunk.
-
-    `wanted` is ``CERTAINTY``, ``PROBABILITY`` or ``CONDITIONAL``; entries are there only if conditional.
-    The prior is 0 where that of the lists was.
-    """
+    """Ask Q1, Q2 and perhaps Q2 given each alternative of some points, chunk by chunk."""
+    # `wanted` is `CERTAINTY`, `PROBABILITY` or `CONDITIONAL`; entries are there only if conditional. The
+    # prior is 0 where that of the lists was.
     from easeml_ray.cleaning.sweeps import Rows, sweep_points
 
     possible = possible_alternatives(prior, ranked.rows.row_ptr)

@@ -120,11 +120,9 @@ def replace_row(
     labels: IntArray,
     weights: FloatArray,
 ) -> RankedPoints:
-    """Put new alternatives, all with the same features, in the place of a row's.
-
-    They are inserted by rank; points are ranked again only where a list is too short now. The rows of the
-    result carry the present probabilities.
-    """
+    """Put new alternatives, all with the same features, in the place of a row's."""
+    # They are inserted by rank; points are ranked again only where a list is too short now. The rows of the
+    # result carry the present probabilities.
     old = ranked.rows
     start, end = int(old.row_ptr[row]), int(old.row_ptr[row + 1])
     rows = _with_row(old, prior, row, value, labels, weights)

@@ -11,9 +11,8 @@ w_t = prior of the t-th alternative on the list
 after[i, t]  = probability that row i is farther than the t-th alternative
 before[i, t] = probability that row i is nearer than the t-th alternative
 
-In every world at least k rows lie within R*, so that no alternative beyond R* is ever a
-neighbour: leaving it out is exact. The order never changes when a row is cleaned; only the
-prior does, and R* can then only shrink.
+In every world at least k rows lie within R*, so that no alternative beyond R* is ever a neighbour: leaving it
+out is exact. The order never changes when a row is cleaned; only the prior does, and R* can then only shrink.
 """
 
 from __future__ import annotations
@@ -43,10 +42,8 @@ class Shortlist:
     uncertain: IntArray  # (P,), positions in `rows` of the rows with more than one possible alternative
 
     def nearer_mass(self, select: NDArray[np.bool_]) -> FloatArray:
-        """Probability that an uncertain row is one of its selected elements before place t, (P, T).
-
-        0 at the places of the row's own elements, where the row is the boundary itself.
-        """
+        """Probability that an uncertain row is one of its selected elements before place t, (P, T)."""
+        # 0 at the places of the row's own elements, where the row is the boundary itself.
         mass = np.where(self.own & select, self.weight, 0.0)
         before = np.zeros_like(mass)
         np.cumsum(mass[:, :-1], axis=1, out=before[:, 1:])
@@ -54,11 +51,9 @@ class Shortlist:
         return before
 
     def farther_mass(self) -> FloatArray:
-        """Probability that an uncertain row is none of its elements before place t, (P, T).
-
-        1 at the places of the row's own elements. Summed from the far end, not as a difference from
-        1, so that it is exactly 0 where the row is surely nearer.
-        """
+        """Probability that an uncertain row is none of its elements before place t, (P, T)."""
+        # 1 at the places of the row's own elements. Summed from the far end, not as a difference from 1, so
+        # that it is exactly 0 where the row is surely nearer.
         mass = np.where(self.own, self.weight, 0.0)
         after = np.cumsum(mass[:, ::-1], axis=1)[:, ::-1] + self.beyond[self.uncertain, None]
         after[self.own] = 1.0

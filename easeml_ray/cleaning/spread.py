@@ -21,10 +21,8 @@ SPREAD_POINTS = 5_000
 def spread_information(
     clean: CPClean, executor: Executor, *, spread_points: int = SPREAD_POINTS
 ) -> FloatArray:
-    """Return what each row tells of all points, (N,) bits, by as many workers as there are.
-
-    With one worker, or fewer uncertain points than `spread_points`, nothing is sent anywhere.
-    """
+    """Return what each row tells of all points, (N,) bits, by as many workers as there are."""
+    # With one worker, or fewer uncertain points than `spread_points`, nothing is sent anywhere.
     open_ = np.flatnonzero(~clean.certain)
     if executor.width < 2 or open_.size < spread_points:
         return clean.information()

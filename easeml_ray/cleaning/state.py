@@ -30,29 +30,18 @@ _SKIP_BYTES = 32 * 1024  # of keys; older skips may be proposed again: the work'
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """What cleaning could reach once so many cells had been answered.
+    """What cleaning could reach once so many cells had been answered."""
 
-    Attributes
-    ----------
-    number : int
-        Data version.
-    cells : int
-        Cells answered before.
-    lower, upper, expected, potential, default : float
-        Accuracies of a vote of nearest neighbours on development, as of
-        :class:`easeml_ray.cleaning.CleaningBelief`.
-    certain_fraction : float
-        Development points that every possible world predicts alike.
-    """
-
-    number: int
-    cells: int
+    number: int  # data version
+    cells: int  # cells answered before
+    # lower, upper, expected, potential, default: accuracies of a vote of nearest neighbours on
+    # development, as of :class:`easeml_ray.cleaning.CleaningBelief`
     lower: float
     upper: float
     expected: float
     potential: float
     default: float
-    certain_fraction: float
+    certain_fraction: float  # development points that every possible world predicts alike
 
 
 @dataclass

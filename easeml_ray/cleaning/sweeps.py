@@ -466,14 +466,7 @@ def _votes_of_two(k: int, slopes: bool, at: Layout, whole: IntArray, real: Float
 
 @part
 def _winning_tally(
-    c: int,
-    tally: int,
-    n_labels: int,
-    k: int,
-    slopes: bool,
-    at: Layout,
-    whole: IntArray,
-    real: FloatArray,
+    c: int, tally: int, n_labels: int, k: int, slopes: bool, at: Layout, whole: IntArray, real: FloatArray
 ) -> None:
     """Add the votes that label c wins with this tally: the others then stay at or below it."""
     rest, width = k - tally, k + 1
@@ -599,15 +592,7 @@ def _forward(
 
 @part
 def _climb(
-    t: int,
-    y: int,
-    leaf: int,
-    nearer: float,
-    free: int,
-    d: int,
-    at: Layout,
-    whole: IntArray,
-    real: FloatArray,
+    t: int, y: int, leaf: int, nearer: float, free: int, d: int, at: Layout, whole: IntArray, real: FloatArray
 ) -> int:
     """Pass entry t: change its row's leaf and the nodes above; save them, and D on the way."""
     nodes = at.nodes + whole[at.base + y] * d

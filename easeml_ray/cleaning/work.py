@@ -128,11 +128,9 @@ def _beliefs(
     known: NDArray[np.bool_],
     heard: Hearing,
 ) -> NDArray[np.float64]:
-    """Return label beliefs when people answered for some labels: those around a row are then cleaner.
-
-    Answered rows were the most doubtful ones, so that what is left around a row is found by
-    iterating from the source's noise: beliefs say how many of the others are wrong.
-    """
+    """Return label beliefs when people answered for some labels: those around a row are then cleaner."""
+    # Answered rows were the most doubtful ones, so that what is left around a row is found by iterating from
+    # the source's noise: beliefs say how many of the others are wrong.
     around, n_classes = source, heard.shares.shape[1]
     for _ in range(3):
         beliefs = label_beliefs(X, y, n_classes, k=k, noise=source, neighbour_noise=around, hearing=heard)

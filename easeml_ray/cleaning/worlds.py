@@ -80,18 +80,10 @@ class CleaningBelief:
         return self.n_certain_correct + self.n_certain_wrong + self.n_uncertain
 
     def probability_at_least(self, target: float) -> float:
-        """Probability that the cleaned data reach an accuracy, if the alternatives are as believed.
+        """Probability that the cleaned data reach an accuracy (0 to 1), if the alternatives are as believed.
 
-        Parameters
-        ----------
-        target : float
-            Accuracy, 0 to 1.
-
-        Returns
-        -------
-        float
-            Exactly 1 or 0 where all worlds agree. Otherwise the rule of succession over the
-            sampled worlds: a world that was not drawn is not impossible.
+        Exactly 1 or 0 where all worlds agree. Otherwise the rule of succession over the sampled worlds: a
+        world that was not drawn is not impossible.
         """
         if self.lower >= target:
             return 1.0
@@ -141,11 +133,9 @@ def sample_worlds(rows: Alternatives, prior: FloatArray, n_worlds: int, rng: np.
 
 
 def best_world(ranked: RankedPoints, prior: FloatArray, points: IntArray) -> IntArray:
-    """Choose a world, (N,), that predicts the given points well, by conditional expectations.
-
-    Each round fixes, to its best alternative, the half of the rows that promise most given the rows fixed
-    before. The result is never worse on the points than the most probable world, but no bound.
-    """
+    """Choose a world, (N,), that predicts the given points well, by conditional expectations."""
+    # Each round fixes, to its best alternative, the half of the rows that promise most given the rows fixed
+    # before. The result is never worse on the points than the most probable world, but no bound.
     row_ptr, now = ranked.rows.row_ptr, prior.copy()
     while True:
         given = np.nan_to_num(outcomes(ranked, now, points), nan=-1.0)
@@ -166,11 +156,9 @@ def best_world(ranked: RankedPoints, prior: FloatArray, points: IntArray) -> Int
 def cross_fitted_potential(
     ranked: RankedPoints, prior: FloatArray, settled: IntArray, open_: IntArray, rng: np.random.Generator
 ) -> float:
-    """Accuracy of a good world on development points that it was not chosen on.
-
-    Every world scores the same on the settled points. With fewer than two open ones nothing can be cross-
-    fitted, and the most probable world is scored.
-    """
+    """Accuracy of a good world on development points that it was not chosen on."""
+    # Every world scores the same on the settled points. With fewer than two open ones nothing can be cross-
+    # fitted, and the most probable world is scored.
     n_points = len(settled) + len(open_)
     default = most_probable_world(ranked.rows, prior)[None]
     hits = float(world_hits(ranked, default, settled).sum())

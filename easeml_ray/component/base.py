@@ -32,40 +32,26 @@ __all__ = ["Bench", "ComponentState", "Executor", "Job", "Perform", "Progress"]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a piece of work says it is.
+    """How far a piece of work says it is."""
 
-    Attributes
-    ----------
-    done, total : int
-        Of whatever the stage counts; ``total`` is 0 while that is not known.
-    stage : str
-        What it is at, in a few words for people.
-    """
-
+    # done, total: of whatever the stage counts; ``total`` is 0 while that is not known
     done: int
     total: int
-    stage: str
+    stage: str  # what it is at, in a few words for people
 
 
 class ComponentState(ABC):
-    """The state of one actor, over all projects.
-
-    Attributes
-    ----------
-    actions : dict of str to Action
-        Everything that is due, by action id; invariant: no id in it is the command_id of
-        an event that was folded.
-    progress : dict of str to Progress
-        What work that is due last said of itself, by action id. Never an event: it is lost with
-        the process, and no decision rests on it. Invariant: every id in it is due.
-    """
+    """The state of one actor, over all projects."""
 
     component: ClassVar[str]
     follows: ClassVar[frozenset[type] | None] = None
     """The events of all components that the state folds, in commit order; None: all of its own alone."""
 
     def __init__(self) -> None:
+        # Everything that is due, by action id; none is the command_id of an event that was folded.
         self.actions: dict[str, Action] = {}
+        # What work that is due last said of itself, by action id. Never an event: it is lost with the
+        # process, and no decision rests on it.
         self.progress: dict[str, Progress] = {}
 
     @abstractmethod
@@ -81,10 +67,8 @@ class ComponentState(ABC):
         """Answer a query; must not change the state."""
 
     def rejected(self, project: str, work: Any, rejection: WorkRejected) -> tuple[Any, ...]:
-        """Return the events by which the state goes on although a piece of work was rejected.
-
-        They stand behind the rejection itself. Must not change the state.
-        """
+        """Return the events by which the state goes on although a piece of work was rejected."""
+        # They stand behind the rejection itself. Must not change the state.
         return ()
 
     def fold(self, event: Event) -> None:
@@ -119,10 +103,8 @@ class ComponentState(ABC):
         project: str | None = None,
         tenant: str | None = None,
     ) -> str:
-        """Make an action due because of ``event`` and return its id.
-
-        ``project`` and ``tenant`` are the event's unless given.
-        """
+        """Make an action due because of ``event`` and return its id."""
+        # `project` and `tenant` are the event's unless given.
         kind, ordinal = kind_of(body), 0
         made_by = (self.component, event.stream, event.version, kind)
         while (identity := action_id(*made_by, ordinal)) in self.actions:
@@ -147,12 +129,11 @@ class ComponentState(ABC):
 class Executor(Protocol):
     """Runs plain functions beside the work that submits them, wherever there is room.
 
-    A function stands at the top of a module of easeml_ray, is pure, and may run more than once.
-    What it raises, its future raises: EasemlErrors as they are, anything else as WorkFailed. How
-    many are in flight at once, and so how many results are held, is the caller's business; what it
-    answers must not depend on :attr:`width`. Wait with ``future.result()``, best for the oldest
-    first: that lends the waiting task's own share of a processor to the others, which
-    ``concurrent.futures.wait`` does not.
+    A function stands at the top of a module of easeml_ray, is pure, and may run more than once. What it
+    raises, its future raises: EasemlErrors as they are, anything else as WorkFailed. How many are in flight
+    at once, and so how many results are held, is the caller's business; what it answers must not depend on
+    :attr:`width`. Wait with ``future.result()``, best for the oldest first: that lends the waiting task's own
+    share of a processor to the others, which ``concurrent.futures.wait`` does not.
     """
 
     width: int
@@ -163,10 +144,8 @@ class Executor(Protocol):
         ...
 
     def share(self, value: Any) -> Any:
-        """Return a handle of a large value: sent once, it arrives as the value, not to be written to.
-
-        It stands for the value as an argument of :meth:`submit` itself, not inside a list or a tuple.
-        """
+        """Return a handle of a large value: sent once, it arrives as the value, not to be written to."""
+        # It stands for the value as an argument of :meth:`submit` itself, not inside a list or a tuple.
         ...
 
 
@@ -194,21 +173,12 @@ class Bench(Protocol):
     def predict(self, tenant: str, model: str, features: pa.Table) -> NDArray[np.int64]:
         """Return the class codes that a stored model gives to rows without labels.
 
-        Raises
-        ------
-        ModelFailed
-            What the model raised; any other error says nothing about the model.
+        ModelFailed is what the model raised; any other error says nothing about the model.
         """
         ...
 
     def latency(self, tenant: str, model: str, features: pa.Table) -> float:
-        """Return the 95th percentile of the milliseconds that a stored model takes for one row.
-
-        Raises
-        ------
-        ModelFailed
-            As :meth:`predict`.
-        """
+        """Return the 95th percentile of a model's milliseconds for one row; errors as of :meth:`predict`."""
         ...
 
     def executor(self) -> AbstractContextManager[Executor]:

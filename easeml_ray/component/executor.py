@@ -16,9 +16,8 @@ __all__ = ["LocalExecutor"]
 class LocalExecutor:
     """The executor that runs each function when it is submitted, in this thread.
 
-    A future is done when ``submit`` returns it: functions run one after another in the order in
-    which they were submitted, which is what an oracle wants, and nothing is held but the results
-    that the caller holds.
+    A future is done when ``submit`` returns it: functions run one after another in the order in which they
+    were submitted, which is what an oracle wants, and nothing is held but the results that the caller holds.
     """
 
     width = 1

@@ -17,16 +17,9 @@ E = TypeVar("E", bound=StrEnum)
 
 @dataclass(frozen=True)
 class Machine(Generic[S, E]):
-    """A pure state machine.
+    """A pure state machine; whatever is not in ``transitions`` is refused.
 
-    Parameters
-    ----------
-    name : str
-        What it is called in errors.
-    initial : StrEnum
-        The state of a new instance.
-    transitions : mapping of (state, event) to state
-        Every legal step; whatever is not in it is refused.
+    ``name`` is what it is called in errors, ``initial`` the state of a new instance.
     """
 
     name: str
@@ -34,13 +27,7 @@ class Machine(Generic[S, E]):
     transitions: Mapping[tuple[S, E], S]
 
     def next(self, state: S, event: E, *, instance: str) -> S:
-        """Return the state after ``event``.
-
-        Raises
-        ------
-        IllegalTransition
-            The event is not legal in ``state``; the error lists those that are.
-        """
+        """Return the state after ``event``, or raise IllegalTransition, which lists the legal ones."""
         after = self.transitions.get((state, event))
         if after is None:
             allowed = self.allowed(state)

@@ -13,9 +13,8 @@ pi_ic = share of true labels c around row i: (x + sqrt(x^2 + 4 e^2)) / 2 with e 
 M_cd = P(given d | true c), see :func:`confusion`
 b_ic = P(t_i = c | y_i, witnesses), proportional to pi_ic M_{c, y_i}
 
-What is said of a row enters as an estimate of its class probabilities, not as independent
-witnesses by the dozen: where classes overlap, a narrow majority must not outweigh the row's own
-label.
+What is said of a row enters as an estimate of its class probabilities, not as independent witnesses by the
+dozen: where classes overlap, a narrow majority must not outweigh the row's own label.
 """
 
 from __future__ import annotations
@@ -61,8 +60,7 @@ def label_beliefs(
     k : int
         Neighbours of a row, at most n_rows - 1; exact, ties to the smaller row.
     noise : float, optional
-        Label noise rho in the uniform convention, between 0 and 1; by default
-        :func:`estimate_noise`.
+        Label noise rho in the uniform convention, between 0 and 1; by default :func:`estimate_noise`.
     neighbour_noise : float, optional
         Noise of the labels that the witnesses have seen, where some of them have been verified;
         by default the same as ``noise``.
@@ -118,11 +116,9 @@ def label_beliefs(
 
 
 def confusion(shares: FloatArray, y: IntArray, noise: float) -> FloatArray:
-    """Say how probable each given label is for each true one: M, (C, C), rows summing to 1.
-
-    The noise says how many labels are wrong; the confident joint of Northcutt et al. (2021), equations 1
-    and 2, says between which classes. Where it has few rows, wrong labels are taken to be spread evenly.
-    """
+    """Say how probable each given label is for each true one: M, (C, C), rows summing to 1."""
+    # The noise says how many labels are wrong; the confident joint of Northcutt et al. (2021), equations 1
+    # and 2, says between which classes. Where it has few rows, wrong labels are taken to be spread evenly.
     n_classes = shares.shape[1]
     joint = _confident_joint(shares, y)
     np.fill_diagonal(joint, 0.0)
@@ -133,25 +129,18 @@ def confusion(shares: FloatArray, y: IntArray, noise: float) -> FloatArray:
 
 
 def estimate_noise(
-    X: ArrayLike,
-    y: ArrayLike,
-    n_classes: int,
-    *,
-    k: int = 10,
-    hearing: Hearing | None = None,
-    seed: int = 0,
+    X: ArrayLike, y: ArrayLike, n_classes: int, *, k: int = 10, hearing: Hearing | None = None, seed: int = 0
 ) -> float:
     """Estimate label noise where the witnesses are surest.
 
     The smaller of two estimates, both of which classes that overlap make too large.
 
-    Of the rows that are surest to be of one class (a tenth of those likely to be of it, at least
-    30 in all, whole tenths of a share at a time) some carry another label, with half a row added
-    to each side; their share is weighted by how many rows are likely to be of each class: a class
-    whose labels were lost to another would be missing among the surest rows of all. And of the
-    rows that the confident joint of :func:`confusion` counts, some stand off its diagonal. A wrong
-    label differs with probability 1 - 1/C, so rho = d C / (C - 1) for a share d. A row's own label
-    does not take part in choosing it.
+    Of the rows that are surest to be of one class (a tenth of those likely to be of it, at least 30 in all,
+    whole tenths of a share at a time) some carry another label, with half a row added to each side; their
+    share is weighted by how many rows are likely to be of each class: a class whose labels were lost to
+    another would be missing among the surest rows of all. And of the rows that the confident joint of
+    :func:`confusion` counts, some stand off its diagonal. A wrong label differs with probability 1 - 1/C, so
+    rho = d C / (C - 1) for a share d. A row's own label does not take part in choosing it.
 
     Parameters
     ----------
@@ -240,10 +229,8 @@ def _wrong_in_joint(shares: FloatArray, y: IntArray) -> float:
 
 
 def _confident_joint(shares: FloatArray, y: IntArray) -> FloatArray:
-    """Count the rows that are surely of class c and carry label d, (C, C).
-
-    Surely: the share of c is at least its mean share among the rows labelled c.
-    """
+    """Count the rows that are surely of class c and carry label d, (C, C)."""
+    # Surely: the share of c is at least its mean share among the rows labelled c.
     n_classes = shares.shape[1]
     sums = np.bincount(y, weights=shares[np.arange(len(y)), y], minlength=n_classes)
     counts = np.bincount(y, minlength=n_classes)

@@ -61,18 +61,11 @@ ROUNDS = 200
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hearing:
-    """What the witnesses say together.
+    """What the witnesses say together."""
 
-    Attributes
-    ----------
-    shares : ndarray of shape (N, C)
-        Q: probability of each given label at a row, the row's own label unseen; rows sum to 1.
-    weights : dict
-        Weight by witness; a witness that was not heard has no entry.
-    """
-
+    # Q: probability of each given label at a row, the row's own label unseen; rows sum to 1
     shares: FloatArray
-    weights: dict[str, float]
+    weights: dict[str, float]  # weight by witness; a witness that was not heard has no entry
 
     def __str__(self) -> str:
         """Name the witnesses with their weights, the heaviest first."""

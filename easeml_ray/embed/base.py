@@ -6,13 +6,12 @@ X = rows: features (n_rows, n_features), n_rows texts, or images (n_rows, height
 y = class codes of train rows, int (n_rows,)
 Z = embedded rows, float64 (n_rows, n_dimensions)
 
-The contract. Fitting the same rows twice gives the same map: what needs randomness holds its
-seed. A fitted embedding holds no reference to the train rows, is not changed by `transform`,
-and may be used by several threads and sent to other processes. A row's result does not depend
-on the rows given beside it: with the library's own embeddings its bits are the same in any
-company, on one machine with one number of BLAS threads; between machines, or between numbers
-of threads, sums may round differently in their last digits. Supervised embeddings see the
-labels of train, never a held-out row.
+The contract. Fitting the same rows twice gives the same map: what needs randomness holds its seed. A fitted
+embedding holds no reference to the train rows, is not changed by `transform`, and may be used by several
+threads and sent to other processes. A row's result does not depend on the rows given beside it: with the
+library's own embeddings its bits are the same in any company, on one machine with one number of BLAS threads;
+between machines, or between numbers of threads, sums may round differently in their last digits. Supervised
+embeddings see the labels of train, never a held-out row.
 """
 
 from __future__ import annotations
@@ -42,22 +41,9 @@ class FittedEmbedding(Protocol):
         ...
 
     def transform(self, X: Rows) -> FloatArray:
-        """Embed rows.
+        """Embed rows: (n_rows, n_dimensions), C-contiguous, finite float64.
 
-        Parameters
-        ----------
-        X : rows
-            Of the modality and shape of those that it was fitted on.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, n_dimensions)
-            C-contiguous, finite float64.
-
-        Raises
-        ------
-        InvalidArgument
-            If the rows are of another modality or shape.
+        InvalidArgument if they are not of the modality and shape of those that it was fitted on.
         """
         ...
 
@@ -91,23 +77,9 @@ class Embedding(Protocol):
         ...
 
     def fit(self, X: Rows, y: ArrayLike | None = None) -> FittedEmbedding:
-        """Fit on the train rows.
+        """Fit on the train rows, at least one; columns may be constant and rows may repeat.
 
-        Parameters
-        ----------
-        X : rows
-            Of one modality, at least one; columns may be constant and rows may repeat.
-        y : array-like of int, shape (n_rows,), optional
-            Class codes. Needed by supervised embeddings, ignored by the others.
-
-        Returns
-        -------
-        FittedEmbedding
-            The fitted map.
-
-        Raises
-        ------
-        InvalidArgument
-            If the rows are of another modality or the labels are missing or unusable.
+        Class codes `y`, (n_rows,), are needed by supervised embeddings and ignored by the others.
+        InvalidArgument if the rows are of another modality or the labels are missing or unusable.
         """
         ...

@@ -51,22 +51,7 @@ class Classes:
     def fit(cls, column: pa.Array | pa.ChunkedArray | Sequence[Any]) -> Classes:
         """Collect the classes of a label column.
 
-        Parameters
-        ----------
-        column : pyarrow.Array, pyarrow.ChunkedArray or sequence
-            Labels, none missing.
-
-        Returns
-        -------
-        Classes
-            All classes that occur.
-
-        Raises
-        ------
-        MissingLabels
-            If a label is missing.
-        InvalidArgument
-            If there are no labels at all.
+        MissingLabels if a label is missing, InvalidArgument if there are none at all.
         """
         texts, _ = _dictionary(column)
         if not texts:
@@ -79,24 +64,9 @@ class Classes:
         return len(self.names)
 
     def encode(self, column: pa.Array | pa.ChunkedArray | Sequence[Any]) -> IntArray:
-        """Return the code of each label.
+        """Return the code of each label, (n_rows,) int64, in 0 .. len(self) - 1.
 
-        Parameters
-        ----------
-        column : pyarrow.Array, pyarrow.ChunkedArray or sequence of length n_rows
-            Labels, none missing.
-
-        Returns
-        -------
-        ndarray of int64, shape (n_rows,)
-            Codes in 0 .. len(self) - 1.
-
-        Raises
-        ------
-        MissingLabels
-            If a label is missing.
-        InvalidArgument
-            If a label is none of the classes.
+        MissingLabels if a label is missing, InvalidArgument if one is none of the classes.
         """
         texts, indices = _dictionary(column)
         code = {name: i for i, name in enumerate(self.names)}
@@ -110,23 +80,7 @@ class Classes:
         return np.array([code[text] for text in texts], dtype=np.int64)[indices]
 
     def decode(self, codes: ArrayLike) -> list[str]:
-        """Return the label text of each code.
-
-        Parameters
-        ----------
-        codes : array-like of int, shape (n_rows,)
-            Codes.
-
-        Returns
-        -------
-        list of str
-            Labels.
-
-        Raises
-        ------
-        InvalidArgument
-            If a code is out of range.
-        """
+        """Return the label text of each code, or raise InvalidArgument for one that is out of range."""
         return [self.names[i] for i in as_labels(codes, "codes", n_classes=len(self))]
 
 

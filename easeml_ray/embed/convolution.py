@@ -42,11 +42,9 @@ BLOCK_IMAGES = 32
 
 
 def patches_of(images: NDArray[Any], side: int) -> FloatArray:
-    """Return all square patches of images, each less its mean and of unit contrast.
-
-    Images (n_rows, height, width, channels) give (n_rows, height - side + 1, width - side + 1, d), where d is
-    side * side * channels.
-    """
+    """Return all square patches of images, each less its mean and of unit contrast."""
+    # Images (n_rows, height, width, channels) give (n_rows, height - side + 1, width - side + 1, d), where d
+    # is side * side * channels.
     windows = sliding_window_view(unit_floats(images), (side, side), axis=(1, 2))
     patches = windows.reshape(*windows.shape[:3], -1)
     patches = patches - patches.mean(axis=3, keepdims=True)

@@ -96,10 +96,9 @@ class FunctionEmbedding(Recipe):
     name : str
         The name under which it stands in reports; none of the library's.
     function : callable
-        Maps float64 features (n_rows, n_features), a list of str, or float64 images (n_rows,
-        height, width, channels) to numbers (n_rows, n_dimensions), each row by itself: one
-        that looks at the other rows would carry held-out rows into each other. For use in
-        other processes it must be picklable.
+        Maps float64 features (n_rows, n_features), a list of str, or float64 images (n_rows, height, width,
+        channels) to numbers (n_rows, n_dimensions), each row by itself: one that looks at the other rows
+        would carry held-out rows into each other. For use in other processes it must be picklable.
     modality : str
         ``"table"``, ``"text"`` or ``"image"``.
     cost : float
@@ -130,7 +129,7 @@ class FunctionEmbedding(Recipe):
 
     def learn(self, rows: Any, y: IntArray) -> Guarded:
         """Learn the width from the first rows."""
-        function = OfUnitImages(self.function) if self.modality == "image" else self.function
+        function = OfImages(unit_floats, self.function) if self.modality == "image" else self.function
         return Guarded.probed(self.name, function, rows)
 
 
@@ -191,27 +190,17 @@ class TransformerEmbedding(Recipe):
             flat_pixels(rows) if image else rows,
             *labels,
         )
-        function = OfFlatImages(transformer.transform) if image else transformer.transform
+        function = OfImages(flat_pixels, transformer.transform) if image else transformer.transform
         return Guarded.probed(self.name, function, rows)
 
 
 @dataclass(frozen=True, slots=True)
-class OfUnitImages:
-    """Gives images to a function as floats."""
+class OfImages:
+    """Gives images to a function in another form."""
 
+    form: Callable[[Any], Any]
     function: Callable[[Any], Any]
 
     def __call__(self, images: Any) -> Any:
         """Call the function."""
-        return self.function(unit_floats(images))
-
-
-@dataclass(frozen=True, slots=True)
-class OfFlatImages:
-    """Gives images to a function as floats in rows."""
-
-    function: Callable[[Any], Any]
-
-    def __call__(self, images: Any) -> Any:
-        """Call the function."""
-        return self.function(flat_pixels(images))
+        return self.function(self.form(images))

@@ -16,12 +16,7 @@ from easeml_ray.embed.own import FAMILIES, FIXED, is_reserved, own_embedding
 from easeml_ray.embed.rows import MODALITIES
 from easeml_ray.errors import InvalidArgument
 
-__all__ = [
-    "ENTRY_POINT_GROUP",
-    "available_embeddings",
-    "default_embeddings",
-    "embedding_named",
-]
+__all__ = ["ENTRY_POINT_GROUP", "available_embeddings", "default_embeddings", "embedding_named"]
 
 ENTRY_POINT_GROUP = "easeml_ray.embeddings"
 
@@ -37,9 +32,8 @@ def available_embeddings(modality: str | None = None) -> list[str]:
     Returns
     -------
     list of str
-        Names. One that ends in ``-<k>`` stands for all with a number in its place. Those
-        whose extra is not installed are left out. An installed embedding cannot take the
-        name of one of the library's.
+        Names. One that ends in ``-<k>`` stands for all with a number in its place. Those whose extra is not
+        installed are left out. An installed embedding cannot take the name of one of the library's.
 
     Raises
     ------
@@ -102,9 +96,8 @@ def embedding_named(name: str) -> Embedding:
 def default_embeddings(modality: str = "table", n_features: int | None = None) -> list[str]:
     """Return the names of the embeddings to look through when none are named.
 
-    Each can show a neighbour that the others hide. Random projections and random Fourier
-    features of standardised rows cannot: they repeat the distances of ``standardise``, with
-    noise.
+    Each can show a neighbour that the others hide. Random projections and random Fourier features of
+    standardised rows cannot: they repeat the distances of ``standardise``, with noise.
 
     Parameters
     ----------
@@ -117,8 +110,7 @@ def default_embeddings(modality: str = "table", n_features: int | None = None) -
     Returns
     -------
     list of str
-        Names for :func:`embedding_named`, simple ones first. Those of an extra only where it
-        is installed.
+        Names for :func:`embedding_named`, simple ones first. Those of an extra only where it is installed.
 
     Raises
     ------

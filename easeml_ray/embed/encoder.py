@@ -67,33 +67,12 @@ class Encoder:
 
     @classmethod
     def fit(cls, table: pa.Table, features: Sequence[str], *, max_categories: int = 64) -> Encoder:
-        """Fit on the most probable world of train.
+        """Fit on the most probable world of train, to the columns named, in this order.
 
-        Parameters
-        ----------
-        table : pyarrow.Table
-            Train rows; cells may be missing (null, or NaN in a float column).
-        features : sequence of str
-            Columns to read, in this order.
-        max_categories : int
-            The most categories of a column that get a feature of their own: the most
-            frequent, ties to the smaller text.
-
-        Returns
-        -------
-        Encoder
-            The fitted encoder.
-
-        Raises
-        ------
-        InvalidArgument
-            If no feature is named or `max_categories` is below 1.
-        DuplicateIds
-            If a feature is named twice.
-        TooFewRows
-            If the table is empty.
-        MissingColumn, NestedColumn, InvalidTable
-            If a column is absent, nested, of a type without an encoding, or infinite.
+        Cells may be missing (null, or NaN in a float column). The `max_categories` most frequent categories
+        of a column get a feature of their own, ties to the smaller text. TooFewRows for an empty table,
+        DuplicateIds for a feature named twice, MissingColumn, NestedColumn or InvalidTable for a column
+        absent, nested, infinite or of a type without an encoding; else InvalidArgument.
         """
         if not features:
             raise InvalidArgument("no feature columns are named", hint="Name one.", argument="features")
@@ -136,26 +115,10 @@ class Encoder:
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     def transform(self, table: pa.Table) -> FloatArray:
-        """Encode a table.
+        """Encode a table with at least these :attr:`features`: (n_rows, n_features) float64, all finite.
 
-        Parameters
-        ----------
-        table : pyarrow.Table
-            Rows with at least the columns of :attr:`features`; others are not read.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, n_features)
-            C-contiguous float64, all finite.
-
-        Raises
-        ------
-        MissingColumn
-            If a column is absent.
-        SchemaMismatch
-            If a column is numeric where train's was categorical, or the other way.
-        InvalidTable
-            If a column is of a type without an encoding, or holds infinity.
+        MissingColumn if one is absent, SchemaMismatch if it is numeric where train's was categorical or the
+        other way, InvalidTable if it is of a type without an encoding, or holds infinity.
         """
         table = _require(table, self.features)
         for column, type_ in zip(self.columns, table.schema.types, strict=True):
@@ -185,23 +148,7 @@ class Encoder:
 
     @classmethod
     def from_json(cls, text: str) -> Encoder:
-        """Rebuild an encoder from :meth:`to_json`.
-
-        Parameters
-        ----------
-        text : str
-            What :meth:`to_json` returned.
-
-        Returns
-        -------
-        Encoder
-            An equal encoder.
-
-        Raises
-        ------
-        InvalidArgument
-            If the text is not an encoder of this format.
-        """
+        """Rebuild an encoder from :meth:`to_json`, or raise InvalidArgument for any other text."""
         try:
             value = json.loads(text)
             if value["format"] != FORMAT:

@@ -46,10 +46,8 @@ class Linear:
 
 
 def principal_directions(C: FloatArray, k: int) -> FloatArray:
-    """Return orthonormal directions (d, min(k, n_rows, d)) by falling variance.
-
-    The rows C (n_rows, d) have mean zero. The largest entry of each is positive.
-    """
+    """Return orthonormal directions (d, min(k, n_rows, d)) by falling variance."""
+    # The rows C (n_rows, d) have mean zero. The largest entry of each is positive.
     n, d = C.shape
     if n < d:
         V = np.linalg.svd(C, full_matrices=False)[2].T

@@ -28,11 +28,9 @@ def in_blocks(
     n_dimensions: int,
     block_rows: int = BLOCK_ROWS,
 ) -> FloatArray:
-    """Embed rows in blocks of always the same number of rows; (n_rows, n_dimensions), C-contiguous.
-
-    A matrix product rounds by the shape of its operands: with one shape for all blocks, the last one
-    filled up with zeros, a row's bits do not depend on how many rows are given.
-    """
+    """Embed rows in blocks of always the same number of rows; (n_rows, n_dimensions), C-contiguous."""
+    # A matrix product rounds by the shape of its operands: with one shape for all blocks, the last one filled
+    # up with zeros, a row's bits do not depend on how many rows are given.
     embedded = np.empty((len(rows), n_dimensions))
     for start in range(0, len(rows), block_rows):
         block = rows[start : start + block_rows]

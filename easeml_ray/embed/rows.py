@@ -109,11 +109,9 @@ def as_texts(X: Rows, argument: str = "X") -> list[str]:
 
 
 def as_images(X: ArrayLike, argument: str = "X") -> NDArray[Any]:
-    """Return images as uint8 or finite float64, C-contiguous, or say what is wrong with `argument`.
-
-    Shape (n_rows, height, width, channels), given with or without the last axis; not copied when the form
-    is right already.
-    """
+    """Return images as uint8 or finite float64, C-contiguous, or say what is wrong with `argument`."""
+    # Shape (n_rows, height, width, channels), given with or without the last axis; not copied when the form
+    # is right already.
     try:
         array = np.asarray(X)
     except ValueError as error:
@@ -178,26 +176,8 @@ class RowSchema:
     def of(cls, modality: Modality, X: Rows, argument: str = "X") -> tuple[RowSchema, Any]:
         """Return the schema of train rows, and the rows as embeddings read them.
 
-        Parameters
-        ----------
-        modality : str
-            What the rows must be.
-        X : rows
-            At least one.
-        argument : str
-            The name that the caller gave to the rows, for the message.
-
-        Returns
-        -------
-        schema : RowSchema
-            What later rows must be.
-        rows : ndarray of float64 or uint8, or list of str
-            Features, images with a channel axis, or texts.
-
-        Raises
-        ------
-        InvalidArgument
-            If the rows are of another modality, unusable, or none at all.
+        These are float64 features, float64 or uint8 images with a channel axis, or texts. `argument` is the
+        caller's name of the rows, for the InvalidArgument: of another modality, unusable, or none at all.
         """
         rows = _READERS[modality](X, argument)
         if len(rows) == 0:
@@ -207,24 +187,9 @@ class RowSchema:
         return cls(modality, _shape(rows)), rows
 
     def read(self, X: Rows, argument: str = "X") -> Any:
-        """Return later rows as embeddings read them, once they are like the train rows.
+        """Return later rows, any number, as embeddings read them, once they are like the train rows.
 
-        Parameters
-        ----------
-        X : rows
-            Any number, also none.
-        argument : str
-            The name that the caller gave to the rows, for the message.
-
-        Returns
-        -------
-        ndarray of float64 or uint8, or list of str
-            Features, images with a channel axis, or texts.
-
-        Raises
-        ------
-        InvalidArgument
-            If the rows are of another modality or shape, or unusable.
+        `argument` and what is returned as in :meth:`of`.
         """
         rows = _READERS[self.modality](X, argument)
         if _shape(rows) != self.shape:

@@ -19,13 +19,12 @@ classes are equally likely: there the halves differ for ever, and the interval s
 not follow it there: halves that only guess differ whatever the Bayes error is, so that they say nothing
 about which side of the centre it lies on.
 
-The coefficients minimise the pinball loss over a reference class of problems whose Bayes error
-is known, every family of problems weighing the same. A quantile regression promises its
-quantiles on the families that it was fitted to. The arms are therefore lengthened until
-they hold on families that were left out of the fit, one after the other: on 975 of 1,000
-problems a side, and on 93 of 100 in the worst family (of 30 problems each, so that this is a rough
-figure: a family that neither fit has seen may do worse). That is more than 90 % asks of problems
-like the average ones, because nobody knows which family the next data set is of.
+The coefficients minimise the pinball loss over a reference class of problems whose Bayes error is known,
+every family of problems weighing the same. A quantile regression promises its quantiles on the families that
+it was fitted to. The arms are therefore lengthened until they hold on families that were left out of the fit,
+one after the other: on 975 of 1,000 problems a side, and on 93 of 100 in the worst family (of 30 problems
+each, so that this is a rough figure: a family that neither fit has seen may do worse). That is more than 90 %
+asks of problems like the average ones, because nobody knows which family the next data set is of.
 
 No interval of the Bayes error holds for every distribution: at any number of rows there are
 problems whose structure no classifier has seen yet. What is promised is promised for problems
@@ -164,10 +163,7 @@ class Calibration:
         families: Sequence[str],
         reference: Mapping[str, Any],
     ) -> Calibration:
-        """Fit to problems whose Bayes error is known.
-
-        Shapes: ber (N,).
-        """
+        """Fit to problems whose Bayes error is known. Shapes: ber (N,)."""
         measured, truth, family = _arrays(summaries), np.asarray(ber, dtype=np.float64), np.asarray(families)
         coefficients = _regress(measured, truth, family)
         arms = _needed_arms(measured, truth, family)

@@ -134,10 +134,8 @@ def race(
 def train_probes(
     X: FloatArray, y: IntArray, dev: FloatArray, n_classes: int, work: Work
 ) -> dict[str, dict[str, FloatArray]]:
-    """Train every probe on all rows and on either half of them.
-
-    Shapes: X, dev (n, k) and (T, k); y (n,); returned (T, C).
-    """
+    """Train every probe on all rows and on either half of them."""
+    # Shapes: X, dev (n, k) and (T, k); y (n,); returned (T, C).
     shared, Z = work.share(X), work.share(dev)
     half = y.size // 2
     spans = dict(zip(PARTS, ((0, y.size), (0, half), (half, y.size)), strict=True))
@@ -162,10 +160,8 @@ def timed(function: Callable[..., Any], *args: Any) -> tuple[Any, float]:
 
 
 def best_on_train(maps: Mapping[str, Any], X: Any, y: IntArray, rows: IntArray) -> str:
-    """Return the embedding in which one half of some train rows is nearest to its like in the other.
-
-    Shapes: y (n,).
-    """
+    """Return the embedding in which one half of some train rows is nearest to its like in the other."""
+    # Shapes: y (n,).
     some = rows[:VIEW_ROWS]
     half = some[: some.size // 2], some[some.size // 2 :]
 

@@ -10,10 +10,9 @@ P = pooled probabilities ``P ~ exp(sum_k w_k L_k)``, (T, C)
 The weights are fitted to the log loss on development rows; the rows are cut into folds, and
 each fold is pooled with the weights of the others, so that its errors are honest.
 
-All of it is done three times: with the members trained on all train rows, and on either half
-of them. What the halves say differently, though both saw the same distribution, is what the
-data have not settled yet. It counts predictions and no errors, so that labels enter by a dozen
-weights only, and with little noise.
+All of it is done three times: with the members trained on all train rows, and on either half of them. What
+the halves say differently, though both saw the same distribution, is what the data have not settled yet. It
+counts predictions and no errors, so that labels enter by a dozen weights only, and with little noise.
 
 References
 ----------
@@ -43,10 +42,7 @@ RIDGE = 1.0  # pulls the weights to 1/K, in nats per squared unit of weight
 
 @dataclass(frozen=True, slots=True)
 class Consensus:
-    """Pooled class probabilities of the development rows.
-
-    Shapes: P (T, C).
-    """
+    """Pooled class probabilities of the development rows. Shapes: P (T, C)."""
 
     P: dict[str, FloatArray]
 
@@ -74,10 +70,7 @@ class Consensus:
 
 
 def pool(L: FloatArray, w: FloatArray) -> FloatArray:
-    """Return the pooled probabilities.
-
-    Shapes: L (K, T, C); w (K,); returned (T, C).
-    """
+    """Return the pooled probabilities. Shapes: L (K, T, C); w (K,); returned (T, C)."""
     logits = np.tensordot(w, L, axes=1)
     e = np.exp(logits - logits.max(axis=1, keepdims=True))
     P: FloatArray = e / e.sum(axis=1, keepdims=True)
@@ -85,10 +78,8 @@ def pool(L: FloatArray, w: FloatArray) -> FloatArray:
 
 
 def pool_weights(L: FloatArray, y: IntArray) -> FloatArray:
-    """Return the non-negative weights with the smallest ridged log loss.
-
-    Shapes: L (K, T, C); y (T,); returned (K,).
-    """
+    """Return the non-negative weights with the smallest ridged log loss."""
+    # Shapes: L (K, T, C); y (T,); returned (K,).
     from scipy.optimize import minimize
 
     K, T = L.shape[:2]
@@ -115,10 +106,8 @@ def pool_weights(L: FloatArray, y: IntArray) -> FloatArray:
 def consensus(
     probabilities: Mapping[str, Mapping[str, FloatArray]], y: IntArray, *, seed: int = 0
 ) -> Consensus:
-    """Pool the members, each development row with weights that have not seen its label.
-
-    Shapes: probabilities (T, C); y (T,).
-    """
+    """Pool the members, each development row with weights that have not seen its label."""
+    # Shapes: probabilities (T, C); y (T,).
     T = len(y)
     shuffled = np.random.default_rng(seed).permutation(T)
     fold = shuffled % min(FOLDS, T)

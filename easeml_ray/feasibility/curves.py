@@ -40,10 +40,8 @@ def prefixes(n_train: int, count: int = 10) -> IntArray:
 
 
 def bootstrap_errors(wrong: NDArray[np.bool_], worlds: int, rng: np.random.Generator) -> FloatArray:
-    """Return error rates in resampled development sets, jointly over embeddings and prefixes.
-
-    Shapes: wrong (F, P, T); returned (B, F, P).
-    """
+    """Return error rates in resampled development sets, jointly over embeddings and prefixes."""
+    # Shapes: wrong (F, P, T); returned (B, F, P).
     rows = wrong.shape[-1]
     flat = wrong.reshape(-1, rows).T.astype(np.float32)
     step = max(1, WORLD_VALUES // rows)

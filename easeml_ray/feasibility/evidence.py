@@ -32,10 +32,7 @@ __all__ = ["Curve", "Evidence"]
 
 @dataclass(slots=True)
 class Curve:
-    """The nearest train rows through one embedding, block after block.
-
-    Shapes: nearest (T,).
-    """
+    """The nearest train rows through one embedding, block after block. Shapes: nearest (T,)."""
 
     nearest: list[IntArray] = field(default_factory=list)  # one a block, in order
     last: Found | None = None  # after the last of them
@@ -89,10 +86,8 @@ class Evidence:
         return 0 if self.consensus is None else int(np.count_nonzero(self.y_dev != self.seen_dev))
 
     def wrong(self) -> NDArray[np.bool_]:
-        """Return where the nearest row has another label, (F, P, T).
-
-        An embedding whose race was stopped keeps the errors of its last block.
-        """
+        """Return where the nearest row has another label, (F, P, T)."""
+        # An embedding whose race was stopped keeps the errors of its last block.
         wrong = np.empty((len(self.curves), self.sizes.size, self.y_dev.size), dtype=np.bool_)
         for f, curve in enumerate(self.curves.values()):
             done = len(curve.nearest)

@@ -8,11 +8,10 @@ n = development rows at hand, r = rows to be labelled
 z = normal quantile of the belief that makes an answer clear: the upper end of the interval
 g = distance of the best Cover-Hart value to the second best, m = embeddings tried
 
-Neither action makes any model better. Each may turn an open answer into FEASIBLE, upon which
-training starts; it is worth the probability of that times what training then is worth at
-most, the distance of the deployed accuracy to the target. All of s is taken to shrink with
-development rows, as that of counting does: what the halves of train disagree about does not,
-so the value of labelling is an upper estimate where they do.
+Neither action makes any model better. Each may turn an open answer into FEASIBLE, upon which training starts;
+it is worth the probability of that times what training then is worth at most, the distance of the deployed
+accuracy to the target. All of s is taken to shrink with development rows, as that of counting does: what the
+halves of train disagree about does not, so the value of labelling is an upper estimate where they do.
 """
 
 from __future__ import annotations
@@ -76,11 +75,9 @@ def _clear_after_rows(b: float, s: float, tau: float, n: int, r: int) -> float:
 
 
 def _clear_after_probe(b: float, s: float, tau: float, gap: float, m: int, k: int) -> float:
-    """Return P(one of k new embeddings makes the belief clear).
-
-    Exchangeable embeddings: one of the new ones is the best of all with chance k/(m+k), and
-    it then leads by an exponential distance whose mean is the lead of the present best.
-    """
+    """Return P(one of k new embeddings makes the belief clear)."""
+    # Exchangeable embeddings: one of the new ones is the best of all with chance k/(m+k), and it then leads
+    # by an exponential distance whose mean is the lead of the present best.
     drop = max(0.0, b + Z_95 * s - tau)
     return k / (m + k) * math.exp(-drop / gap)
 

@@ -26,13 +26,7 @@ import numpy as np
 from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.feasibility.advice import advise
 from easeml_ray.feasibility.bounds import cover_hart_lower_bound
-from easeml_ray.feasibility.calibration import (
-    CONFIDENCE,
-    Z_95,
-    BayesBelief,
-    Calibration,
-    shipped_calibration,
-)
+from easeml_ray.feasibility.calibration import CONFIDENCE, Z_95, BayesBelief, Calibration, shipped_calibration
 from easeml_ray.feasibility.curves import CAP, bootstrap_errors, decay_exponents, extrapolate
 from easeml_ray.feasibility.evidence import Evidence
 from easeml_ray.feasibility.report import CurvePoint, FeasibilityDecision, FeasibilityReport, SamplesNeeded
@@ -185,11 +179,7 @@ def _best_classifier(evidence: Evidence, neighbours: _Neighbours) -> _Best:
 
 
 def _belief(
-    evidence: Evidence,
-    calibration: Calibration,
-    neighbours: _Neighbours,
-    best: _Best,
-    width: int | None,
+    evidence: Evidence, calibration: Calibration, neighbours: _Neighbours, best: _Best, width: int | None
 ) -> tuple[BayesBelief, tuple[str, ...]]:
     """Return the belief about the Bayes error, and how the data are unlike the reference class."""
     summary = evidence.summary()

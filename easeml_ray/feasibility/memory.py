@@ -5,9 +5,8 @@ Symbols
 n = train rows studied, T = development rows, F = embeddings, P = blocks, C = classes
 print = 64 bits of a hash of a row's features, by which a row is known to be as it was
 
-Kept are the neighbours and what the probes predict: no features and no model. The embeddings are
-fitted again, on the rows and labels of the first study, when rows are appended; they come out the
-same.
+Kept are the neighbours and what the probes predict: no features and no model. The embeddings are fitted
+again, on the rows and labels of the first study, when rows are appended; they come out the same.
 """
 
 from __future__ import annotations
@@ -31,10 +30,7 @@ FORMAT = 1
 
 
 def prints_of(X: FloatArray) -> Prints:
-    """Return a print of each row, (n,).
-
-    Shapes: X (n, d).
-    """
+    """Return a print of each row, (n,). Shapes: X (n, d)."""
     rows = np.ascontiguousarray(X + 0.0)  # -0.0 and 0.0 are the same value
     digests = b"".join(hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in rows)
     return np.frombuffer(digests, dtype=np.uint64)
@@ -42,10 +38,7 @@ def prints_of(X: FloatArray) -> Prints:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Memory:
-    """What is kept of a study.
-
-    Shapes: row_ids, prints (n,); dev_ids, dev_prints (T,).
-    """
+    """What is kept of a study. Shapes: row_ids, prints (n,); dev_ids, dev_prints (T,)."""
 
     evidence: Evidence
     encoder: str  # digest of the one that made the features, also of what is appended

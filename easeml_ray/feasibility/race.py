@@ -91,10 +91,8 @@ class Strategy(ABC):
         """Yield plan after plan; resumed when all pulls of the last one are observed."""
 
     def next(self, at_most: int | None = None) -> list[str]:
-        """Hand out pulls that may be made now, at most one an arm.
-
-        Empty when the race is over, or can only go on after pulls in flight are observed.
-        """
+        """Hand out pulls that may be made now, at most one an arm."""
+        # Empty when the race is over, or can only go on after pulls in flight are observed.
         most = len(self.pulls) if at_most is None else as_count(at_most, "at_most")
         while not self._unsettled:
             plan = next(self._coming, None)
@@ -316,9 +314,7 @@ def as_count(value: Any, argument: str, *, least: int = 1) -> int:
     """Return a whole number, or say what is wrong with it."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise InvalidArgument(
-            f"{argument} is {value!r}",
-            hint=f"Give a whole number of at least {least}.",
-            argument=argument,
+            f"{argument} is {value!r}", hint=f"Give a whole number of at least {least}.", argument=argument
         )
     return int(value)
 

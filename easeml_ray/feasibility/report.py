@@ -105,8 +105,7 @@ class FeasibilityReport:
     curves : dict of str to tuple of CurvePoint
         By embedding.
     slopes : dict of str to (float, float, float)
-        By embedding the exponent a of ``Cover-Hart ~ n^-a``, with its 90 % interval as (low,
-        estimate, high).
+        By embedding the exponent a of ``Cover-Hart ~ n^-a``, with its 90 % interval as (low, estimate, high).
     converged : dict of str to bool
         By embedding, whether more rows (up to ten times as many) would leave its Cover-Hart value
         on the same side of the target error.

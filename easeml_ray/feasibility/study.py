@@ -1,10 +1,9 @@
 """Whether a target accuracy is within reach, told before any training.
 
-A study has two halves. The race embeds the train rows block by block and keeps the nearest of
-them for every development row, through several embeddings: Cover-Hart values, curves, and an
-answer to a changed label that costs next to nothing. The probes are trained on all train rows and
-on either half of them; from their errors and from what the halves disagree about comes the
-calibrated interval of the Bayes error.
+A study has two halves. The race embeds the train rows block by block and keeps the nearest of them for every
+development row, through several embeddings: Cover-Hart values, curves, and an answer to a changed label that
+costs next to nothing. The probes are trained on all train rows and on either half of them; from their errors
+and from what the halves disagree about comes the calibrated interval of the Bayes error.
 
 References
 ----------
@@ -207,25 +206,11 @@ class Study:
         embeddings: Sequence[str | Embedding] | None = None,
         seed: int = 0,
     ) -> Study:
-        """Go on with a study whose evidence was kept.
+        """Go on with a study whose evidence was kept; it belongs to the study from now on.
 
-        Parameters
-        ----------
-        evidence : Evidence
-            What was measured; it belongs to the study from now on.
-        X_train, X_dev : array-like
-            The rows that it was measured on, in the same order.
-        fit_labels : ndarray of int64
-            Labels of the first train rows, those that the embeddings are fitted to.
-        embeddings : sequence of str or Embedding, optional
-            As they were; those of the library are found by the names in the evidence.
-        seed : int
-            As it was.
-
-        Returns
-        -------
-        Study
-            Embeddings are fitted again only when rows are appended.
+        The rows are those that it was measured on, in the same order; `fit_labels`, int64, are those of the
+        first train rows, which the embeddings are fitted to. Those of the library are found by the names in
+        the evidence; they are fitted again only when rows are appended.
         """
         made = cls(
             X_train, evidence.y_train, X_dev, evidence.y_dev,
@@ -242,20 +227,10 @@ class Study:
         executor: Executor | None = None,
         progress: Progress | None = None,
     ) -> Study:
-        """Race the embeddings to their end, or until a rule stops them, and train the probes.
+        """Race the embeddings to their end, or until a rule stops them, and train the probes; return itself.
 
-        Parameters
-        ----------
-        strategy, executor, progress : optional
-            As for :func:`study`.
-        stop : callable, optional
-            Told the errors of each embedding so far, by block; true ends the race early. Every
-            embedding sees one block at least.
-
-        Returns
-        -------
-        Study
-            Itself.
+        Strategy, executor and progress as for :func:`study`. `stop` is told the errors of each embedding so
+        far, by block; true ends the race early. Every embedding sees one block at least.
         """
         if any(self.evidence.finished().values()):
             raise InvalidArgument("this study has run", hint="Append or relabel rows.", argument="self")
@@ -267,24 +242,9 @@ class Study:
         return self
 
     def relabel_train(self, index: ArrayLike, labels: ArrayLike) -> Study:
-        """Change labels of train rows. No neighbour moves; probes become stale.
+        """Change the labels of train rows, each at most once; return itself.
 
-        Parameters
-        ----------
-        index : array-like of int, shape (n_changed,)
-            Indices of train rows, each at most once.
-        labels : array-like of int, shape (n_changed,)
-            Their new class codes.
-
-        Returns
-        -------
-        Study
-            Itself.
-
-        Raises
-        ------
-        OneClass, InvalidArgument
-            If an index is unknown or given twice, a code does not fit, or one class is left.
+        No neighbour moves; probes become stale. OneClass or InvalidArgument if that is not possible.
         """
         self.evidence.relabel_train(index, labels)
         return self
@@ -295,21 +255,10 @@ class Study:
         return self
 
     def append(self, X: ArrayLike, y: ArrayLike, *, executor: Executor | None = None) -> Study:
-        """See more train rows: one more block of every curve, through the embeddings as fitted.
+        """See more train rows: a block more of every curve, through the embeddings as fitted; return itself.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Features, or texts or images like the first ones.
-        y : array-like of int, shape (n_rows,)
-            Class codes below `n_classes`.
-        executor : Executor, optional
-            As for :func:`study`.
-
-        Returns
-        -------
-        Study
-            Itself. Embeddings whose race was stopped before its end stay where they are.
+        Rows like the first ones; class codes below `n_classes`. Embeddings whose race was stopped before its
+        end stay where they are.
         """
         rows = self.schema.read(X, "X")
         codes = as_labels(y, "y", n_rows=len(rows), n_classes=self.evidence.n_classes)
@@ -349,24 +298,9 @@ class Study:
         return self
 
     def report(self, target_accuracy: float, *, calibration: Calibration | None = None) -> FeasibilityReport:
-        """Compare what was measured with a target.
+        """Compare what was measured with a target above 0 and at most 1; by default, the shipped calibration.
 
-        Parameters
-        ----------
-        target_accuracy : float
-            Accuracy asked for, above 0 and at most 1.
-        calibration : Calibration, optional
-            The shipped one by default.
-
-        Returns
-        -------
-        FeasibilityReport
-            The report.
-
-        Raises
-        ------
-        InvalidArgument
-            If the target is out of range or the study has not run.
+        InvalidArgument if the target is out of range or the study has not run.
         """
         checked_target(target_accuracy)
         if not all(self.evidence.finished().values()):

@@ -24,16 +24,7 @@ from typing import Literal
 
 from easeml_ray.errors import InvalidArgument
 
-__all__ = [
-    "VARIABLES",
-    "Clause",
-    "Comparison",
-    "Condition",
-    "Latency",
-    "Linear",
-    "Subset",
-    "exact_decimal",
-]
+__all__ = ["VARIABLES", "Clause", "Comparison", "Condition", "Latency", "Linear", "Subset", "exact_decimal"]
 
 Comparison = Literal[">", "<"]
 Linear = dict[str, Fraction]

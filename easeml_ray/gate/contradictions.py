@@ -9,10 +9,9 @@ v_j(w)  value of the expression of clause j
 s       slack: the smallest distance of a v_j from what makes its clause TRUE
 ======  ==========================================================================
 
-A condition can evaluate to TRUE on some test set exactly when a w exists with
-v_j(w) - ε_j > c_j for all clauses j (mirrored for ``<``): a linear program in w and s,
-one for each set of rows that clauses speak of. Where none exists, a smallest set of
-clauses that clash is found by leaving out one after another.
+A condition can evaluate to TRUE on some test set exactly when a w exists with v_j(w) - ε_j > c_j for all
+clauses j (mirrored for ``<``): a linear program in w and s, one for each set of rows that clauses speak of.
+Where none exists, a smallest set of clauses that clash is found by leaving out one after another.
 """
 
 from __future__ import annotations

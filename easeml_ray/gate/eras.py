@@ -11,14 +11,7 @@ from easeml_ray.gate.contradictions import contradictions
 from easeml_ray.gate.era import ERA, EraState
 from easeml_ray.gate.label_messages import SealedLabel, WantTestLabels
 from easeml_ray.gate.language import parse
-from easeml_ray.gate.messages import (
-    EraSealed,
-    Evidence,
-    JudgeModel,
-    OpenEra,
-    ReleaseEra,
-    VerdictGiven,
-)
+from easeml_ray.gate.messages import EraSealed, Evidence, JudgeModel, OpenEra, ReleaseEra, VerdictGiven
 from easeml_ray.gate.meter import OverfittingMeter
 
 __all__ = ["Era", "GatedProject"]
@@ -92,11 +85,9 @@ class Era:
         )
 
     def running_out(self, *passed: bool) -> str:
-        """Say, after verdicts that are given now, why another test set will soon be needed; empty if not.
-
-        Soon is: with the next pass, or with a quarter of the verdicts. Where the models are fixed beforehand
-        all verdicts come at once, and other models only with another search.
-        """
+        """Say, after verdicts that are given now, why another test set will soon be needed; empty if not."""
+        # Soon is: with the next pass, or with a quarter of the verdicts. Where the models are fixed
+        # beforehand all verdicts come at once, and other models only with another search.
         adaptivity, steps = self.terms.adaptivity, self.terms.steps
         allowed, left = passes_allowed(adaptivity), steps - len(self.verdicts) - len(passed)
         if adaptivity == "none" or self.succeeded:

@@ -30,15 +30,7 @@ from fractions import Fraction
 from easeml_ray.errors import InvalidArgument
 from easeml_ray.gate.condition import VARIABLES, Clause, Condition, Subset
 
-__all__ = [
-    "ClauseEvaluation",
-    "Evaluation",
-    "Truth",
-    "Verdict",
-    "evaluate",
-    "least_accuracy",
-    "reachable",
-]
+__all__ = ["ClauseEvaluation", "Evaluation", "Truth", "Verdict", "evaluate", "least_accuracy", "reachable"]
 
 MODES = ("fp-free", "fn-free")
 
@@ -179,11 +171,9 @@ def evaluation_of(
 
 
 def reachable(clause: Clause) -> frozenset[Truth]:
-    """Return what a clause can evaluate to on some test set.
-
-    A tolerance that is too wide for its threshold leaves a clause that can never be TRUE (with fp-free
-    nothing passes) or never be FALSE (with fn-free nothing fails).
-    """
+    """Return what a clause can evaluate to on some test set."""
+    # A tolerance that is too wide for its threshold leaves a clause that can never be TRUE (with fp-free
+    # nothing passes) or never be FALSE (with fn-free nothing fails).
     smallest, largest = clause.span
     ends = [compare(clause, value) for value in (smallest, largest)]
     # Truth changes monotonically with the value, so only the middle needs another look.

@@ -73,27 +73,11 @@ def judge_asking(
     adaptivity: str,
     seed: int,
 ) -> Judged | Wanted:
-    """Judge a model with the labels that are known, or say which are wanted.
+    """Judge a model with the labels that are known, or say which are wanted; the same for the same arguments.
 
-    Parameters
-    ----------
-    condition : Condition
-        Its clauses; recall of a class cannot be judged, as the class of a row is not known.
-    old, new : ndarray of int, shape (n_rows,)
-        Answers of the models.
-    known : mapping of row to class or None
-        Labels so far; None for a row that nobody could label, which counts as the worst case.
-    members : mapping of Subset to ndarray of bool, shape (n_rows,)
-        Rows of each slice.
-    mode, reliability, steps, adaptivity
-        As in :class:`SequentialGate`.
-    seed : int
-        Of the order of the rows: one an era.
-
-    Returns
-    -------
-    Judged or Wanted
-        With the same arguments, the same.
+    The condition has no recall of a class: the class of a row is not known. `old` and `new` are the models'
+    answers, (n_rows,); `known` the labels by row, None for one that nobody could label (the worst case);
+    `members` the rows of each slice, bool (n_rows,); `seed`, one an era, gives the order of the rows.
     """
     if adaptivity != "none":
         return _all_at_once(condition, old, new, known, members, mode)

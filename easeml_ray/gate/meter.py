@@ -159,10 +159,7 @@ class OverfittingMeter:
     def require(self, rows: int) -> None:
         """Refuse a test set on which a band would be narrower than twice the tolerance.
 
-        Raises
-        ------
-        TooFewTestRows
-            With the rows required and available, and the ways out.
+        TooFewTestRows has the rows required and available, and the ways out.
         """
         if rows < self.rows:
             raise TooFewTestRows(
@@ -176,12 +173,7 @@ class OverfittingMeter:
     def reading(self, band: int, rows: int) -> MeterReading:
         """Return what a band that was read says, on so many hidden rows.
 
-        Raises
-        ------
-        InvalidArgument
-            If there is no such band.
-        TooFewTestRows
-            As in :meth:`require`.
+        InvalidArgument if there is no such band, TooFewTestRows as in :meth:`require`.
         """
         if not 0 <= band < self.bands:
             raise InvalidArgument(f"There is no band {band} of {self.bands}.", argument="band")
@@ -194,25 +186,10 @@ class OverfittingMeter:
         )
 
     def read(self, development: float | Decimal | Fraction, *, correct: int, rows: int) -> MeterReading:
-        """Return the band of a model's gap.
+        """Return the band of a model's gap; it got `correct` hidden rows right, of `rows`.
 
-        Parameters
-        ----------
-        development : float, Decimal or Fraction
-            Its accuracy on development, in [0, 1]; a float counts as the decimal that it prints as.
-        correct, rows : int
-            Hidden rows that it got right, of all.
-
-        Returns
-        -------
-        MeterReading
-
-        Raises
-        ------
-        InvalidArgument
-            If a number is out of range.
-        TooFewTestRows
-            If a band would be narrower than twice the tolerance.
+        `development` is its accuracy there, in [0, 1]; a float counts as the decimal that it prints as.
+        InvalidArgument if a number is out of range, TooFewTestRows as in :meth:`require`.
         """
         known = development if isinstance(development, Fraction) else Fraction(str(development))
         if not (0 <= known <= 1 and 0 <= correct <= rows and rows > 0):

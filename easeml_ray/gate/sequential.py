@@ -251,10 +251,7 @@ class SequentialGate:
             self._go_on()
 
     def decide(
-        self,
-        old_predictions: np.ndarray,
-        new_predictions: np.ndarray,
-        ask: Callable[[int], int | None],
+        self, old_predictions: np.ndarray, new_predictions: np.ndarray, ask: Callable[[int], int | None]
     ) -> GateDecision:
         """Judge a model with a function that gives labels.
 
@@ -322,10 +319,8 @@ class SequentialGate:
 
 
 def fixed_rows(clause: Clause, ask: Ask, differing: int, rows: int) -> int:
-    """Return how many rows let the estimate decide a clause, `ask` being that of the end of the rows.
-
-    The smallest of the bounds in closed form; for n - o at the upper confidence limit of p.
-    """
+    """Return how many rows let the estimate decide a clause, `ask` being that of the end of the rows."""
+    # The smallest of the bounds in closed form; for n - o at the upper confidence limit of p.
     if difference(clause) is not None and differing < rows:
         from scipy.stats import beta
 

@@ -110,8 +110,7 @@ class GateState(ComponentState):
         judgeable(condition, body.labelled, meter=bool(body.meter))
         if project.current is not None:
             raise Conflict(
-                "an era is open already",
-                hint="A new test set is taken when the present one is exhausted.",
+                "an era is open already", hint="A new test set is taken when the present one is exhausted."
             )
         sealed = EraSealed(command=body, era=len(project.eras) + 1, required=size.total)
         events: list[Any] = [sealed]

@@ -40,40 +40,15 @@ def members(table: pa.Table, label: str, subset: Subset) -> NDArray[np.bool_]:
 
 
 def subset_rows(table: pa.Table, label: str, condition: Condition) -> dict[Subset, int]:
-    """Count the rows of every slice and class that a condition speaks of.
-
-    Parameters
-    ----------
-    table : pyarrow.Table
-        Features and label.
-    label : str
-        Name of the label column.
-    condition : Condition
-        The condition.
-
-    Returns
-    -------
-    dict of Subset to int
-    """
+    """Count the rows of every slice and class that a condition speaks of, in features and label."""
     return {subset: int(members(table, label, subset).sum()) for subset in condition.subsets}
 
 
 def judgeable(condition: Condition, labelled: bool, *, meter: bool = False) -> None:
     """Refuse a condition that a test set without labels cannot decide.
 
-    Parameters
-    ----------
-    condition : Condition
-        The condition.
-    labelled : bool
-        Whether the test set came with its labels.
-    meter : bool
-        Whether an overfitting meter is to be read, which takes the labels of all rows.
-
-    Raises
-    ------
-    InvalidArgument
-        If it speaks of the rows of a class, and nobody knows which these are, or a meter is to be read.
+    InvalidArgument if it speaks of the rows of a class, and nobody knows which these are, or if a meter is to
+    be read, which takes the labels of all rows.
     """
     if meter and not labelled:
         raise InvalidArgument(

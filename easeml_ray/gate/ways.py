@@ -160,10 +160,8 @@ def possible_ways(condition: Condition, rows: int, plan: Plan) -> Iterator[str]:
 
 
 def wider_condition(condition: Condition, rows: int, plan: Plan) -> Condition | None:
-    """Return the condition with the smallest tolerances, to three digits, that the rows carry.
-
-    None when a clause so widened could no longer become both TRUE and FALSE.
-    """
+    """Return the condition with the smallest tolerances, to three digits, that the rows carry."""
+    # None when a clause so widened could no longer become both TRUE and FALSE.
     if rows < 1:
         return None
     for i, size in enumerate(plan.size(condition).clauses):

@@ -57,11 +57,9 @@ class _Said:
 
 
 def seal_table(table: pa.Table, schema: dict[str, Any], public: bytes) -> bytes:
-    """Return a table as Arrow IPC bytes, sealed to the gate's key.
-
-    Labels are written as codes of one width: the length of what is sealed must not tell how often which
-    class occurs.
-    """
+    """Return a table as Arrow IPC bytes, sealed to the gate's key."""
+    # Labels are written as codes of one width: the length of what is sealed must not tell how often which
+    # class occurs.
     label = schema["label"]
     if table[label].null_count < table.num_rows:
         codes = Classes(tuple(schema["classes"])).encode(table[label])
@@ -87,10 +85,8 @@ def _with_labels(table: pa.Table, schema: dict[str, Any], codes: NDArray[np.int6
 
 
 def judge_model(job: Job, bench: Bench) -> GivesVerdict | WantTestLabels:
-    """Estimate the condition's clauses on all rows of the era and evaluate it.
-
-    A model that fails on the rows fails the gate: the stream goes on without it.
-    """
+    """Estimate the condition's clauses on all rows of the era and evaluate it."""
+    # A model that fails on the rows fails the gate: the stream goes on without it.
     body: JudgeModel = job.body
     terms = body.era.command
     schema = bench.blobs.get_json(job.tenant, terms.schema)
@@ -282,12 +278,7 @@ def _outcome(job: Job, bench: Bench, passed: bool, evidence: Evidence, known: st
     body: JudgeModel = job.body
     terms = body.era.command
     told = GivesVerdict(
-        era=body.era.era,
-        model=body.model,
-        passed=passed,
-        evidence=evidence,
-        sealed_evidence="",
-        known=known,
+        era=body.era.era, model=body.model, passed=passed, evidence=evidence, sealed_evidence="", known=known
     )
     if terms.adaptivity == "none":
         return told

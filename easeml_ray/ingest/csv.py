@@ -104,9 +104,7 @@ def _header(data: bytes) -> tuple[str, tuple[str, ...], int]:
         raise malformed
     if len(fields) == 1:
         raise UnreadableFile(
-            f"line {line} has one column only: {fields[0][:60]!r}",
-            hint=foreign_format(data),
-            line=line,
+            f"line {line} has one column only: {fields[0][:60]!r}", hint=foreign_format(data), line=line
         )
     return delimiter, tuple(name.strip() for name in fields), line
 

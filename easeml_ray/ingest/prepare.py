@@ -19,31 +19,16 @@ __all__ = ["Prepared", "prepare"]
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A file, parsed, checked and parted.
+    """A file, parsed, checked and parted."""
 
-    Attributes
-    ----------
-    tables : dict of Pillar to pyarrow.Table
-        All four pillars, in file order within each. Columns: ``row_id`` int64, ``parent_id``
-        int64 (missing: an original), ``group_id`` string, the features, the label.
-    schema : tuple of Column
-        Names and kinds of the features.
-    label : str
-        Name of the label column, the last one.
-    classes : tuple of str
-        The labels that occur, sorted.
-    thresholds : Thresholds
-        Where later groups go, by :func:`easeml_ray.ingest.assign`.
-    rows : dict of Pillar to int
-        Number of rows in each pillar.
-    """
-
+    # all four pillars, in file order within each. Columns: ``row_id`` int64, ``parent_id`` int64
+    # (missing: an original), ``group_id`` string, the features, the label
     tables: dict[Pillar, pa.Table]
-    schema: tuple[Column, ...]
-    label: str
-    classes: tuple[str, ...]
-    thresholds: Thresholds
-    rows: dict[Pillar, int]
+    schema: tuple[Column, ...]  # names and kinds of the features
+    label: str  # name of the label column, the last one
+    classes: tuple[str, ...]  # the labels that occur, sorted
+    thresholds: Thresholds  # where later groups go, by :func:`easeml_ray.ingest.assign`
+    rows: dict[Pillar, int]  # number of rows in each pillar
 
 
 def prepare(

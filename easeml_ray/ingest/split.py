@@ -123,14 +123,7 @@ def split(
 def assign(group_key: str, thresholds: Thresholds, *, salt: bytes) -> Pillar:
     """Return the pillar of a group, one that was split or one that comes later.
 
-    Parameters
-    ----------
-    group_key : str
-        The entity.
-    thresholds : Thresholds
-        From the split.
-    salt : bytes
-        The same as for the split.
+    Thresholds and salt are those of the split.
     """
     _check_salt(salt)
     digest = _hash(group_key, salt)

@@ -52,29 +52,14 @@ _COUNTING = "counting the first row after the header as 0"
 
 @dataclass(frozen=True, slots=True)
 class CleanTable:
-    """What :func:`validate` found to be usable.
+    """What :func:`validate` found to be usable."""
 
-    Attributes
-    ----------
-    features : pyarrow.Table
-        The features in file order, each float64, int64, bool or string, in one chunk.
-    labels : pyarrow.StringArray of shape (n_rows,)
-        The label of each row, never missing.
-    label : str
-        Name of the label column.
-    columns : tuple of Column
-        Names and kinds of the features.
-    classes : tuple of str
-        The labels that occur, sorted.
-    ids, groups : pyarrow.StringArray of shape (n_rows,) or None
-        The id and the entity group of each row, where such a column was named.
-    """
-
-    features: pa.Table
-    labels: pa.StringArray
-    label: str
-    columns: tuple[Column, ...]
-    classes: tuple[str, ...]
+    features: pa.Table  # the features in file order, each float64, int64, bool or string, in one chunk
+    labels: pa.StringArray  # the label of each row, never missing
+    label: str  # name of the label column
+    columns: tuple[Column, ...]  # names and kinds of the features
+    classes: tuple[str, ...]  # the labels that occur, sorted
+    # ids, groups: the id and the entity group of each row, where such a column was named
     ids: pa.StringArray | None = None
     groups: pa.StringArray | None = None
 

@@ -8,11 +8,4 @@ from easeml_ray.market.purchases import plan_purchases
 from easeml_ray.market.sellers import seller_shapley
 from easeml_ray.market.shapley import knn_shapley
 
-__all__ = [
-    "Offer",
-    "PurchasePlan",
-    "knn_shapley",
-    "plan_purchases",
-    "seller_shapley",
-    "split_payment",
-]
+__all__ = ["Offer", "PurchasePlan", "knn_shapley", "plan_purchases", "seller_shapley", "split_payment"]

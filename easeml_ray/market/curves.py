@@ -45,18 +45,11 @@ class RetainedCurves:
 
 
 def retained_curves(
-    values: ArrayLike,
-    score: Callable[[IntArray], float],
-    *,
-    points: int = 20,
-    draws: int = 5,
-    seed: int = 0,
+    values: ArrayLike, score: Callable[[IntArray], float], *, points: int = 20, draws: int = 5, seed: int = 0
 ) -> RetainedCurves:
-    """Return the accuracy of what is kept, by values of shape (n_rows,) and at random.
-
-    ``score(indices)`` tells the accuracy with some rows, ascending; not on the rows that gave the values.
-    At equal values smaller indices count as better; ``any`` is the mean over `draws` random orders.
-    """
+    """Return the accuracy of what is kept, by values of shape (n_rows,) and at random."""
+    # `score(indices)` tells the accuracy with some rows, ascending; not on the rows that gave the values. At
+    # equal values smaller indices count as better; `any` is the mean over `draws` random orders.
     given = np.asarray(values, dtype=np.float64)
     if given.ndim != 1 or not given.size or not np.isfinite(given).all():
         raise InvalidArgument(

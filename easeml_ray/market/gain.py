@@ -10,11 +10,9 @@ __all__ = ["to_gain"]
 
 
 def to_gain(value: OfferValue, *, current_accuracy: float, target_accuracy: float) -> Gain:
-    """Map the rise of the utility by an offer, alone or in a plan, to a rise of the model's accuracy.
-
-    The utility is the share of a development row's neighbours that have its label, the expected accuracy of a
-    rule that asks one of them at random. A point of it is taken as a point of accuracy, up to the target.
-    """
+    """Map the rise of the utility by an offer, alone or in a plan, to a rise of the model's accuracy."""
+    # The utility is the share of a development row's neighbours that have its label, the expected accuracy of
+    # a rule that asks one of them at random. A point of it is taken as a point of accuracy, up to the target.
     for name, accuracy in (("current_accuracy", current_accuracy), ("target_accuracy", target_accuracy)):
         if not 0.0 <= accuracy <= 1.0:
             raise InvalidArgument(

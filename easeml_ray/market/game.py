@@ -44,11 +44,9 @@ def add_games(
     weights: FloatArray,
     total: FloatArray,
 ) -> None:
-    """Add the values of sellers, times K, for some development rows to `total`, (M,).
-
-    sellers, match : (T, R) seller of each row, nearest first, at most K of each, and whether its label is
-    right; moments, weights : (G,) quadrature on 0 .. 1.
-    """
+    """Add the values of sellers, times K, for some development rows to `total`, (M,)."""
+    # sellers, match : (T, R) seller of each row, nearest first, at most K of each, and whether its label is
+    # right; moments, weights : (G,) quadrature on 0 .. 1.
     g = moments.shape[0]
     before = np.zeros((n_sellers + 1, k, g))
     after = np.zeros((n_sellers + 1, k, g))

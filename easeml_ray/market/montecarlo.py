@@ -62,11 +62,9 @@ def sampled_seller_shapley(
     most_orders: int = 2000,
     seed: int = 0,
 ) -> SampledValues:
-    """Return the values of sellers by drawn orders, where the exact game is out of reach.
-
-    Arguments are those of :func:`easeml_ray.market.seller_shapley`. It stops once every 90 % interval is
-    within `half_width`, or after `most_orders`, at least 32.
-    """
+    """Return the values of sellers by drawn orders, where the exact game is out of reach."""
+    # Arguments are those of :func:`easeml_ray.market.seller_shapley`. It stops once every 90 % interval is
+    # within `half_width`, or after `most_orders`, at least 32.
     from easeml_ray.market.game import play_orders
 
     rows, labels, dev_rows, dev_labels, classes = checked(
@@ -77,9 +75,7 @@ def sampled_seller_shapley(
         raise InvalidArgument(f"half_width is {half_width}", hint="Give more than 0.", argument="half_width")
     if most_orders < 2 * FEWEST_PAIRS:
         raise InvalidArgument(
-            f"most_orders is {most_orders}",
-            hint=f"Give at least {2 * FEWEST_PAIRS}.",
-            argument="most_orders",
+            f"most_orders is {most_orders}", hint=f"Give at least {2 * FEWEST_PAIRS}.", argument="most_orders"
         )
     parts = list(nearest_of_each(rows, dev_rows, owned.groups, k))
     groups = owned.groups[np.concatenate([kept for _, kept in parts])]
@@ -102,10 +98,7 @@ def sampled_seller_shapley(
 
 
 def _until_sure(
-    draw: Callable[[int, int], FloatArray],
-    n_sellers: int,
-    half_width: float,
-    most_orders: int,
+    draw: Callable[[int, int], FloatArray], n_sellers: int, half_width: float, most_orders: int
 ) -> SampledValues:
     """Draw pairs until every interval is narrow enough."""
     from scipy.stats import t as student

@@ -20,7 +20,7 @@ Rows are sorted as whole numbers, which hold s in equal steps between the neares
 row and its match: by two digits that tell nearly all rows apart, the minor one first, then what agrees
 in both by insertion.
 
-The compiler's cache of a function looks at the function's own file only: a part in another file could be
+The compiler's cache of a function looks at one file only, the function's own: a part in another could be
 changed, and the old code would run on. All that is compiled into these four stays here.
 
 References
@@ -131,10 +131,8 @@ def _sort(
     loose: IntArray,
     counts: SmallArray,
 ) -> float:
-    """Write keys in ascending order: (s in whole steps, row, match), at most 62 bits together.
-
-    Returns the width of a step, in units of s, times the keys that a step has.
-    """
+    """Write keys in ascending order: (s in whole steps, row, match), at most 62 bits together."""
+    # Returns the width of a step, in units of s, times the keys that a step has.
     n = s.shape[0]
     shift = _bits(n) + 1
     steps = min(62 - shift, MOST_STEPS)
@@ -409,12 +407,7 @@ def _nearest(
 
 @entrance
 def nearest_rows(
-    s: FloatArray,
-    window: FloatArray,
-    X: FloatArray,
-    Z: FloatArray,
-    rows: IntArray,
-    d2: FloatArray,
+    s: FloatArray, window: FloatArray, X: FloatArray, Z: FloatArray, rows: IntArray, d2: FloatArray
 ) -> None:
     """Write the nearest rows of each development row, ties to the smaller index, and d2, (T, count)."""
     count = rows.shape[1]

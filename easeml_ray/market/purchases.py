@@ -239,12 +239,10 @@ def _greedy(
     weights: FloatArray,
     worlds: FloatArray,
 ) -> tuple[list[PurchaseStep], list[FloatArray], float]:
-    """Buy the offer of the highest gain per cent until none is affordable and gains.
-
-    Returns the steps, the utilities of the development rows before and after each, and the rise of u.
-    The rise is not submodular, so that a gain of an earlier step bounds nothing; but a purchase touches
-    few development rows, and only their part of each gain is computed anew.
-    """
+    """Buy the offer of the highest gain per cent until none is affordable and gains."""
+    # Returns the steps, the utilities of the development rows before and after each, and the rise of u. The
+    # rise is not submodular, so that a gain of an earlier step bounds nothing; but a purchase touches few
+    # development rows, and only their part of each gain is computed anew.
     n_dev = owned.d2.shape[0]
     steps: list[PurchaseStep] = []
     levels = [owned.utilities(k)]

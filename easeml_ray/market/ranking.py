@@ -67,12 +67,10 @@ def blocks(X: FloatArray, Z: FloatArray) -> Iterator[Block]:
 
 
 def rounding_bound(n_features: int, reach: FloatArray) -> FloatArray:
-    """Return B, (T,), the bound of ``|s + |z|^2 - D|``, D being the direct differences in float64.
-
-    A product of d + 1 terms, the rounding of centred cells and that of the differences are each at most
-    ``(d + 4) u reach^2``, u = 2^-53; reach : (T,) length of the longest train row and of the development
-    row, together, about the same centre.
-    """
+    """Return B, (T,), the bound of ``|s + |z|^2 - D|``, D being the direct differences in float64."""
+    # A product of d + 1 terms, the rounding of centred cells and that of the differences are each at most `(d
+    # + 4) u reach^2`, u = 2^-53; reach : (T,) length of the longest train row and of the development row,
+    # together, about the same centre.
     bound: FloatArray = (3.0 * n_features + 16.0) * 2.0**-53 * np.square(reach)
     return bound
 
@@ -103,10 +101,8 @@ def nearest(X: FloatArray, Z: FloatArray, count: int) -> tuple[IntArray, FloatAr
 def nearest_of_each(
     X: FloatArray, Z: FloatArray, groups: IntArray, k: int
 ) -> Iterator[tuple[slice, IntArray]]:
-    """Yield, block by block, the train rows that fewer than k nearer rows of the same group precede.
-
-    groups : (n,) counted from 0; rows : (t, R) nearest first, R the sum of min(k, rows) over the groups.
-    """
+    """Yield, block by block, the train rows that fewer than k nearer rows of the same group precede."""
+    # groups : (n,) counted from 0; rows : (t, R) nearest first, R the sum of min(k, rows) over the groups.
     from easeml_ray.market.ordering import kept_of_each
 
     X, Z = sealed(X), sealed(Z)
@@ -119,11 +115,9 @@ def nearest_of_each(
 
 
 def sealed(array: NDArray[T]) -> NDArray[T]:
-    """Return a view that cannot be written to.
-
-    What comes from an object store cannot either, and to the compiler that is another type: with all arrays
-    sealed it compiles once.
-    """
+    """Return a view that cannot be written to."""
+    # What comes from an object store cannot either, and to the compiler that is another type: with all arrays
+    # sealed it compiles once.
     view = array.view()
     view.flags.writeable = False
     return view

@@ -38,11 +38,9 @@ def update_rises(
     changed: BoolArray,
     rises: FloatArray,
 ) -> None:
-    """Compute the rises of segments, (S,), anew where the development row's owned list has changed.
-
-    point : (S,) development row of each segment; pointer : (S + 1,) where its rows begin in d2 and match;
-    places of an owned list that no row fills have distance infinity and match 0.
-    """
+    """Compute the rises of segments, (S,), anew where the development row's owned list has changed."""
+    # point : (S,) development row of each segment; pointer : (S + 1,) where its rows begin in d2 and match;
+    # places of an owned list that no row fills have distance infinity and match 0.
     places = owned_d2.shape[1]
     for g in range(point.shape[0]):
         t = point[g]

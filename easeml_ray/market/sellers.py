@@ -9,13 +9,12 @@ L = K - c_{s_r}(r) = how many nearer rows of others row r can bear
 t = the moment of arrival of a seller, uniform on 0 .. 1 and independent
 R = rows that can matter to a development row: the K nearest of each seller
 
-The utility ``jia`` is a sum over rows: ``v(S) = (1/K) sum_r a_r [s_r in S] [N_S(r) < K]``,
-where N_S(r) counts nearer rows of sellers in S. A seller that arrives at t finds every other
-one there with probability t, so that the count of nearer rows of others has the generating
-function ``prod_m (1 - t + t z^{c_m})``. Row r gives its own seller ``P(count < L)`` and takes
-``t P(L - c_m <= count without m < L)`` from each other seller m, both integrated over t. They
-are polynomials of degree below M, which Gauss-Legendre quadrature of floor(M/2) + 1 nodes
-integrates exactly.
+The utility ``jia`` is a sum over rows: ``v(S) = (1/K) sum_r a_r [s_r in S] [N_S(r) < K]``, where N_S(r)
+counts nearer rows of sellers in S. A seller that arrives at t finds every other one there with probability t,
+so that the count of nearer rows of others has the generating function ``prod_m (1 - t + t z^{c_m})``. Row r
+gives its own seller ``P(count < L)`` and takes ``t P(L - c_m <= count without m < L)`` from each other seller
+m, both integrated over t. They are polynomials of degree below M, which Gauss-Legendre quadrature of
+floor(M/2) + 1 nodes integrates exactly.
 
 Sellers are paid by this game, never by the sum of their rows' values: copying one's rows
 raises that sum, and with one neighbour changes nothing of what the seller adds.
@@ -85,9 +84,8 @@ def seller_shapley(
     Returns
     -------
     ndarray of shape (n_sellers,)
-        Values up to the largest owner named; 0 for one without rows. They sum to
-        ``v(all) - v({})``. Exact for one owner a row and ``jia``, in polynomial time;
-        exact by enumeration otherwise.
+        Values up to the largest owner named; 0 for one without rows. They sum to ``v(all) - v({})``. Exact
+        for one owner a row and ``jia``, in polynomial time; exact by enumeration otherwise.
 
     Raises
     ------
@@ -205,13 +203,10 @@ def _owner_lists(owners: ArrayLike | Sequence[Sequence[int]], n_rows: int) -> li
 
 
 def _quadrature(n_sellers: int) -> tuple[FloatArray, FloatArray]:
-    """Return moments and weights on 0 .. 1 for a game of M sellers.
-
-    M // 2 + 1 of them integrate a polynomial of degree M exactly. A product of M factors
-    ``1 - t + t z^c`` is bounded by ``(1 + delta^2 / 2)^M`` on the ellipse ``rho = 1 + delta`` about
-    0 .. 1, so that the error with G of them falls as ``exp(-2 G^2 / M)``: 4.5 sqrt(M) are enough for
-    float64 when there are many sellers.
-    """
+    """Return moments and weights on 0 .. 1 for a game of M sellers."""
+    # M // 2 + 1 of them integrate a polynomial of degree M exactly. A product of M factors `1 - t + t z^c` is
+    # bounded by `(1 + delta^2 / 2)^M` on the ellipse `rho = 1 + delta` about 0 .. 1, so that the error with G
+    # of them falls as `exp(-2 G^2 / M)`: 4.5 sqrt(M) are enough for float64 when there are many sellers.
     count = min(n_sellers // 2 + 1, int(np.ceil(4.5 * np.sqrt(n_sellers))))
     x, w = np.polynomial.legendre.leggauss(count)
     return (x + 1.0) / 2.0, w / 2.0

@@ -52,11 +52,9 @@ def settle(
     n_classes: int | None = None,
     seed: int = 0,
 ) -> Settled:
-    """Split an amount among the owners of rows X (n_rows, d) by the seller game.
-
-    owners is as for :func:`easeml_ray.market.seller_shapley`, numbered from 0; X_owned may be empty.
-    Orders are drawn from `seed` where the game is out of reach: shared rows or ``soft`` among more than 12.
-    """
+    """Split an amount among the owners of rows X (n_rows, d) by the seller game."""
+    # owners is as for :func:`easeml_ray.market.seller_shapley`, numbered from 0; X_owned may be empty. Orders
+    # are drawn from `seed` where the game is out of reach: shared rows or `soft` among more than 12.
     rows, labels, dev_rows, dev_labels, _ = checked(
         X, y, X_dev, y_dev, k=k, utility=utility, n_classes=n_classes
     )

@@ -114,11 +114,9 @@ def shard_values(
     epsilon: float | None = None,
     n_classes: int | None = None,
 ) -> FloatArray:
-    """Return the values, (n_rows,), summed over some development rows.
-
-    The sums of all parts, together, divided by the development rows, are :func:`knn_shapley`. For ``soft``,
-    give the classes: a part may not have them all.
-    """
+    """Return the values, (n_rows,), summed over some development rows."""
+    # The sums of all parts, together, divided by the development rows, are :func:`knn_shapley`. For `soft`,
+    # give the classes: a part may not have them all.
     from easeml_ray.market.ordering import add_exact, add_truncated
 
     rows, codes, dev_rows, dev_codes, classes = checked(

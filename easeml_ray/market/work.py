@@ -118,13 +118,7 @@ def value_rows(job: Job, bench: Bench) -> ReportValues:
     X, y = train.X[rows], train.y[rows]
     with bench.executor() as executor:
         values = spread_values(
-            X,
-            y,
-            development.X[valuing],
-            development.y[valuing],
-            executor,
-            k=_K,
-            n_classes=version.n_classes,
+            X, y, development.X[valuing], development.y[valuing], executor, k=_K, n_classes=version.n_classes
         )
     score = vote_accuracy(X, y, development.X[scoring], development.y[scoring], k=_K)
     curves = retained_curves(values, score, points=_POINTS, draws=3, seed=job.seed)

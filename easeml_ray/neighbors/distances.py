@@ -5,9 +5,8 @@ Symbols
 T = test rows, n = train rows, d = features, k = neighbours kept, p = pairs
 D = squared Euclidean distance of a pair, as float64 computes it by direct differences
 
-The nearer of two train rows is the smaller of (D, index). The value of a pair does not depend
-on the pairs beside it, so neighbours found in parts, merged in any order, are those of the
-whole, bit for bit.
+The nearer of two train rows is the smaller of (D, index). The value of a pair does not depend on the pairs
+beside it, so neighbours found in parts, merged in any order, are those of the whole, bit for bit.
 """
 
 from __future__ import annotations
@@ -27,10 +26,8 @@ PAIR_VALUES = 1 << 16  # differences held at once: 512 KiB, which stay in the ca
 
 
 def directions(X: FloatArray) -> FloatArray:
-    """Return rows as points whose squared Euclidean distance is ``2 - 2 cos``.
-
-    Shapes: X (n, d); returned (n, d + 1).
-    """
+    """Return rows as points whose squared Euclidean distance is ``2 - 2 cos``."""
+    # Shapes: X (n, d); returned (n, d + 1).
     largest = np.abs(X).max(axis=1, keepdims=True)
     zero = largest == 0.0
     # Divided by its largest value first, no row over- or underflows when squared.
@@ -43,10 +40,8 @@ def directions(X: FloatArray) -> FloatArray:
 
 
 def pair_distances(queries: FloatArray, rows: FloatArray, row: IntArray, column: IntArray) -> FloatArray:
-    """Return the squared distance D of (test, train) pairs by direct differences.
-
-    Shapes: queries, rows (T, d) and (n, d); row, column (p,); returned (p,).
-    """
+    """Return the squared distance D of (test, train) pairs by direct differences."""
+    # Shapes: queries, rows (T, d) and (n, d); row, column (p,); returned (p,).
     distance = np.empty(row.size)
     step = max(1, PAIR_VALUES // queries.shape[1])
     for i in range(0, row.size, step):
@@ -57,10 +52,8 @@ def pair_distances(queries: FloatArray, rows: FloatArray, row: IntArray, column:
 
 
 def take_nearer(known: tuple[NDArray[Any], ...], found: tuple[NDArray[Any], ...]) -> None:
-    """Keep the k nearest of what is known and what was found, row by row.
-
-    Shapes: known (T, k); found (T, j).
-    """
+    """Keep the k nearest of what is known and what was found, row by row."""
+    # Shapes: known (T, k); found (T, j).
     k = known[0].shape[1]
     both = [np.concatenate(pair, axis=1) for pair in zip(known, found, strict=True)]
     distance, index = both[0], both[1]

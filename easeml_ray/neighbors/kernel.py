@@ -8,12 +8,11 @@ q = a test row, a = a train row, D = squared distance of a pair as float64 compu
 s, S, upper = score of a pair, what a product computes for it, and a bound of the k-th smallest
     score of a test row from above, as :mod:`easeml_ray.neighbors.passes` defines them
 
-One matrix product a block ranks its pairs up to a proven bound of its rounding. Of each block
-only the row minima are taken, all in one sweep; a test row whose minimum can be below its
-k-th nearest so far is looked at closely, which happens to it about k ln(n / m) times. The
-pairs of such rows that the bound does not rule out are few; D decides them. So the answer does
-not depend on the product: neither on its precision, nor on its order of summation, nor on
-what else was in the block.
+One matrix product a block ranks its pairs up to a proven bound of its rounding. Of each block only the row
+minima are taken, all in one sweep; a test row whose minimum can be below its k-th nearest so far is looked at
+closely, which happens to it about k ln(n / m) times. The pairs of such rows that the bound does not rule out
+are few; D decides them. So the answer does not depend on the product: neither on its precision, nor on its
+order of summation, nor on what else was in the block.
 """
 
 from __future__ import annotations
@@ -26,13 +25,7 @@ from numpy.typing import NDArray
 
 from easeml_ray.arrays import FloatArray, IntArray
 from easeml_ray.errors import InvalidArgument
-from easeml_ray.neighbors.distances import (
-    Metric,
-    directions,
-    first_of_equals,
-    pair_distances,
-    take_nearer,
-)
+from easeml_ray.neighbors.distances import Metric, directions, first_of_equals, pair_distances, take_nearer
 from easeml_ray.neighbors.passes import Columns, FloatPass, IntegerPass, Pass, Scaled, integers_pay
 
 __all__ = ["Queries", "offer"]
@@ -52,10 +45,7 @@ PAIR_COST, COORDINATE_COST = 8000, 60  # an undecided pair, and each of its coor
 
 
 class Queries:
-    """The test side of a search: rows, and what a pass needs to know of them.
-
-    Shapes: X_test (T, d).
-    """
+    """The test side of a search: rows, and what a pass needs to know of them. Shapes: X_test (T, d)."""
 
     def __init__(self, X_test: FloatArray, metric: Metric) -> None:
         if metric not in ("euclidean", "cosine"):
@@ -95,10 +85,7 @@ class Queries:
         return self._centre
 
     def points(self, X: FloatArray) -> FloatArray:
-        """Return rows as points whose Euclidean distance is the metric's.
-
-        Shapes: X (n, d).
-        """
+        """Return rows as points whose Euclidean distance is the metric's. Shapes: X (n, d)."""
         return X if self.metric == "euclidean" else directions(X)
 
     def scaled(self, rows: FloatArray) -> Scaled:
@@ -254,10 +241,8 @@ class _Search:
 def offer(
     queries: Queries, points: FloatArray, names: IntArray, distance: FloatArray, nearest: IntArray
 ) -> IntArray:
-    """Keep the k nearest of the rows known and of these, in place.
-
-    Shapes: points (n, d); names (n,); distance (T, k); nearest (T, k); returned (T, k).
-    """
+    """Keep the k nearest of the rows known and of these, in place."""
+    # Shapes: points (n, d); names (n,); distance (T, k); nearest (T, k); returned (T, k).
     search = _Search(queries, points, names, distance, nearest)
     size = max(TRAIN_BLOCK // 8, min(TRAIN_BLOCK, BLOCK_VALUES // points.shape[1]))
     for first in range(0, points.shape[0], size):

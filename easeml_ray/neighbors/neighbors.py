@@ -81,27 +81,11 @@ class NearestNeighbors:
     def append(
         self, X: ArrayLike, *, start: int | None = None, index: ArrayLike | None = None
     ) -> NearestNeighbors:
-        """See more train rows.
+        """See more train rows, (n_rows, d); return itself.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, d)
-            Features.
-        start : int, optional
-            Index of the first of these rows in the whole of train; the others follow.
-            By default they follow the last row seen.
-        index : array-like of int, shape (n_rows,), optional
-            The index of each row, where they do not follow one another; instead of `start`.
-
-        Returns
-        -------
-        NearestNeighbors
-            Itself.
-
-        Raises
-        ------
-        InvalidArgument
-            If an array is unusable, or both `start` and `index` are given.
+        `start` is the index of the first in the whole of train, and the others follow; by default after the
+        last row seen. Rows that do not follow one another have an `index`, int (n_rows,), instead.
+        InvalidArgument if an array is unusable, or both are given.
         """
         rows = as_features(X, "X", n_features=self.queries.n_features, min_rows=0)
         names = train_indices(rows.shape[0], start, index, after=self.n_train)
@@ -111,22 +95,10 @@ class NearestNeighbors:
         return self
 
     def merge(self, other: NearestNeighbors | Found) -> NearestNeighbors:
-        """Take over what another search over the same test rows has seen.
+        """Take over what another search, or a Found, over the same test rows has seen; return itself.
 
-        Parameters
-        ----------
-        other : NearestNeighbors or Found
-            Of other train rows, or of some of the same; it is not changed.
-
-        Returns
-        -------
-        NearestNeighbors
-            Itself.
-
-        Raises
-        ------
-        InvalidArgument
-            If the test rows or the metric differ, or it kept fewer neighbours.
+        It may have seen some of the same rows, and is not changed. InvalidArgument if the test rows or the
+        metric differ, or it kept fewer neighbours.
         """
         found = other.found() if isinstance(other, NearestNeighbors) else other
         if found.digest != self.queries.digest:
@@ -146,13 +118,7 @@ class NearestNeighbors:
         return self
 
     def found(self) -> Found:
-        """Return what was found, without the features, for another process to merge.
-
-        Returns
-        -------
-        Found
-            Copies, which later calls do not change.
-        """
+        """Return copies of what was found, without the features, for another process to merge."""
         return Found(self.distance.copy(), self.nearest.copy(), self.n_train, self.queries.digest)
 
 
@@ -227,10 +193,8 @@ def vote(nearest: ArrayLike, y_train: ArrayLike, n_classes: int, k: int | Sequen
 
 
 def train_indices(count: int, start: int | None, index: ArrayLike | None, *, after: int) -> IntArray:
-    """Return the indices of train rows that are given by their first, one by one, or not at all.
-
-    Shapes: returned (count,).
-    """
+    """Return the indices of train rows that are given by their first, one by one, or not at all."""
+    # Shapes: returned (count,).
     if index is None:
         first = after if start is None else int(start)
         if first < 0:

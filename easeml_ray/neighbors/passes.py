@@ -30,10 +30,9 @@ Integer pass: x = p X + f and y = r Y + h with X, Y whole numbers up to 127 in m
     an offset, are rounded down to a whole number, which four more columns write in base 127;
     the products are whole numbers and exact.
 
-Both margins also hold what underflow may add. A row outside the range of the unit has no
-score: a test row beyond 2^30 units gets an infinite margin; a train row beyond 2^33 units is
-at least eight times as far from c as any test row that has one, so that ``s >= 2^65``, which
-is its S. Neither overflows.
+Both margins also hold what underflow may add. A row outside the range of the unit has no score: a test row
+beyond 2^30 units gets an infinite margin; a train row beyond 2^33 units is at least eight times as far from c
+as any test row that has one, so that ``s >= 2^65``, which is its S. Neither overflows.
 """
 
 from __future__ import annotations
@@ -88,10 +87,7 @@ class Pass(Protocol):
 
 
 class Scaled:
-    """Test rows x in units of 2^e.
-
-    Shapes: rows (T, d); centre (d,).
-    """
+    """Test rows x in units of 2^e. Shapes: rows (T, d); centre (d,)."""
 
     def __init__(self, rows: FloatArray, centre: FloatArray, e: int) -> None:
         self.e, self.centre, self.width = e, centre, rows.shape[1]

@@ -69,12 +69,10 @@ class Models:
         return (_moved(body.model, MODEL.initial, ModelEvent.RETIRE),)
 
     def close_intake(self, body: CloseIntake, now: float) -> tuple[tuple[Any, ...], list[str]]:
-        """Admit the best chain of models in which each beats the one before by the minimum gain.
-
-        Arms finish in any order, so the rule is applied to the version's models from the
-        lowest bound up: the admitted ones are the best ``steps`` of that chain, and the
-        outcome does not depend on which worker was faster.
-        """
+        """Admit the best chain of models in which each beats the one before by the minimum gain."""
+        # Arms finish in any order, so the rule is applied to the version's models from the lowest bound up:
+        # the admitted ones are the best `steps` of that chain, and the outcome does not depend on which
+        # worker was faster.
         fresh = [
             model.added
             for model in self.known.values()

@@ -128,13 +128,7 @@ class ModelPicker:
 
     @classmethod
     def resumed(
-        cls,
-        losses: ArrayLike,
-        proposals: int,
-        *,
-        n_classes: int,
-        beta: float = 1.0,
-        rng: np.random.Generator,
+        cls, losses: ArrayLike, proposals: int, *, n_classes: int, beta: float = 1.0, rng: np.random.Generator
     ) -> ModelPicker:
         """Return a picker in the middle of a stream, for an owner who keeps the losses.
 

@@ -156,27 +156,10 @@ PROBES: dict[str, Probe] = {
 def predictions(
     name: str, X: FloatArray, y: IntArray, span: tuple[int, int], Z: FloatArray, n_classes: int
 ) -> dict[str, FloatArray]:
-    """Train a probe on some rows and return what its members make of others.
+    """Train a probe on the rows of `span` (the first, one past the last) and return its members' predictions.
 
-    Parameters
-    ----------
-    name : str
-        A key of :data:`PROBES`.
-    X : ndarray of shape (n, d)
-        Train features.
-    y : ndarray of int64, shape (n,)
-        Class codes.
-    span : (int, int)
-        The rows to train on: the first, and one past the last.
-    Z : ndarray of shape (T, d)
-        Features of the rows to predict.
-    n_classes : int
-        Classes C.
-
-    Returns
-    -------
-    dict of str to ndarray of shape (T, C)
-        Class probabilities by member, positive; empty where the probe is left out.
+    X (n, d) and y (n,) are of train, Z (T, d) is to be predicted; `name` is a key of :data:`PROBES`. By
+    member (T, C), positive probabilities; empty where the probe is left out.
     """
     probe = PROBES[name]
     if n_classes > probe.most_classes:
@@ -196,15 +179,7 @@ def predictions(
 def probe_view(X: FloatArray, dev: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return what probes look at: standardised features, their leading components if they are many.
 
-    Parameters
-    ----------
-    X, dev : ndarray of shapes (n, d) and (T, d)
-        Features of train and development rows.
-
-    Returns
-    -------
-    ndarray of shapes (n, k) and (T, k)
-        Fitted on train; k is at most :data:`MAX_PROBE_FEATURES`.
+    Both are fitted on train: (n, k) and (T, k) with k at most :data:`MAX_PROBE_FEATURES`.
     """
     wide = X.shape[1] > MAX_PROBE_FEATURES
     fitted = embedding_named(f"pca-{MAX_PROBE_FEATURES}" if wide else "standardise").fit(X)

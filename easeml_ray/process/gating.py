@@ -28,10 +28,8 @@ __all__ = ["gated", "next_era", "to_gate"]
 
 
 def next_era(state: ComponentState, project: Project, event: Event) -> None:
-    """Open an era on the next test set, unless one is open: then the set waits for its end.
-
-    It waits for the pool too, which says what is deployed after the last verdict: the new era's ``o``.
-    """
+    """Open an era on the next test set, unless one is open: then the set waits for its end."""
+    # It waits for the pool too, which says what is deployed after the last verdict: the new era's `o`.
     if project.era_open or project.verdicts or not project.test_sets or project.version is None:
         return
     project.era_open = True

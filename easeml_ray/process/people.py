@@ -25,22 +25,11 @@ from easeml_ray.oracle.messages import (
     Skip,
     Skipped,
 )
-from easeml_ray.pool.messages import (
-    FinishRound,
-    LabelledRow,
-    ObserveLabels,
-)
-from easeml_ray.process.messages import (
-    EnterPhase,
-    OverrideTarget,
-    RequestImprovement,
-)
+from easeml_ray.pool.messages import FinishRound, LabelledRow, ObserveLabels
+from easeml_ray.process.messages import EnterPhase, OverrideTarget, RequestImprovement
 from easeml_ray.process.project import PhaseEvent
 from easeml_ray.process.view import Batch, Project
-from easeml_ray.registry.messages import (
-    Correction,
-    Revise,
-)
+from easeml_ray.registry.messages import Correction, Revise
 
 __all__ = [
     "ask",

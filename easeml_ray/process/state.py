@@ -14,14 +14,7 @@ from easeml_ray.cleaning.messages import Learned
 from easeml_ray.component.base import ComponentState
 from easeml_ray.errors import AlreadyExists, InvalidSpec, NotFound
 from easeml_ray.feasibility.messages import CancelStudy
-from easeml_ray.messages import (
-    SYSTEM,
-    Command,
-    Decision,
-    Event,
-    LedgerLine,
-    Role,
-)
+from easeml_ray.messages import SYSTEM, Command, Decision, Event, LedgerLine, Role
 from easeml_ray.process.messages import (
     Choose,
     ControlChanged,
@@ -115,9 +108,7 @@ class LifecycleState(ComponentState):
         _check_name("tenant", body.name)
         if body.role not in set(Role) - {Role.SYSTEM}:
             raise InvalidSpec(
-                f"no role {body.role!r}",
-                hint="Roles: admin, tenant, annotator, seller.",
-                field="role",
+                f"no role {body.role!r}", hint="Roles: admin, tenant, annotator, seller.", field="role"
             )
         return Decision((TenantCreated(command=body),), {"tenant": body.name, "role": body.role})
 
@@ -223,13 +214,7 @@ class LifecycleState(ComponentState):
     # -- queries --------------------------------------------------------------------------
 
     def project(self, name: str) -> Project:
-        """Return a project.
-
-        Raises
-        ------
-        NotFound
-            No such project.
-        """
+        """Return a project, or raise NotFound."""
         if name not in self.projects:
             raise NotFound(
                 f"no project {name}",

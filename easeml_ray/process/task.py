@@ -107,66 +107,35 @@ class GateSpec(_Frozen):
 
 
 class TaskSpec(_Frozen):
-    """One application.
+    """One application."""
 
-    Attributes
-    ----------
-    label : str
-        Column that holds the class.
-    id_column, group_column : str or None
-        Column of unique ids; column of the entity whose rows must stay in one pillar.
-    features : tuple of str or None
-        Columns to learn from; None: all others.
-    target_accuracy : float
-        Share of rows that the deployed model should get right, in (0, 1).
-    minimum_gain : float
-        A model is admitted to the gate only when its development lower bound beats the
-        last admitted one's by this much.
-    gates_a_day : int
-        At most so many admissions in 24 hours.
-    when_undecided : str
-        What to do when the interval straddles the target: ``ask`` a person, ``improve`` the
-        data, or ``train`` anyway. The choice is logged.
-    batch_items : int
-        At most so many requests in one round of cleaning or relabelling.
-    window_rows : int
-        Realtime rows a window holds.
-    sample_rate : float
-        Share of served rows that enter windows.
-    answers_per_item : int
-        How many different annotators answer one request.
-    request_hours : float
-        Hours until an unanswered request expires.
-    """
-
-    label: str = Field(min_length=1)
-    id_column: str | None = None
-    group_column: str | None = None
-    features: tuple[str, ...] | None = None
+    label: str = Field(min_length=1)  # column that holds the class
+    id_column: str | None = None  # column of unique ids
+    group_column: str | None = None  # column of the entity whose rows must stay in one pillar
+    features: tuple[str, ...] | None = None  # columns to learn from; None: all others
+    # share of rows that the deployed model should get right, in (0, 1)
     target_accuracy: float = Field(gt=0, lt=1)
     prices: Prices = Prices()
     budgets: Budgets = Budgets()
     shares: Shares = Shares()
     gate: GateSpec = GateSpec()
+    # a model is admitted to the gate only when its development lower bound beats the last one's by this much
     minimum_gain: float = Field(default=0.005, ge=0, lt=1)
-    gates_a_day: int = Field(default=16, ge=1)
+    gates_a_day: int = Field(default=16, ge=1)  # at most so many admissions in 24 hours
+    # when the interval straddles the target: ask a person, improve the data, or train anyway; it is logged
     when_undecided: Literal["ask", "improve", "train"] = "ask"
+    # at most so many requests in one round of cleaning or relabelling
     batch_items: int = Field(default=100, ge=1, le=150)
-    window_rows: int = Field(default=64, ge=8, le=100_000)
-    sample_rate: float = Field(default=1.0, ge=0, le=1)
-    answers_per_item: int = Field(default=1, ge=1, le=9)
-    request_hours: float = Field(default=72.0, gt=0)
+    window_rows: int = Field(default=64, ge=8, le=100_000)  # realtime rows a window holds
+    sample_rate: float = Field(default=1.0, ge=0, le=1)  # share of served rows that enter windows
+    answers_per_item: int = Field(default=1, ge=1, le=9)  # how many different annotators answer one request
+    request_hours: float = Field(default=72.0, gt=0)  # hours until an unanswered request expires
     seed: int = 0
 
 
 def parse_task(value: dict[str, Any]) -> TaskSpec:
-    """Validate a specification given as plain values.
-
-    Raises
-    ------
-    InvalidSpec
-        With the field and what it must be; ConditionSyntax for a CI condition.
-    """
+    """Validate a specification given as plain values."""
+    # InvalidSpec names the field and what it must be; ConditionSyntax is of a CI condition.
     try:
         return TaskSpec.model_validate(value)
     except ConditionSyntax:

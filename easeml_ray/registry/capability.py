@@ -55,13 +55,7 @@ class Capability:
 
 
 def mint(project: str, pillar: Pillar, holder: str) -> Capability:
-    """Return the capability that the matrix gives ``holder``.
-
-    Raises
-    ------
-    CapabilityDenied
-        The matrix closes the pillar to the holder.
-    """
+    """Return the capability that the matrix gives ``holder``; CapabilityDenied if it gives none."""
     verbs = MATRIX.get(holder, {}).get(pillar, frozenset())
     if not verbs:
         raise _denied(holder, pillar, "any")
@@ -69,14 +63,8 @@ def mint(project: str, pillar: Pillar, holder: str) -> Capability:
 
 
 def check(capability: Capability, ref: DatasetRef, verb: str) -> None:
-    """Let pass only what both the capability and the matrix allow.
-
-    Raises
-    ------
-    CapabilityDenied
-        Another project or pillar, a verb that is not granted, or a capability that the
-        matrix never gave.
-    """
+    """Let pass only what both the capability and the matrix allow."""
+    # Else CapabilityDenied: another project or pillar, a verb not granted, or a capability never given.
     granted = MATRIX.get(capability.holder, {}).get(capability.pillar, frozenset())
     if (
         capability.project != ref.project

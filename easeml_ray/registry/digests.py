@@ -25,21 +25,7 @@ _LARGE = 2**20  # bytes of a blob that is looked into where it lies; smaller one
 
 
 def table_digests(table: pa.Table, schema: dict[str, Any], key: bytes) -> Digests:
-    """Return the digests of every row's features and of its group.
-
-    Parameters
-    ----------
-    table : pyarrow.Table
-        With the project's features and ``group_id``.
-    schema : dict
-        Of the project.
-    key : bytes
-        Of the digests.
-
-    Returns
-    -------
-    Digests of shape (n_rows, 2)
-    """
+    """Return the keyed digests of every row's features and of its ``group_id``, (n_rows, 2)."""
     names = [name for name, _ in schema["features"]]
     pieces = [shorten([]).reshape(0, 2)]
     for start in range(0, table.num_rows, _AT_ONCE):
@@ -57,19 +43,8 @@ def put_digests(blobs: BlobStore, tenant: str, digests: Sequence[Digests]) -> st
 
 
 def seen(digests: Digests, blobs: BlobStore, tenant: str, names: Iterable[str]) -> NDArray[np.bool_]:
-    """Say of which rows the features or the group stand in one of the named blobs.
-
-    Parameters
-    ----------
-    digests : Digests of shape (n_rows, 2)
-        From :func:`table_digests`.
-    blobs, tenant, names
-        The blobs, from :func:`put_digests`.
-
-    Returns
-    -------
-    ndarray of bool, shape (n_rows,)
-    """
+    """Say of which rows, bool (n_rows,), the features or the group stand in one of the named blobs."""
+    # `digests`, (n_rows, 2), are of :func:`table_digests`; `names` are blobs of :func:`put_digests`.
     found = np.zeros(len(digests), dtype=bool)
     small = []
     for name in names:
@@ -82,21 +57,9 @@ def seen(digests: Digests, blobs: BlobStore, tenant: str, names: Iterable[str]) 
 
 
 def settled_cells(records: pa.Table, schema: dict[str, Any]) -> pa.Table:
-    """Return uncertain rows with only the cells that all their alternatives agree on.
+    """Return a record a row: ``group_id``, and of the features only the cells that all alternatives agree on.
 
     So a row looked before its missing cells were filled in, but for those that are certain by now.
-
-    Parameters
-    ----------
-    records : pyarrow.Table
-        Alternatives, with ``row_id`` and ``group_id``.
-    schema : dict
-        Of the project.
-
-    Returns
-    -------
-    pyarrow.Table
-        One record a row: ``group_id`` and the features.
     """
     names = ["group_id", *(name for name, _ in schema["features"])]
     first = [(name, "first") for name in names]

@@ -46,19 +46,10 @@ def make_version(
     schema: dict[str, Any],
     answered: list[str],
 ) -> tuple[DataVersion, tuple[Part, ...], tuple[Part, ...]]:
-    """Store two pillars as a version; the encoder is fitted on train's most probable world.
-
-    Parameters
-    ----------
-    schema : dict
-        {label, features: [[name, kind], …], classes: sorted list, …}, JSON-able.
-    answered : list of str
-        Item keys that a person answered, over all versions.
-
-    Returns
-    -------
-    version, train parts, development parts
-    """
+    """Store two pillars as a version: it, its train parts, its development parts."""
+    # The encoder is fitted on train's most probable world. `schema` is {label, features: [[name, kind], …],
+    # classes: sorted list, …}, JSON-able; `answered` are the item keys that people answered, over all
+    # versions.
     encoder = Encoder.fit(most_probable(train), [name for name, _ in schema["features"]])
     train_parts = put_parts(blobs, tenant, train)
     development_parts = put_parts(blobs, tenant, development)

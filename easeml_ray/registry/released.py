@@ -23,10 +23,8 @@ def released(rows: pa.Table, schema: dict[str, Any]) -> pa.Table:
 
 
 def to_train(rows: pa.Table, schema: dict[str, Any]) -> NDArray[np.bool_]:
-    """Say which released rows join train; the others join development, by group hash.
-
-    A salt of its own: under the split's, every group of an era would be a stable one again.
-    """
+    """Say which released rows join train; the others join development, by group hash."""
+    # A salt of its own: under the split's, every group of an era would be a stable one again.
     salt = bytes.fromhex(schema["salt"]) + b"released"
 
     def fraction(group: str) -> float:

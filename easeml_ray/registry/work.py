@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from easeml_ray.augment import alternatives
 from easeml_ray.component.base import Bench, Job, Perform
 from easeml_ray.component.data import VersionData
-from easeml_ray.errors import (
-    Conflict,
-)
+from easeml_ray.errors import Conflict
 from easeml_ray.ingest import Digests
 from easeml_ray.items import item_key
 from easeml_ray.messages import DataVersion, Pillar
@@ -33,11 +31,7 @@ from easeml_ray.registry.messages import (
 from easeml_ray.registry.released import released, to_train
 from easeml_ray.uncertain import UncertainTable
 
-__all__ = [
-    "WORK",
-    "repair_alternatives",
-    "revise_version",
-]
+__all__ = ["WORK", "repair_alternatives", "revise_version"]
 
 
 def repair_alternatives(job: Job, bench: Bench) -> AddVersion | KeepVersion:
@@ -232,7 +226,4 @@ def _append(table: pa.Table, rows: pa.Table, next_id: int, schema: dict[str, Any
     return pa.concat_tables([table, fresh]), next_id + rows.num_rows
 
 
-WORK: dict[type, Perform] = {
-    RepairAlternatives: repair_alternatives,
-    ReviseVersion: revise_version,
-}
+WORK: dict[type, Perform] = {RepairAlternatives: repair_alternatives, ReviseVersion: revise_version}

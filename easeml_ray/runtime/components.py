@@ -37,10 +37,8 @@ _WITHOUT_WORK = ("process", "oracle")
 
 
 def work_of(component: str) -> dict[type, Perform]:
-    """Return the work functions of a component by the message that asks for them.
-
-    Imported on first use: they bring scikit-learn along.
-    """
+    """Return the work functions of a component by the message that asks for them."""
+    # Imported on first use: they bring scikit-learn along.
     if component in _WITHOUT_WORK:
         return {}
     work: dict[type, Perform] = import_module(f"easeml_ray.{component}.work").WORK

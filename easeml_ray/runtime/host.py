@@ -25,14 +25,7 @@ _AT_ONCE = 5_000  # events that are in memory at a time
 class Host:
     """Runs one component's state against an event store; not thread safe: hold a lock.
 
-    Parameters
-    ----------
-    state : ComponentState
-        A fresh state; :meth:`start` fills it from the store.
-    store : EventStore
-        Where its streams are.
-    actor : str
-        Name under which incarnations are counted.
+    The state is fresh: :meth:`start` fills it. ``actor`` is the name under which incarnations are counted.
     """
 
     def __init__(self, state: ComponentState, store: EventStore, *, actor: str) -> None:
@@ -73,10 +66,7 @@ class Host:
     def handle(self, command: Command) -> dict[str, Any]:
         """Handle a command once: a repeated ``command_id`` gets the stored reply.
 
-        Raises
-        ------
-        EasemlError
-            The command is rejected; nothing was written.
+        An EasemlError says that the command is rejected; nothing was written.
         """
         done = self.store.find(command.command_id)
         if done:

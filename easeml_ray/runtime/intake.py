@@ -82,22 +82,16 @@ class Offering:
 
 
 def take(asked: Upload | TestSet | Offering, data: bytes, *, blobs: BlobStore, data_key: bytes) -> Any:
-    """Check the bytes of what is asked and return the command that brings it to its component.
-
-    ``data_key`` is the key of the digests by which rows are known again.
-    """
+    """Check the bytes of what is asked and return the command that brings it to its component."""
+    # `data_key` is the key of the digests by which rows are known again.
     return _TAKES[type(asked)](asked, data, blobs, data_key)
 
 
 def take_upload(asked: Upload, data: bytes, blobs: BlobStore, data_key: bytes) -> Seal:
     """Parse, check and split a file; seal its stable rows; store the pillars.
 
-    The bytes of the file are never stored: stable rows in clear would be among them.
-
-    Raises
-    ------
-    InvalidTable, TooFewTestRows, InvalidSpec
-        The file, the test set or the task cannot be used; nothing was written.
+    The bytes of the file are never stored: stable rows in clear would be among them. Nothing was written
+    when it raises InvalidTable, TooFewTestRows or InvalidSpec.
     """
     task, tenant = asked.task, asked.tenant
     shares = {
@@ -157,10 +151,8 @@ def take_upload(asked: Upload, data: bytes, blobs: BlobStore, data_key: bytes) -
 def _enough(
     stable: pa.Table, schema: dict[str, Any], task: TaskSpec, labelled: bool = True
 ) -> dict[str, int]:
-    """Refuse too small a test set; return how many rows it has of each slice of the condition.
-
-    Of a class, how many are needed: they are there, and how many more there are nobody is told.
-    """
+    """Refuse too small a test set; return how many rows it has of each slice of the condition."""
+    # Of a class, how many are needed: they are there, and how many more there are nobody is told.
     gate = task.gate
     condition = parse(gate.condition)
     judgeable(condition, labelled, meter=bool(gate.meter))
@@ -333,15 +325,10 @@ def _owners(table: pa.Table, name: str, schema: dict[str, Any]) -> pa.Array:
 
 
 def take_test_set(asked: TestSet, data: bytes, blobs: BlobStore, data_key: bytes) -> AddTestSet:
-    """Parse a fresh stable test set and seal it.
+    """Parse a fresh stable test set and seal it; nothing was written when it raises.
 
-    Refused are rows that ever came: those whose digests stand in a blob of ``known``, and the rows of the
-    tables ``waiting``.
-
-    Raises
-    ------
-    HeldOutOverlap, InvalidTable, TooFewTestRows, TooLarge
-        The file cannot be used; nothing was written.
+    HeldOutOverlap for rows that ever came: those whose digests stand in a blob of ``known``, and the rows of
+    the tables ``waiting``. Else InvalidTable, TooFewTestRows or TooLarge.
     """
     task, tenant, schema = asked.task, asked.tenant, asked.schema
     if not asked.labelled:

@@ -24,11 +24,9 @@ def private_folder(path: Path) -> Path:
 
 
 def read_or_make_key(path: Path, make: Callable[[], bytes]) -> bytes:
-    """Return the key in a file; make it first, mode 0600, if there is none.
-
-    Two processes that start at once agree: the file is linked into place, and who comes
-    second reads the first one's.
-    """
+    """Return the key in a file; make it first, mode 0600, if there is none."""
+    # Two processes that start at once agree: the file is linked into place, and who comes second reads the
+    # first one's.
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         draft = path.with_name(f".{path.name}.{os.getpid()}")

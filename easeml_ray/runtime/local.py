@@ -103,16 +103,8 @@ class LocalBench:
 class LocalSystem(System):
     """Nine components on one store.
 
-    Parameters
-    ----------
-    store, blobs
-        Where events and bytes are.
-    gate_key, data_key : bytes, optional
-        The gate's private key and the key of held-out digests; made afresh if not given.
-    clock : callable
-        Seconds since 1970.
-    slots : int
-        Trials at once.
+    The gate's private key and the key of held-out digests are made afresh if not given. ``clock`` gives
+    seconds since 1970; ``slots`` are trials at once.
     """
 
     def __init__(
@@ -143,12 +135,7 @@ class LocalSystem(System):
     # -- the machinery ----------------------------------------------------------------------
 
     def _handle(
-        self,
-        component: str,
-        project: str,
-        principal: Principal,
-        body: Any,
-        command_id: str | None = None,
+        self, component: str, project: str, principal: Principal, body: Any, command_id: str | None = None
     ) -> dict[str, Any]:
         seed = int(self._rng.integers(0, 2**63))
         identity = command_id or uuid.uuid4().hex
@@ -158,10 +145,7 @@ class LocalSystem(System):
     def settle(self, *, limit: int = 100_000) -> int:
         """Issue what is due until nothing is; return how many actions that were.
 
-        Raises
-        ------
-        Conflict
-            If ``limit`` actions were not enough: something makes itself due for ever.
+        Conflict if ``limit`` actions were not enough: something makes itself due for ever.
         """
         for count in range(limit):
             self.hosts["process"].follow()
@@ -211,13 +195,7 @@ class LocalSystem(System):
     # -- System -----------------------------------------------------------------------------
 
     async def handle(
-        self,
-        component: str,
-        project: str,
-        principal: Principal,
-        body: Any,
-        *,
-        command_id: str | None = None,
+        self, component: str, project: str, principal: Principal, body: Any, *, command_id: str | None = None
     ) -> dict[str, Any]:
         """Send a command and settle all that follows from it; see :class:`System`."""
         reply = self._handle(component, project, principal, body, command_id)

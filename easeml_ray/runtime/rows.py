@@ -20,26 +20,9 @@ _ITEM: TypeAdapter[Item] = TypeAdapter(Item)
 async def rows_of(
     system: System, project: str, requests: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any] | None]:
-    """Return the row of each request, None for one that is about no row.
+    """Return the row (column -> value) of each request, in order; None for one that is about no row.
 
-    Parameters
-    ----------
-    system : System
-        Where the rows are read.
-    project : str
-        Whose requests.
-    requests : sequence of dict
-        With their payloads.
-
-    Returns
-    -------
-    list of dict or None
-        Columns and values, in the order of the requests.
-
-    Raises
-    ------
-    EasemlError
-        NotFound if a row is not there any more; what the system raises.
+    NotFound if a row is not there any more; else what the system raises.
     """
     asked = [
         None if _is_sealed(request) else _ITEM.validate_python(request["payload"]) for request in requests

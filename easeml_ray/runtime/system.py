@@ -49,13 +49,7 @@ class System(ABC):
 
     @abstractmethod
     async def handle(
-        self,
-        component: str,
-        project: str,
-        principal: Principal,
-        body: Any,
-        *,
-        command_id: str | None = None,
+        self, component: str, project: str, principal: Principal, body: Any, *, command_id: str | None = None
     ) -> dict[str, Any]:
         """Send a command; with the same ``command_id`` it is handled once."""
 
@@ -76,15 +70,8 @@ class System(ABC):
         """Return the command that bytes from outside become; see :func:`easeml_ray.runtime.intake.take`."""
 
     async def watch_deployments(self, seen: dict[str, int], *, seconds: float) -> dict[str, Any]:
-        """Return what is deployed, by project, as soon as it differs from ``seen``.
-
-        Parameters
-        ----------
-        seen : dict of str to int
-            Deployment number by project, as known to the caller.
-        seconds : float
-            After this long, return what there is even if nothing changed.
-        """
+        """Return the deployment number by project, as soon as it differs from ``seen``."""
+        # After `seconds`, return what there is even if nothing changed.
         until = time.monotonic() + seconds
         while True:
             found = await self.read("pool", SYSTEM, ShowDeployments())
@@ -133,10 +120,7 @@ class System(ABC):
     ) -> dict[str, Any]:
         """Upload a fresh stable test set; rows that ever were in the project are refused.
 
-        Raises
-        ------
-        Conflict
-            Other rows came whenever it was checked, or a version with other rows is in the making.
+        Conflict if other rows came whenever it was checked, or a version with other rows is in the making.
         """
         for pause in _PAUSES:
             try:
@@ -217,12 +201,7 @@ class System(ABC):
         return await self.handle("market", project, principal, body, command_id=command_id)
 
     async def answer(
-        self,
-        project: str,
-        principal: Principal,
-        body: AnswerRequests,
-        *,
-        command_id: str | None = None,
+        self, project: str, principal: Principal, body: AnswerRequests, *, command_id: str | None = None
     ) -> dict[str, Any]:
         """Answer requests, all or none; labels of test rows are sealed to the gate's key before all else."""
         choices = await self._test_choices(project, [answer.request for answer in body.answers])
@@ -238,10 +217,8 @@ class System(ABC):
         return await self.handle("oracle", project, principal, body, command_id=command_id)
 
     async def _test_choices(self, project: str, ids: list[int]) -> dict[int, list[str]]:
-        """Return the choices of those requests that ask for labels of test rows.
-
-        What a request asks for never changes: the oracle is read for requests that are new here alone.
-        """
+        """Return the choices of those requests that ask for labels of test rows."""
+        # What a request asks for never changes: the oracle is read for requests that are new here alone.
         known, choices = self._test_requests.get(project, (0, {}))
         fresh = {i for i in ids if i > known}
         if fresh:

@@ -11,25 +11,11 @@ __all__ = ["BlobStore", "EventStore", "open_blob_store", "open_event_store", "op
 
 
 def open_event_store(url: str) -> EventStore:
-    """Open the log of events at a URL.
+    """Open the log of events at a URL; its tables are made when they are not there.
 
-    Parameters
-    ----------
-    url : str
-        ``memory://`` (gone with the process), ``sqlite:////absolute/file.db`` or
-        ``postgresql+psycopg://user@host/database``.
-
-    Returns
-    -------
-    EventStore
-        Ready to use; its tables are made when they are not there.
-
-    Raises
-    ------
-    InvalidArgument
-        If the URL names no known backend.
-    SchemaTooNew, SchemaTooOld
-        If a newer or an older easeml_ray has written the store.
+    ``memory://`` (gone with the process), ``sqlite:////absolute/file.db`` or
+    ``postgresql+psycopg://user@host/database``. InvalidArgument for any other, SchemaTooNew or SchemaTooOld
+    if another easeml_ray has written the store.
     """
     # Backends are imported on demand: SQLAlchemy alone doubles the import time.
     if url == "memory://":

@@ -41,25 +41,11 @@ class EventStore(Protocol):
         ...
 
     def append(self, stream: str, events: Sequence[Event], *, expected_version: int) -> list[Event]:
-        """Append events to a stream in one transaction and return them with their ``seq``.
+        """Append events to ``<component>/<project>`` in one transaction and return them with their ``seq``.
 
-        Parameters
-        ----------
-        stream : str
-            ``<component>/<project>``.
-        events : sequence of Event
-            With versions ``expected_version + 1, …``, one ``actor`` and one ``epoch``.
-        expected_version : int
-            Version of the last event in the stream (0: the stream is new).
-
-        Raises
-        ------
-        VersionConflict
-            The stream has another version, or an event_id is already there.
-        StaleIncarnation
-            ``events[0].epoch`` is not the latest epoch of ``events[0].actor``.
-        TooLarge
-            A body is over 64 KiB.
+        They have versions ``expected_version + 1, …`` (0: the stream is new), one ``actor`` and one
+        ``epoch``. VersionConflict if the stream has another version or an event_id is already there,
+        StaleIncarnation if the epoch is not the actor's latest, TooLarge for a body over 64 KiB.
         """
         ...
 
@@ -97,12 +83,8 @@ class BlobStore(Protocol):
     def get(self, tenant: str, digest: str) -> pa.Buffer:
         """Return the bytes; memory-mapped where the medium allows.
 
-        Raises
-        ------
-        BlobMissing
-            No such blob of this tenant.
-        BlobCorrupt
-            The bytes do not have this digest (checked once per process and blob).
+        BlobMissing if the tenant has no such blob, BlobCorrupt if the bytes do not have this digest (checked
+        once per process and blob).
         """
         ...
 

@@ -218,10 +218,8 @@ class ArrowBlobStore:
             self._verified.pop(path, None)
 
     def put_table(self, tenant: str, table: pa.Table) -> str:
-        """Store a table as one Arrow IPC file and return its digest.
-
-        Chunks are combined first, so that equal columns give equal bytes however they were cut.
-        """
+        """Store a table as one Arrow IPC file and return its digest."""
+        # Chunks are combined first, so that equal columns give equal bytes however they were cut.
         sink = pa.BufferOutputStream()
         whole = table.combine_chunks()
         # Uncompressed: only then can a reader use the mapped bytes as they lie.

@@ -8,15 +8,7 @@ from collections.abc import Collection, Sequence
 
 from easeml_ray.errors import StoreError
 from easeml_ray.messages import Event
-from easeml_ray.store.rows import (
-    Row,
-    check_batch,
-    decode,
-    duplicate,
-    encode,
-    stale,
-    version_conflict,
-)
+from easeml_ray.store.rows import Row, check_batch, decode, duplicate, encode, stale, version_conflict
 
 __all__ = ["MemoryEventStore"]
 

@@ -1,8 +1,7 @@
 """An event as one flat row of plain values, the form in which every backend keeps it.
 
-Backends store rows, not objects: what ``append`` returns and what ``read`` returns later
-have then gone through the same encoding, so a state folded live and one folded again from
-the store cannot differ.
+Backends store rows, not objects: what ``append`` returns and what ``read`` returns later have then gone
+through the same encoding, so a state folded live and one folded again from the store cannot differ.
 """
 
 from __future__ import annotations

@@ -50,9 +50,7 @@ _name = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 _long = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 _schema = sa.Table(
-    "easeml_schema",
-    _metadata,
-    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    "easeml_schema", _metadata, sa.Column("version", sa.Integer, primary_key=True, autoincrement=False)
 )
 _incarnation = sa.Table(
     "incarnation",
@@ -281,9 +279,7 @@ def _make_engine(url: str) -> sa.Engine:
 
 def _bad_url(message: str) -> InvalidArgument:
     return InvalidArgument(
-        message,
-        hint="Use sqlite:////absolute/file.db, postgresql+psycopg://… or memory://.",
-        argument="url",
+        message, hint="Use sqlite:////absolute/file.db, postgresql+psycopg://… or memory://.", argument="url"
     )
 
 

@@ -102,3 +102,10 @@ def test_labels_of_another_length_and_too_few_classes_are_refused() -> None:
     with pytest.raises(InvalidArgument, match="n_classes is 1"):
         count_classes(1)
     assert count_classes(None, as_labels([0])) == 2
+    assert count_classes(None, as_labels([0, 2]), as_labels([1])) == 3
+
+
+def test_features_become_floats_and_labels_whole_numbers() -> None:
+    assert as_features([[1, 2], [3, 4]]).dtype == np.float64
+    labels = as_labels([0, 2, 1], n_classes=3)
+    assert labels.dtype == np.int64 and labels.tolist() == [0, 2, 1]

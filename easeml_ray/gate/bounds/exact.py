@@ -54,10 +54,8 @@ def exact(clause: Clause, ask: Ask) -> Need | None:
 
 
 def _least(tail: Tail, enough: int, floor: int, limit: float, effort: int) -> tuple[int, int]:
-    """Return an n from which up to ``enough`` the tail is within the limit, and the effort that is left.
-
-    The smallest such n, or ``floor`` if that is larger; where the effort is used up, the n reached by then.
-    """
+    """Return an n from which up to ``enough`` the tail is within the limit, and the effort that is left."""
+    # The smallest such n, or `floor` if that is larger; where the effort is used up, the n reached by then.
     if math.isinf(tail.tilt[0]):
         return floor, effort
     high = enough

@@ -45,11 +45,9 @@ def hoeffding(clause: Clause, ask: Ask) -> Need:
 
 
 def hoeffding_optimal(clause: Clause, ask: Ask) -> Need:
-    """Share ε and δ so that n is smallest: n = (Σ |c_i| √(L - ln δ_i))² / (2 ε²).
-
-    For shares of δ the best ε_i are those at which every variable needs the same n. What is left is
-    convex in the δ_i, with its minimum where δ_i ∝ |c_i| / √(L - ln δ_i).
-    """
+    """Share ε and δ so that n is smallest: n = (Σ |c_i| √(L - ln δ_i))² / (2 ε²)."""
+    # For shares of δ the best ε_i are those at which every variable needs the same n. What is left is convex
+    # in the δ_i, with its minimum where δ_i ∝ |c_i| / √(L - ln δ_i).
     with decimal.localcontext(PRECISION):
         sizes = absolute(clause)
         exponent, weights = float(ask.exponent), [float(c) for c in sizes]
@@ -70,11 +68,9 @@ def hoeffding_optimal(clause: Clause, ask: Ask) -> Need:
 
 
 def hoeffding_paired(clause: Clause, ask: Ask) -> Need:
-    """Apply Hoeffding once to the whole expression on a row: n = R² (L - ln δ) / (2 ε²).
-
-    The models are compared on the same rows, so the expression is one bounded variable a row and
-    no union over the variables is needed.
-    """
+    """Apply Hoeffding once to the whole expression on a row: n = R² (L - ln δ) / (2 ε²)."""
+    # The models are compared on the same rows, so the expression is one bounded variable a row and no union
+    # over the variables is needed.
     with decimal.localcontext(PRECISION):
         smallest, largest = clause.span
         rows = as_decimal(largest - smallest) ** 2 * ask.exponent / (2 * clause.epsilon**2)

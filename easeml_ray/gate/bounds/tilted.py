@@ -22,10 +22,9 @@ hold for every t > 0, hence for I. If the tail is empty (x > h) no row is needed
 
     P(S ≥ nx) ≤ e^{-nI} max_k P~(S = k) Σ_{j≥0} e^{-tj} ≤ e^{-nI} η / (σ √n (1 - e^{-t}))
 
-for Z whose tilted sum is a sum of independent Bernoulli variables: one variable always is, and
-1 + Z = (0, 1, 2) with probabilities (b, 1-p, a) is where its generating polynomial has real roots,
-(1-p)² ≥ 4ab, which p ≤ 1/2 implies and tilting keeps. The right side falls with n, so it holds for all
-n from the returned one up.
+for Z whose tilted sum is a sum of independent Bernoulli variables: one variable always is, and 1 + Z = (0, 1,
+2) with probabilities (b, 1-p, a) is where its generating polynomial has real roots, (1-p)² ≥ 4ab, which p ≤
+1/2 implies and tilting keeps. The right side falls with n, so it holds for all n from the returned one up.
 
 That p itself is the worst discordance q ≤ p for the **tail** (not only for Λ) is a lemma:
 with a = (q+m)/2, b = (q-m)/2 the derivative of P(S_n ≥ T) in q is n/2 [P(S_{n-1} = T-1) - P(S_{n-1} = T)].
@@ -149,10 +148,8 @@ def _precise_tilt(tail: Tail) -> tuple[float, float]:
 
 @functools.lru_cache(maxsize=4096)
 def tails(clause: Clause, ask: Ask) -> tuple[Tail, ...] | None:
-    """Return the tails that a clause of one variable or of n - o must keep small.
-
-    None for other clauses, and for n - o where p is not known or not below 1.
-    """
+    """Return the tails that a clause of one variable or of n - o must keep small."""
+    # None for other clauses, and for n - o where p is not known or not below 1.
     single, pair = share(clause), difference(clause)
     scale = single if single is not None else pair
     if scale is None or (single is None and ask.discordance is None):
