@@ -136,9 +136,9 @@ def _refused(state: ComponentState, project: Project, event: Event, refused: Rec
         case "feasibility.CancelStudy":
             return  # it had not begun, or had just ended
         case "oracle.OpenRequests":
-            project.asking.pop(0)  # they go to it in order
+            del project.asking[:1]  # they go to it in order
         case "pool.RecordVerdict":
-            project.verdicts.pop(0)  # they go to it in order
+            del project.verdicts[:1]  # they go to it in order
             project.problem = {"component": refused.to, "what": refused.kind, **refused.error}
             next_era(state, project, event)
             return
@@ -343,7 +343,7 @@ def _pool(state: ComponentState, project: Project, event: Event) -> None:
             project.development[added.model] = added.development_accuracy
             project.arms[added.model] = added.arm
         case VerdictRecorded(command=recorded):
-            project.verdicts.remove(recorded)
+            project.verdicts = [verdict for verdict in project.verdicts if verdict != recorded]
             next_era(state, project, event)
         case RoundFinished(command=body) if body.asked:
             ask_realtime(state, project, event, body)

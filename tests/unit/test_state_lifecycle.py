@@ -34,7 +34,14 @@ from easeml_ray.gate.messages import GateModels
 from easeml_ray.market.messages import MakeOffer, ShowMarket, ValueOffers
 from easeml_ray.messages import Command, Principal, Role
 from easeml_ray.oracle.messages import Answer, AnswerRequests, Lease, Opened, Volunteer
-from easeml_ray.pool.messages import CloseIntake, FinishRound, PickRound
+from easeml_ray.pool.messages import (
+    AddModel,
+    CloseIntake,
+    FinishRound,
+    PickRound,
+    RecordVerdict,
+    TakeIntoGate,
+)
 from easeml_ray.process.messages import (
     ControlProject,
     CreateProject,
@@ -801,3 +808,18 @@ def test_a_verdict_that_the_pool_refuses_holds_no_test_set_back(house: House) ->
     assert house.show()["problem"]["what"] == "pool.RecordVerdict"
     house.test_set(3)
     assert [era["state"] for era in house.gate()["eras"]] == ["RELEASED", "RELEASED", "SEALED"]
+
+
+def test_what_others_tell_the_pool_and_the_oracle_stops_no_project(house: House) -> None:
+    """Lifecycle follows all that happens, also what it did not ask for."""
+    house.begin()
+    added = AddModel(
+        model="ghost", arm="own", version=9, floor=False, development_accuracy=0.9, development_lower=0.99,
+        minimum_gain=0.0, gates_a_day=99, immediate=True,
+    )  # fmt: skip
+    house.tell("pool", added)
+    house.tell("pool", TakeIntoGate(models=("ghost",)))
+    house.tell("pool", RecordVerdict(model="ghost", passed=True))
+    assert house.show()["phase"] == "READY"
+    states = {model["model"]: model["state"] for model in house.pool()["models"]}
+    assert states["ghost"] in ("CANDIDATE", "DEPLOYED")
