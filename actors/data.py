@@ -16,7 +16,7 @@ from ray.exceptions import (
 )
 
 from actors.call import find_actor, unwrapped
-from easeml_ray.component.data import Encoded
+from easeml_ray.component.base import Encoded
 from easeml_ray.errors import DeadlineExceeded
 from easeml_ray.messages import DatasetRef, DataVersion, Pillar
 from easeml_ray.registry.capability import Capability

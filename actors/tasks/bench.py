@@ -13,8 +13,7 @@ from actors.call import find_actor
 from actors.config import SystemConfig
 from actors.data import resolve, resolve_encoded
 from actors.tasks.fan_out import TaskExecutor
-from easeml_ray.component.base import Progress
-from easeml_ray.component.data import Encoded
+from easeml_ray.component.base import Encoded, Progress
 from easeml_ray.messages import DatasetRef, DataVersion, Pillar
 from easeml_ray.registry.capability import mint
 from easeml_ray.runtime.components import ACTORS

@@ -8,8 +8,8 @@ import ray
 
 from actors.config import SystemConfig
 from actors.tasks.bench import TaskBench
-from easeml_ray.component.base import Job
-from easeml_ray.component.data import Encoded, encode_pillar
+from easeml_ray.component.base import Encoded, Job
+from easeml_ray.component.data import encode_pillar
 from easeml_ray.messages import DataVersion, Pillar
 from easeml_ray.runtime.components import work_of
 

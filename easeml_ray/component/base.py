@@ -23,11 +23,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from easeml_ray.component.data import Encoded
     from easeml_ray.messages import DatasetRef, DataVersion, Pillar
     from easeml_ray.store.base import BlobStore
 
-__all__ = ["Bench", "ComponentState", "Executor", "Job", "Perform", "Progress"]
+__all__ = ["Bench", "ComponentState", "Encoded", "Executor", "Job", "Perform", "Progress"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +146,15 @@ class Executor(Protocol):
         """Return a handle of a large value: sent once, it arrives as the value, not to be written to."""
         # It stands for the value as an argument of :meth:`submit` itself, not inside a list or a tuple.
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One pillar in its most probable world: X (n_rows, n_features), y (n_rows,), row_ids (n_rows,)."""
+
+    X: NDArray[np.float64]
+    y: NDArray[np.int64]
+    row_ids: NDArray[np.int64]
 
 
 class Bench(Protocol):

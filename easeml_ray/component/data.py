@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from easeml_ray.component.base import Bench, Encoded
 from easeml_ray.embed import Classes, Encoder
 from easeml_ray.messages import DataVersion, Pillar
 from easeml_ray.uncertain import UncertainTable
 
-if TYPE_CHECKING:
-    from easeml_ray.component.base import Bench
-
-__all__ = ["Encoded", "VersionData", "encode_pillar", "most_probable"]
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """One pillar in its most probable world: X (n_rows, n_features), y (n_rows,), row_ids (n_rows,)."""
-
-    X: NDArray[np.float64]
-    y: NDArray[np.int64]
-    row_ids: NDArray[np.int64]
+__all__ = ["VersionData", "encode_pillar", "most_probable"]
 
 
 class VersionData:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from easeml_ray.arrays import IntArray
-from easeml_ray.component.base import Bench, Executor, Job, Perform
-from easeml_ray.component.data import Encoded, VersionData
+from easeml_ray.component.base import Bench, Encoded, Executor, Job, Perform
+from easeml_ray.component.data import VersionData
 from easeml_ray.component.executor import LocalExecutor
 from easeml_ray.embed import default_embeddings
 from easeml_ray.feasibility.memory import Memory, prints_of

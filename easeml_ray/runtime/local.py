@@ -19,8 +19,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from easeml_ray.automl.messages import SetSlots
-from easeml_ray.component.base import Bench, Executor, Job, Progress
-from easeml_ray.component.data import Encoded, encode_pillar
+from easeml_ray.component.base import Bench, Encoded, Executor, Job, Progress
+from easeml_ray.component.data import encode_pillar
 from easeml_ray.component.executor import LocalExecutor
 from easeml_ray.errors import Conflict, EasemlError
 from easeml_ray.gate.messages import AnnounceKey

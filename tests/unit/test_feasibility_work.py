@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from easeml_ray.component.base import Job
-from easeml_ray.component.data import Encoded, encode_pillar
+from easeml_ray.component.base import Encoded, Job
+from easeml_ray.component.data import encode_pillar
 from easeml_ray.component.executor import LocalExecutor
 from easeml_ray.embed import Encoder
 from easeml_ray.feasibility import collect, memory, work
