@@ -12,7 +12,8 @@ __all__ = ["Budgets", "GateSpec", "Prices", "Shares", "TaskSpec", "parse_task"]
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # The log is JSON, which has no infinity: a task with one could be appended but never read again.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Prices(_Frozen):
