@@ -27,7 +27,7 @@ class DataRegistryActor(Shell):
     async def prepare(self) -> None:
         """Size the cache by the object store of the node."""
         self.shared: OrderedDict[tuple[str, str], tuple[Any, int]] = OrderedDict()
-        self.encoding: dict[tuple[str, str], asyncio.Future[None]] = {}
+        self.encoding: dict[tuple[str, str], asyncio.Future[Any]] = {}
         memory = ray.cluster_resources().get("object_store_memory", 1e9)
         self.room = int(_SHARE * memory)
 
@@ -41,16 +41,18 @@ class DataRegistryActor(Shell):
         ref = version.pillar(pillar)
         found = await self.read(ref.project, FindParts(ref=ref, capability=capability))
         key = (found["tenant"], ref.digest + version.encoder)
-        if key not in self.shared:
-            if key not in self.encoding:
-                self.encoding[key] = asyncio.ensure_future(self._encode(key, version, pillar))
-            await self.encoding[key]
-        return [self._taken(key)]
+        if key in self.shared:
+            return [self._taken(key)]
+        if key not in self.encoding:
+            self.encoding[key] = asyncio.ensure_future(self._encode(key, version, pillar))
+        # One of those that wait may be cancelled; the others still want it.
+        return [await asyncio.shield(self.encoding[key])]
 
-    async def _encode(self, key: tuple[str, str], version: DataVersion, pillar: Pillar) -> None:
+    async def _encode(self, key: tuple[str, str], version: DataVersion, pillar: Pillar) -> Any:
         try:
             made = encode.remote(self.config, key[0], version, pillar)
             self._share(key, made, (await made).X.nbytes)
+            return made  # not looked up again: another that is shared may drop it at once
         finally:
             del self.encoding[key]
 

@@ -8,6 +8,7 @@ append, and again after every restart.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import secrets
@@ -67,6 +68,8 @@ class Shell:
         store, self.blobs = await asyncio.to_thread(open_stores, config.store, config.blobs)
         self.host = Host(self.state_type(), store, actor=ACTORS[self.component].name)
         await asyncio.to_thread(self.host.start)
+        gc.collect()
+        gc.freeze()  # this process is the actor's alone: what is folded stays, and need not be looked through
         await self.prepare()
         self.pump = asyncio.create_task(self._pump())
 

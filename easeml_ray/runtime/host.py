@@ -42,13 +42,12 @@ class Host:
     def start(self) -> None:
         """Raise the incarnation and fold all that is in the store."""
         self.epoch = self.store.incarnate(self.actor)
-        # All that is folded stays: the collector would look through it again and again, and find nothing.
+        # All that is folded stays: while it grows, the collector would look through it again and again.
         collecting = gc.isenabled()
         gc.disable()
         try:
             self.follow()
         finally:
-            gc.freeze()
             if collecting:
                 gc.enable()
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 
 from easeml_ray.errors import StoreError
 from easeml_ray.messages import Event
-from easeml_ray.store.rows import Row, check_batch, decode, duplicate, encode, stale, version_conflict
+from easeml_ray.store.rows import Row, check_batch, decode, duplicate, encode, stale, stored, version_conflict
 
 __all__ = ["MemoryEventStore"]
 
@@ -43,12 +43,14 @@ class MemoryEventStore:
             if not rows:
                 return []
             self._check_state(stream, rows, expected_version)
+            for seq, row in enumerate(rows, len(self._rows) + 1):
+                row["seq"] = seq
+            kept = [stored(row) for row in rows]
             for row in rows:
-                row["seq"] = len(self._rows) + 1
                 self._rows.append(row)
                 self._commands[row["command_id"]][row["event_id"]] = row
             self._versions[stream] = rows[-1]["version"]
-        return [decode(row) for row in rows]
+        return kept
 
     def _check_state(self, stream: str, rows: list[Row], expected: int) -> None:
         actor, epoch = rows[0]["actor"], rows[0]["epoch"]

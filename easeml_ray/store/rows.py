@@ -31,6 +31,7 @@ __all__ = [
     "encode",
     "event_of",
     "stale",
+    "stored",
     "version_conflict",
 ]
 
@@ -99,6 +100,21 @@ def _checked_reply(event: Event) -> str | None:
 def decode(row: Row, kinds: Collection[str] | None = None) -> Event:
     """Rebuild an event from its row, see :func:`event_of`."""
     return event_of(kinds, *(row[column] for column in COLUMNS))
+
+
+def stored(row: Row) -> Event:
+    """Return the event of a row about to be kept, as :func:`decode` will; InvalidArgument if it could not be.
+
+    A row that is kept and cannot be read would stop every actor that follows its kind.
+    """
+    try:
+        return decode(row)
+    except StoreError as error:
+        raise InvalidArgument(
+            f"a {row['kind']} could not be read again: {error}",
+            hint="Give values that JSON can hold: numbers must be finite.",
+            argument="body",
+        ) from error
 
 
 COLUMNS = (

@@ -23,11 +23,11 @@ from easeml_ray.store.rows import (
     COLUMNS,
     Row,
     check_batch,
-    decode,
     duplicate,
     encode,
     event_of,
     stale,
+    stored,
     version_conflict,
 )
 
@@ -118,7 +118,7 @@ class SqlEventStore:
             for row in rows:
                 insert = _event.insert().values(row).returning(_event.c.seq)
                 row["seq"] = connection.execute(insert).scalar_one()
-        return [decode(row) for row in rows]
+            return [stored(row) for row in rows]  # before the commit
 
     def read(
         self,
