@@ -95,7 +95,7 @@ def _joined(version: DataVersion, digest: str) -> Revise:
 def proposed(state: ComponentState, project: Project, event: Event) -> None:
     """Take in proposals and purchases; choose once both components have proposed."""
     match event.body:
-        # The first since IMPROVING began: what Choose has seen does not change under it.
+        # The first since IMPROVING began, or since a new version came.
         case RepairsProposed(command=body) if project.repairs is None:
             project.repairs = body
         case PurchasesProposed(command=body) if project.purchases is None:

@@ -112,8 +112,10 @@ def _own(state: ComponentState, project: Project, event: Event) -> None:
         case TargetOverridden(target_accuracy=target):
             project.target = target
         case OptionChosen() as body:
-            option = next(o for o in project.options() if o.id == body.option)
-            if project.version:
+            # A version that came between the choice and this event took the options with it: the choice
+            # lapses like them, and what the version owes moves the project on.
+            option = next((o for o in project.options() if o.id == body.option), None)
+            if option and project.version:
                 project.chosen = Chosen(option, believed(project), project.version)
         case GainRealised(command=gain):
             project.gains.append(gain)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from harness import HOUR, TASK, Driven, House, digest, option, relabel, seal, version
+from harness import HOUR, TASK, Driven, House, digest, option, parts, relabel, seal, version
 
 from easeml_ray.arms.arms import ARMS
 from easeml_ray.automl.messages import (
@@ -32,7 +32,7 @@ from easeml_ray.errors import (
 from easeml_ray.feasibility.messages import Studied, StudyVersion
 from easeml_ray.gate.messages import GateModels
 from easeml_ray.market.messages import MakeOffer, ShowMarket, ValueOffers
-from easeml_ray.messages import Command, Principal, Role
+from easeml_ray.messages import Command, Event, Principal, Role
 from easeml_ray.oracle.messages import Answer, AnswerRequests, Lease, Opened, Volunteer
 from easeml_ray.pool.messages import (
     AddModel,
@@ -60,7 +60,7 @@ from easeml_ray.process.messages import (
 )
 from easeml_ray.process.state import LifecycleState
 from easeml_ray.process.task import parse_task
-from easeml_ray.registry.messages import RepairAlternatives, ReviseVersion, ShowVersions
+from easeml_ray.registry.messages import AddVersion, RepairAlternatives, ReviseVersion, ShowVersions
 from easeml_ray.runtime.host import Host
 from easeml_ray.runtime.issue import command_of, refusal
 
@@ -292,6 +292,35 @@ def test_the_best_gain_per_cent_is_chosen_across_components(house: House) -> Non
     house.begin(when_undecided="ask")
     chosen = house.told(OptionChosen)[0]
     assert (chosen.kind, chosen.of) == ("CLEAN_CELL", 2)
+
+
+def test_a_version_that_comes_between_a_choice_and_its_event_takes_the_choice_with_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DataRegistry is another process: what it appends may stand before what Lifecycle decided first."""
+    house.script.decisions = ["INFEASIBLE", "FEASIBLE"]
+    house.script.repairs = lambda body: (option("RELABEL", body.command.version.number, [1, 2]),)
+    append, came = house.store.append, []
+
+    def late(stream: str, events: Sequence[Event], *, expected_version: int) -> list[Event]:
+        if not came and isinstance(events[0].body, OptionChosen):
+            came.append(stream)
+            rows = AddVersion(
+                version=version(2),
+                train=parts(2),
+                development=parts(2),
+                reason="absorbed",
+                counts={"added": 10.0},
+            )
+            registry = Principal("lab", Role.SYSTEM, "registry")
+            house.hosts["registry"].handle(Command("other", "p", registry, house.now, 1, rows))
+        return append(stream, events, expected_version=expected_version)
+
+    monkeypatch.setattr(house.store, "append", late)
+    house.begin()
+    assert came
+    assert after(house) == ["IMPROVING", "RELABELLING", "AUGMENTING", "FEASIBILITY", "READY"]
+    assert house.show()["version"] == 2
 
 
 def test_an_offer_is_bought_after_a_person_said_yes(house: House) -> None:
