@@ -40,7 +40,7 @@ class DataRegistryActor(Shell):
         """Return a reference to a pillar as arrays, encoded by a task once for all that ask."""
         ref = version.pillar(pillar)
         found = await self.read(ref.project, FindParts(ref=ref, capability=capability))
-        key = (found["tenant"], ref.digest + version.encoder)
+        key = (found["tenant"], ref.digest + version.encoder + version.schema)
         if key in self.shared:
             return [self._taken(key)]
         if key not in self.encoding:

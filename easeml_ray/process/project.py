@@ -91,6 +91,8 @@ PHASE: Machine[Phase, PhaseEvent] = Machine(
         (_P.IMPROVING, _E.RELABELLING_CHOSEN): _P.RELABELLING,
         (_P.IMPROVING, _E.ACQUISITION_CHOSEN): _P.ACQUIRING,
         (_P.IMPROVING, _E.NOTHING_WORTH_ITS_COST): _P.STALLED,
+        # What was proposed was for the rows before.
+        (_P.IMPROVING, _E.ROWS_ADDED): _P.AUGMENTING,
         (_P.CLEANING, _E.ANSWERED): _P.FEASIBILITY,
         (_P.CLEANING, _E.NOTHING_LEARNED): _P.IMPROVING,
         (_P.RELABELLING, _E.ANSWERED): _P.FEASIBILITY,

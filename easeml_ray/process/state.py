@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from easeml_ray.cleaning.messages import Learned
 from easeml_ray.component.base import ComponentState
-from easeml_ray.errors import AlreadyExists, InvalidSpec, NotFound
+from easeml_ray.errors import AlreadyExists, IllegalTransition, InvalidSpec, NotFound
 from easeml_ray.feasibility.messages import CancelStudy
 from easeml_ray.messages import SYSTEM, Command, Decision, Event, LedgerLine, Role
 from easeml_ray.process.messages import (
@@ -140,6 +140,17 @@ class LifecycleState(ComponentState):
         return Decision((overridden, entered), {"phase": entered.phase, "target_accuracy": target})
 
     def _choose(self, project: Project) -> Decision:
+        if project.repairs is None or project.purchases is None:
+            # A version came after both proposals, and took them with it.
+            raise IllegalTransition(
+                f"project {project.name} has no proposals for its newest version",
+                hint="They are made anew when the project is IMPROVING again.",
+                machine=PHASE.name,
+                instance=project.name,
+                state=project.phase.value,
+                event="choose",
+                allowed=[],
+            )
         if project.unanswered >= _PATIENCE:
             because = f"{project.unanswered} rounds of requests in a row were not answered"
             return self._enter(project, PhaseEvent.NOTHING_WORTH_ITS_COST, because)

@@ -60,7 +60,7 @@ class LocalBench:
         """Return an encoded pillar; see :class:`Bench`."""
         ref = version.pillar(pillar)
         table, known = self.table(ref), self._system.encoded
-        key = (tenant, ref.digest, version.encoder)
+        key = (tenant, ref.digest, version.encoder, version.schema)
         if key not in known:
             known[key] = encode_pillar(self, tenant, version, table)
             if len(known) > _MOST_ENCODED:
@@ -124,7 +124,7 @@ class LocalSystem(System):
         self.gate_key = gate_key or new_private_key()
         self.data_key = data_key or uuid.uuid4().bytes
         self.hosts = {name: Host(state(), store, actor=ACTORS[name].name) for name, state in STATES.items()}
-        self.encoded: OrderedDict[tuple[str, str, str], Encoded] = OrderedDict()
+        self.encoded: OrderedDict[tuple[str, ...], Encoded] = OrderedDict()
         self._rng = np.random.default_rng()
         for host in self.hosts.values():
             host.start()

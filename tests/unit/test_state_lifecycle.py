@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import harness
 import pytest
 from harness import HOUR, TASK, Driven, House, digest, option, parts, relabel, seal, version
 
@@ -32,6 +33,7 @@ from easeml_ray.errors import (
 from easeml_ray.feasibility.messages import Studied, StudyVersion
 from easeml_ray.gate.messages import GateModels
 from easeml_ray.market.messages import MakeOffer, ShowMarket, ValueOffers
+from easeml_ray.market.messages import Proposed as PurchasesProposed
 from easeml_ray.messages import Command, Event, Principal, Role
 from easeml_ray.oracle.messages import Answer, AnswerRequests, Lease, Opened, Volunteer
 from easeml_ray.pool.messages import (
@@ -294,6 +296,56 @@ def test_the_best_gain_per_cent_is_chosen_across_components(house: House) -> Non
     assert (chosen.kind, chosen.of) == ("CLEAN_CELL", 2)
 
 
+def absorb(house: House) -> None:
+    """Have DataRegistry append version 2, with rows of a window, and tell nobody yet."""
+    rows = AddVersion(
+        version=version(2), train=parts(2), development=parts(2), reason="absorbed", counts={"added": 10.0}
+    )
+    registry = Principal("lab", Role.SYSTEM, "registry")
+    house.hosts["registry"].handle(Command("other", "p", registry, house.now, 1, rows))
+
+
+@pytest.mark.parametrize("work", [ProposeRepairs, ValueOffers])
+def test_rows_that_come_while_options_are_proposed_are_studied(
+    house: House, monkeypatch: pytest.MonkeyPatch, work: type
+) -> None:
+    """Whether they come before the first proposal or between the two, none of the old rows' is waited for."""
+    house.script.decisions = ["INFEASIBLE", "FEASIBLE"]
+    propose, came = harness._WORK[work], []
+
+    def late(house: House, body: Any) -> Any:
+        if not came:
+            came.append(body)
+            absorb(house)
+        return propose(house, body)
+
+    monkeypatch.setitem(harness._WORK, work, late)
+    house.begin()
+    assert came
+    assert after(house) == ["IMPROVING", "AUGMENTING", "FEASIBILITY", "READY"]
+
+
+def test_a_choice_among_options_that_went_with_their_version_is_not_made(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No person is asked why nothing is worth its cost: the new rows' options are not known yet."""
+    house.script.decisions = ["INFEASIBLE", "FEASIBLE"]
+    house.script.repairs = lambda body: (option("RELABEL", body.command.version.number, [1, 2]),)
+    append, came = house.store.append, []
+
+    def soon(stream: str, events: Sequence[Event], *, expected_version: int) -> list[Event]:
+        kept = append(stream, events, expected_version=expected_version)
+        if not came and isinstance(events[0].body, PurchasesProposed):
+            came.append(stream)
+            absorb(house)
+        return kept
+
+    monkeypatch.setattr(house.store, "append", soon)
+    house.begin()
+    assert came
+    assert after(house) == ["IMPROVING", "AUGMENTING", "FEASIBILITY", "READY"]
+
+
 def test_a_version_that_comes_between_a_choice_and_its_event_takes_the_choice_with_it(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,15 +357,7 @@ def test_a_version_that_comes_between_a_choice_and_its_event_takes_the_choice_wi
     def late(stream: str, events: Sequence[Event], *, expected_version: int) -> list[Event]:
         if not came and isinstance(events[0].body, OptionChosen):
             came.append(stream)
-            rows = AddVersion(
-                version=version(2),
-                train=parts(2),
-                development=parts(2),
-                reason="absorbed",
-                counts={"added": 10.0},
-            )
-            registry = Principal("lab", Role.SYSTEM, "registry")
-            house.hosts["registry"].handle(Command("other", "p", registry, house.now, 1, rows))
+            absorb(house)
         return append(stream, events, expected_version=expected_version)
 
     monkeypatch.setattr(house.store, "append", late)
